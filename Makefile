@@ -1,0 +1,24 @@
+# The same stages for hands that like make. Everything is in tests/run, which needs no make.
+.PHONY: test gates unit live bench soak docs clean
+.DEFAULT_GOAL := test
+
+PYTHON = $$(ROADSTEAD_ENV=dev ./roadstead --print-python)
+
+test: ## all of it: gates, unit, live
+	tests/run
+
+gates unit live: ## one stage
+	tests/run $@
+
+bench: ## figures, side by side with the bare way
+	PYTHONPATH=src $(PYTHON) -m bench
+
+soak: ## the live tests again and again, ROUNDS=10
+	for round in $$(seq $${ROUNDS:-10}); do tests/run live || exit; done
+
+docs: ## the pages in docs/ as a site, by Zensical
+	uvx zensical build
+
+clean: ## what tools leave in the checkout; environments and engines are in the cache
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

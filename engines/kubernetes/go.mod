@@ -1,0 +1,3 @@
+module roadstead.dev/engines/kubernetes
+
+go 1.26.0

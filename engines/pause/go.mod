@@ -1,0 +1,3 @@
+module roadstead.dev/engines/pause
+
+go 1.26.0

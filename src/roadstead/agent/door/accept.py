@@ -1,0 +1,67 @@
+"""Accepts batches: decides by generations, checks them against everything else, keeps them, wakes the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from roadstead.agent.door import checks, generations
+from roadstead.agent.records import blobs
+from roadstead.agent.records import desired as store
+from roadstead.core import errors
+from roadstead.messages import requests
+
+
+class Door:
+    """One batch at a time, so that every check sees the state that it is kept on top of."""
+
+    def __init__(
+        self,
+        records: store.DesiredStore,
+        kept_blobs: blobs.Blobs,
+        system: Iterable[str],
+        accepted: Callable[[store.Record], None],
+    ) -> None:
+        self._records = records
+        self._blobs = kept_blobs
+        self._system = frozenset(system)
+        self._accepted = accepted
+        self._lock = asyncio.Lock()
+
+    async def accept(self, batch: requests.Batch) -> requests.BatchAnswer:
+        """All of the batch, or an error and nothing of it. What is answered is on disk."""
+        async with self._lock:
+            changed, answer = generations.decide(self._records.records, batch)
+            changed += self._with_their_hosts(changed)
+            if changed:
+                now = checks.after(self._records.records, changed)
+                checks.check(now, changed, self._blobs.has, self._system)
+                await asyncio.to_thread(self._records.commit, changed)
+        for record in changed:
+            self._accepted(record)
+        return requests.BatchAnswer(accepted=answer)
+
+    def _with_their_hosts(self, changed: list[store.Record]) -> list[store.Record]:
+        """The units of hosts that are deleted are deleted with them; what leads to such a host, too."""
+        hosts = {record.id for record in changed if record.kind == "hosts" and record.deleting}
+        asked = {record.key for record in changed}
+        return [
+            store.Record(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec, unit.trouble)
+            for unit in self._records.of_kind("units").values()
+            if unit.id.split("/")[0] in hosts and unit.key not in asked and not unit.deleting
+        ]
+
+    def expect(self, generations_wanted: dict[str, int]) -> None:
+        """Raises Conflict unless each `KIND/ID` is here in that generation and not being deleted."""
+        for name, generation in generations_wanted.items():
+            kind, _, id = name.partition("/")
+            record = self._records.get((kind, id))
+            if record is None or record.deleting:
+                raise errors.Conflict(f"{name} is not here; generation {generation} was expected", key=name)
+            if record.generation != generation:
+                raise errors.Conflict(
+                    f"{name} is of generation {record.generation}; this was made for {generation}: "
+                    "read again and decide anew",
+                    key=name,
+                    generation=record.generation,
+                )

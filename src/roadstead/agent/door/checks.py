@@ -1,0 +1,154 @@
+"""What may be asked of the agent, decided over all desired states together, before anything is kept.
+
+Each check is one small pure function that yields sentences; the first object that is wrong refuses the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from roadstead.agent.links import topology as topologies
+from roadstead.agent.records import desired as store
+from roadstead.core import errors
+from roadstead.messages import desired
+
+SYSTEM = "system"
+"""The name of the engine that stands for programs of the machine."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All desired states that are understood, by kind and id. `leaving` are the keys being deleted."""
+
+    networks: Mapping[str, desired.Network]
+    hosts: Mapping[str, desired.Host]
+    units: Mapping[str, desired.Unit]
+    engines: Mapping[str, desired.Engine]
+    zones: Mapping[str, desired.Zone]
+    publishes: Mapping[str, desired.Publish]
+    listeners: Mapping[str, desired.Listener]
+
+    def topology(self) -> topologies.Topology:
+        """The part that the network is made of."""
+        return topologies.Topology(self.networks, self.hosts, self.zones, self.publishes)
+
+
+def wanted(records: Iterable[store.Record]) -> Wanted:
+    """What the records ask for, without those that are being deleted or not understood."""
+    by_kind: dict[str, dict[str, desired.Message]] = {kind: {} for kind in desired.KINDS}
+    for record in records:
+        if record.spec is not None and not record.deleting:
+            by_kind[record.kind][record.id] = record.spec
+    return Wanted(**by_kind)  # type: ignore[arg-type]  # each kind holds its own type: see understood()
+
+
+def after(records: Mapping[store.Key, store.Record], changed: Iterable[store.Record]) -> Wanted:
+    """What will be asked for when these changes are kept."""
+    return wanted({**records, **{record.key: record for record in changed}}.values())
+
+
+def check(now: Wanted, changed: Iterable[store.Record], has_blob: Callable[[str], bool], system: Iterable[str]) -> None:
+    """Raises Conflict or Invalid with every reason why these changes may not be kept."""
+    keys = {record.key for record in changed}
+    problems = [str(problem) for problem in topologies.check(now.topology())]
+    for id, unit in now.units.items():
+        if ("units", id) in keys:
+            problems += _unit(id, unit, now, has_blob, frozenset(system))
+    for id, engine in now.engines.items():
+        if ("engines", id) in keys:
+            problems += _engine(id, engine, has_blob)
+    for id, host in now.hosts.items():
+        if ("hosts", id) in keys:
+            problems += _host(id, host)
+    for id, listener in now.listeners.items():
+        problems += _listener(id, listener, now)
+    for record in changed:
+        if record.deleting:
+            problems += _still_needed(record, now)
+    if problems:
+        raise errors.Invalid("; ".join(problems[:10]), problems=len(problems))
+
+
+def _unit(
+    id: str, unit: desired.Unit, now: Wanted, has_blob: Callable[[str], bool], system: frozenset[str]
+) -> Iterator[str]:
+    host = id.split("/")[0]
+    if host not in now.hosts:
+        yield f"unit {id}: there is no host {host}; put it first, or in the same batch"
+    if unit.engine == SYSTEM:
+        if unit.component not in system:
+            yield f"unit {id}: hosts may run these programs of the machine: {', '.join(sorted(system))}"
+    elif unit.engine not in now.engines:
+        yield f"unit {id}: engine {unit.engine} is not installed"
+    elif unit.component not in now.engines[unit.engine].components:
+        known = ", ".join(now.engines[unit.engine].components)
+        yield f"unit {id}: engine {unit.engine} has no component {unit.component}; it has {known}"
+    for name, file in unit.files.items():
+        if (file.content is None) == (file.blob is None):
+            yield f"unit {id}: file {name} needs either content or blob"
+        elif file.blob is not None and not has_blob(file.blob):
+            yield f"unit {id}: file {name}: blob {file.blob} is not here; stream it first"
+        if file.secret and file.content is not None:
+            yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
+    yield from _probe_files(id, unit)
+
+
+def _probe_files(id: str, unit: desired.Unit) -> Iterator[str]:
+    match unit.ready:
+        case desired.HttpsProbe(ca=ca, certificate=certificate, key=key):
+            for name in (ca, certificate, key):
+                if name is not None and name not in unit.files:
+                    yield f"unit {id}: its probe names the file {name}, which the unit does not have"
+        case _:
+            return
+
+
+def _engine(id: str, engine: desired.Engine, has_blob: Callable[[str], bool]) -> Iterator[str]:
+    if id == SYSTEM:
+        yield f"engine {id}: this name stands for programs of the machine"
+    for component, digest in engine.components.items():
+        if not has_blob(digest):
+            yield f"engine {id}: component {component}: blob {digest} is not here; stream it first"
+
+
+def _host(id: str, host: desired.Host) -> Iterator[str]:
+    if (host.disk.kind == "ext4") != (host.disk.size is not None):
+        yield f"host {id}: a disk of kind ext4 has a size, a folder has none"
+    if host.disk.size is not None and host.disk.size < 16 * 2**20:
+        yield f"host {id}: an ext4 disk needs 16 MiB or more"
+    if host.shape is not None and not 1 <= host.shape.vcpus <= 1024:
+        yield f"host {id}: a shape has 1 to 1024 vcpus"
+    if host.limits.cpus is not None and host.limits.cpus < 0.01:
+        yield f"host {id}: a limit of cpus is 0.01 or more"
+    if host.limits.memory is not None and host.limits.memory < 16 * 2**20:
+        yield f"host {id}: a limit of memory is 16 MiB or more"
+    if not 1 <= host.limits.cpu_weight <= 10_000:
+        yield f"host {id}: cpu_weight is 1 to 10000"
+
+
+def _listener(id: str, listener: desired.Listener, now: Wanted) -> Iterator[str]:
+    match listener.namespace:
+        case "machine":
+            known = listener.of is None
+        case "network":
+            known = listener.of in now.networks
+        case "host":
+            known = listener.of in now.hosts
+    if not known:
+        yield f"listener {id}: there is no {listener.namespace} {listener.of}"
+    if listener.user == 0:
+        yield f"listener {id}: sockets are passed to unprivileged users only"
+
+
+def _still_needed(record: store.Record, now: Wanted) -> Iterator[str]:
+    """What is used by something that stays is not deleted."""
+    match record.kind:
+        case "networks":
+            users = [id for id, host in now.hosts.items() if any(leg.network == record.id for leg in host.legs)]
+        case "engines":
+            users = [id for id, unit in now.units.items() if unit.engine == record.id]
+        case _:
+            users = []
+    if users:
+        yield f"{record.kind}/{record.id} is in use by {', '.join(sorted(users)[:5])}; delete these first"

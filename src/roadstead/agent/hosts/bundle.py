@@ -1,0 +1,149 @@
+"""A host as an OCI bundle: `config.json` as a pure function of facts.
+
+Source: the OCI runtime specification 1.0.2 (config.md, config-linux.md), kept to what runc 1.1 understands. Control
+and edge hosts have one unprivileged user, no capability and no way to new ones. Node hosts run kubelet and containers
+of their own, so they are privileged, and devices must all be allowed: nested containers ask for `a *:* rwm`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roadstead.agent.hosts import cgroups, shape, wanted
+
+if TYPE_CHECKING:
+    from roadstead.agent.hosts.see import MachineFacts
+    from roadstead.agent.hosts.wanted import Wanted
+    from roadstead.messages import desired
+
+Json = dict[str, object]
+
+MADE_FROM = "roadstead.made-from"
+"""The annotation that carries the digest of what a host was made from. runc keeps it in its record."""
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SOFT_FILES = 65536
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_SYSCTLS = {
+    # A dead peer is given up after seconds, not after a quarter of an hour.
+    "net.ipv4.tcp_retries2": "5",
+    "net.ipv4.tcp_syn_retries": "2",
+}
+
+
+def config(made: Wanted, facts: MachineFacts) -> Json:
+    """The `config.json` of a host."""
+    return {
+        "ociVersion": "1.0.2",
+        "annotations": {MADE_FROM: wanted.digest(made.host, made.uid)},
+        "hostname": made.host.hostname,
+        "root": {"path": str(made.places.root), "readonly": True},
+        "process": _process(made, facts),
+        "mounts": _mounts(made, facts),
+        "linux": _linux(made, facts),
+    }
+
+
+def _process(made: Wanted, facts: MachineFacts) -> Json:
+    kept = list(facts.capabilities) if made.node else []
+    return {
+        "terminal": False,
+        "user": {"uid": made.uid, "gid": made.uid},
+        "args": ["/init"] if made.node else [facts.svscan, "/run/service"],
+        "env": [_PATH, "HOME=/root" if made.node else "HOME=/var"],
+        "cwd": "/",
+        "capabilities": {"bounding": kept, "effective": kept, "permitted": kept, "inheritable": [], "ambient": []},
+        "noNewPrivileges": not made.node,
+        "rlimits": [{"type": "RLIMIT_NOFILE", "hard": facts.open_files, "soft": min(facts.open_files, _SOFT_FILES)}],
+    }
+
+
+def _linux(made: Wanted, facts: MachineFacts) -> Json:
+    spaces: list[Json] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
+    common: Json = {
+        "namespaces": [*spaces, {"type": "network", "path": str(made.places.netns)}],
+        "cgroupsPath": made.cgroup,
+        "resources": _resources(made, facts),
+        "rootfsPropagation": "rslave",
+    }
+    if made.node:
+        return common | {
+            "sysctl": _SYSCTLS | {"net.ipv4.ip_forward": "1"},
+            "devices": [
+                {"path": d.path, "type": "c", "major": d.major, "minor": d.minor, "fileMode": 0o600}
+                for d in facts.devices
+            ],
+            "readonlyPaths": [*facts.sysctls, "/proc/sysrq-trigger"],
+        }
+    return common | {
+        # Without capabilities an edge's proxy could not listen on 443.
+        "sysctl": _SYSCTLS | {"net.ipv4.ip_unprivileged_port_start": "0"},
+        "maskedPaths": list(_MASKED),
+        "readonlyPaths": list(_READ_ONLY),
+    }
+
+
+def _resources(made: Wanted, facts: MachineFacts) -> Json:
+    limits: desired.Limits = made.host.limits
+    resources: Json = {"devices": [{"allow": made.node, "access": "rwm"}]}
+    if limits.memory is not None:
+        resources["memory"] = {"limit": limits.memory}
+    cpu: Json = {}
+    if limits.cpus is not None:
+        cpu |= {"period": cgroups.PERIOD, "quota": max(int(limits.cpus * cgroups.PERIOD), 1000)}
+    if facts.cgroup_version == 1:
+        cpu["shares"] = cgroups.shares(limits.cpu_weight)
+    else:
+        resources["unified"] = {"cpu.weight": str(limits.cpu_weight)}
+    if cpu:
+        resources["cpu"] = cpu
+    return resources
+
+
+def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
+    writing = "rw" if made.node else "ro"
+    owner = [f"uid={made.uid}", f"gid={made.uid}"]
+    small = "size=512m" if made.node else "size=64m"
+    safe = ["nosuid", "nodev"]
+    terminals = ["newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+    return [
+        _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
+        _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", *terminals),
+        _mount("/dev/shm", "tmpfs", "shm", *safe, "noexec", "mode=1777", small),
+        _mount("/dev/mqueue", "mqueue", "mqueue", *safe, "noexec"),
+        _mount("/sys", "sysfs", "sysfs", *safe, "noexec", writing),
+        _mount("/sys/fs/cgroup", "cgroup", "cgroup", *safe, "noexec", "relatime", writing),
+        _mount("/run", "tmpfs", "tmpfs", *safe, "mode=755", small, *owner),
+        _mount("/tmp", "tmpfs", "tmpfs", *safe, "mode=1777", small),
+        *(_bind(f"/{name}", f"/{name}", "ro") for name in ("usr", *facts.folders)),
+        *(_bind(f"/etc/{name}", f"/etc/{name}", "ro", *safe) for name in facts.etc),
+        _bind("/engine", made.engines, "ro", *safe),
+        _bind("/var", made.places.disk, "rw", *(() if made.node else safe)),
+        _bind("/var/log/units", made.places.log, "rw", *safe, "noexec"),
+        _bind("/etc/units", made.places.files, "ro", *safe, "noexec"),
+        _bind("/lent", made.lent, "ro", *safe, "noexec"),
+        _bind("/run/service", made.places.service, "rw", *safe),
+        *(_bind(at, made.shape.folder / name, "ro") for name, at in shape.BINDS.items() if made.shape),
+    ]
+
+
+def _mount(destination: str, kind: str, source: str, *options: str) -> Json:
+    return {"destination": destination, "type": kind, "source": source, "options": list(options)}
+
+
+def _bind(destination: str, source: object, *options: str) -> Json:
+    return _mount(destination, "bind", str(source), "bind", *options)

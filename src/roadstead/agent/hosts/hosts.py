@@ -1,0 +1,330 @@
+"""Making, adopting, stopping and removing hosts: what the agent calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roadstead.agent.hosts import (
+    bundle,
+    cgroups,
+    disk,
+    folders,
+    mounts,
+    processes,
+    runc,
+    shape,
+    tree,
+    wanted,
+)
+from roadstead.core import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roadstead.agent.hosts.processes import Running
+    from roadstead.agent.hosts.see import MachineFacts
+    from roadstead.core.instance import Instance
+    from roadstead.messages import desired
+
+KILL_TIMEOUT = 10.0
+OUTPUT_LIMIT = 1 << 20
+_CHUNK = 1 << 16
+_EXECS = "exec-"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended inside a host: its exit code (128 + signal), standard output and error together."""
+
+    code: int
+    output: str
+    cut: bool
+    """There was more output than is kept."""
+
+
+class Hosts:
+    """The hosts of one instance. Calls for one host must not overlap; calls for different hosts may."""
+
+    def __init__(self, instance: Instance, machine: MachineFacts) -> None:
+        self._instance = instance
+        self._machine = machine
+
+    async def prepare(self) -> None:
+        """Once, when the agent starts: makes room for hosts in the service's cgroup."""
+        machine = self._machine
+        await asyncio.to_thread(cgroups.leave_parent, machine.cgroup_parent, machine.cgroup_roots)
+
+    async def adopt(self, host_id: str) -> Running | None:
+        """The first process of the host when it runs; None else. Reads a record and two files of /proc."""
+        found = runc.recorded(self._instance, host_id)
+        return found[0] if found and self._is_ours(found[0], host_id) else None
+
+    def made_from(self, host_id: str) -> str | None:
+        """The digest of what the running host was made from (`wanted.digest`); None when it does not run.
+
+        Another digest than that of the desired host means that only stopping and making it brings the change.
+        """
+        found = runc.recorded(self._instance, host_id)
+        return found[1] if found and self._is_ours(found[0], host_id) else None
+
+    def up_to_date(self, host_id: str, host: desired.Host, uid: int) -> bool:
+        """Whether the host runs and `update` is enough to make it as wanted."""
+        return self.made_from(host_id) == wanted.digest(host, uid)
+
+    def _is_ours(self, running: Running, host_id: str) -> bool:
+        """The start time tells a process from another with its pid; the cgroup does so even across a reboot."""
+        if not processes.alive(running):
+            return False
+        try:
+            own = Path(f"/proc/{running.pid}/cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return cgroups.holds(own, cgroups.path(self._instance, self._machine, host_id))
+
+    async def make(self, host_id: str, host: desired.Host, uid: int) -> Running:
+        """The host running as wanted, in the network namespace that is at its place already.
+
+        One that runs is left running; its limits and names are brought up to date. What is half-made is made anew;
+        the disk stays. Raises Conflict when a host runs that was made from something else, or has another disk;
+        Failed with command and output when runc or mkfs fails.
+        """
+        asked = self._wanted(host_id, host, uid)
+        running = await self.adopt(host_id)
+        if running is not None:
+            if not self.up_to_date(host_id, host, uid):
+                raise errors.Conflict(
+                    f"host {host_id} runs and was made from something else; stop it, then make it", host=host_id
+                )
+            await self.update(host_id, host, uid)
+            return running
+        await asyncio.to_thread(self._lay_out, asked)
+        await runc.run(self._instance, self._machine, host_id, asked.places)
+        found = runc.recorded(self._instance, host_id)
+        if found is None or not processes.alive(found[0]):
+            raise errors.Failed(f"host {host_id} ended as soon as it was started", host=host_id)
+        return found[0]
+
+    def _wanted(self, host_id: str, host: desired.Host, uid: int) -> wanted.Wanted:
+        if (uid == 0) != (host.kind == "node"):
+            raise errors.Invalid(
+                f"host {host_id}: a {host.kind} host cannot run as user {uid}; only nodes run as root", host=host_id
+            )
+        return wanted.Wanted(
+            instance=self._instance.id,
+            id=host_id,
+            host=host,
+            uid=uid,
+            places=self._instance.host(host_id),
+            engines=self._instance.engines,
+            cgroup=cgroups.path(self._instance, self._machine, host_id),
+            shape=self._shape(host_id, host.shape),
+        )
+
+    def _shape(self, host_id: str, asked: desired.Shape | None) -> wanted.Shape | None:
+        if asked is None:
+            return None
+        of = shape.processors(asked.vcpus, self._machine.cpus, host_id)
+        files, links = shape.files(asked, of, self._machine.processor), shape.links(of)
+        return wanted.Shape(self._instance.run / "shapes" / shape.key(files, links), files, links)
+
+    def _lay_out(self, asked: wanted.Wanted) -> None:
+        """All that runc needs: nothing of an earlier life left but the disk; folders, files, the bundle."""
+        self._sweep(asked.id)
+        places, uid = asked.places, asked.uid
+        for folder in (places.state, places.run):
+            folders.make_at(folder.parent, mode=0o700)
+            folders.make_at(folder, mode=0o700)
+        folders.remove(asked.lent)
+        folders.make_at(asked.lent, mode=0o700)
+        folders.make_at(places.log.parent)
+        for folder, owner in ((places.log, uid), (places.service, 0), (places.files, 0), (places.bundle, 0)):
+            folders.make_at(folder, uid=owner)
+        folders.make_at(self._instance.engines)
+        with folders.opened(places.service) as service:
+            folders.make(service, ".s6-svscan", mode=0o700, uid=uid)
+        disk.make(asked, self._machine)
+        tree.furnish(asked)
+        tree.make(tree.plan(asked, self._machine), places.root)
+        if asked.shape is not None:
+            _make_shape(asked.shape)
+        (places.bundle / "config.json").write_bytes(msgspec.json.encode(bundle.config(asked, self._machine)))
+
+    def _sweep(self, host_id: str) -> None:
+        """Takes away what may be left of the host's processes: those themselves, their cgroups, runc's record."""
+        deadline = time.monotonic() + KILL_TIMEOUT
+        tops = cgroups.folders(self._instance, self._machine, host_id)
+        cgroups.kill(tops, deadline)
+        cgroups.remove(tops, deadline)
+        runc.forget(self._instance, host_id)
+
+    async def update(self, host_id: str, host: desired.Host, uid: int) -> None:
+        """Brings a running host's limits and /etc/hosts up to date; nothing is restarted."""
+        cgroups.update_limits(self._instance, self._machine, host_id, host.limits)
+        tree.rename(self._wanted(host_id, host, uid))
+
+    def lend(self, host_id: str, path: Path) -> str:
+        """Makes a file of the machine readable for root of the host, until `take_back`; returns its path there."""
+        folder = wanted.lent(self._instance.host(host_id))
+        lent = folder / path.name
+        new = folder / f".{path.name}.{os.urandom(8).hex()}"
+        try:
+            os.link(path, new)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copyfile(path, new)
+        new.rename(lent)
+        # Two names of one file: rename leaves both.
+        new.unlink(missing_ok=True)
+        return f"/lent/{path.name}"
+
+    def take_back(self, host_id: str, path: Path) -> None:
+        """The end of `lend`."""
+        (wanted.lent(self._instance.host(host_id)) / path.name).unlink(missing_ok=True)
+
+    async def stop(self, host_id: str, timeout: float) -> None:
+        """Ends the host's processes: s6-svscan is asked and stops its units; after `timeout` seconds all are killed.
+
+        The disk stays. It is fine when the host does not run.
+        """
+        running = await self.adopt(host_id)
+        if running is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await processes.listens(running, Path(self._machine.svscan).name, signal.SIGTERM)
+                    processes.send(running, signal.SIGTERM)
+                    await processes.exited(running)
+        await asyncio.to_thread(self._sweep, host_id)
+
+    async def remove(self, host_id: str) -> None:
+        """Ends the host and removes all of it, the disk too. Works on half-made ones and again after a crash.
+
+        The network namespace is not the hosts' and stays.
+        """
+        await asyncio.to_thread(self._remove, host_id)
+
+    def _remove(self, host_id: str) -> None:
+        places = self._instance.host(host_id)
+        self._sweep(host_id)
+        for folder in (places.run, places.log, places.state):
+            mounts.unmount_under(folder)
+            folders.remove(folder)
+
+    async def exited(self, running: Running) -> None:
+        """Returns when that process has ended, whoever its parent is. Cancel it to stop waiting."""
+        await processes.exited(running)
+
+    def shell_argv(self, host_id: str, uid: int, argv: Sequence[str] = ("/bin/sh",)) -> list[str]:
+        """The command that runs `argv` in the host on the caller's terminal."""
+        return self._exec("--tty", "--user", f"{uid}:{uid}", "--cwd", "/", host_id, *argv)
+
+    def _exec(self, *arguments: str) -> list[str]:
+        return runc.command(self._instance, self._machine, "exec", *arguments)
+
+    async def run_for_probe(self, host_id: str, uid: int, argv: list[str], timeout: float) -> tuple[int, str]:
+        """`run` as probes and jobs want it: exit code and output."""
+        finished = await self.run(host_id, uid, argv, timeout)
+        return finished.code, finished.output
+
+    async def run(
+        self, host_id: str, uid: int, argv: Sequence[str], timeout: float, stdin: bytes | None = None
+    ) -> Finished:
+        """Runs one command inside the host as a user. Raises NotFound when the host does not run.
+
+        The first mebibyte of output is kept. At the deadline (seconds) the command and its process group are killed
+        and Failed is raised with the output so far.
+        """
+        if await self.adopt(host_id) is None:
+            raise errors.NotFound(f"host {host_id} does not run, so nothing can be run in it", host=host_id)
+        places = self._instance.host(host_id)
+        pid_file = places.run / f"{_EXECS}{os.urandom(8).hex()}"
+        command = self._exec("--pid-file", str(pid_file), "--user", f"{uid}:{uid}", "--cwd", "/", host_id, *argv)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+        )
+        kept = bytearray()
+        cut = False
+        try:
+            async with asyncio.timeout(timeout):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_feed(process, stdin))
+                    reading = group.create_task(_keep(process, kept))
+                cut = reading.result()
+                code = await process.wait()
+        except TimeoutError as error:
+            raise errors.Failed(
+                f"host {host_id}: {argv[0]} took more than {timeout:g} s and was killed",
+                command=" ".join(argv),
+                output=kept.decode(errors="replace"),
+            ) from error
+        finally:
+            _kill_exec(pid_file, process)
+            await asyncio.shield(process.wait())
+            pid_file.unlink(missing_ok=True)
+        return Finished(code if code >= 0 else 128 - code, kept.decode(errors="replace"), cut)
+
+
+def _kill_exec(pid_file: Path, process: asyncio.subprocess.Process) -> None:
+    """Kills a command that still runs, and runc that waits for it. runc makes it the leader of its own group."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        running = processes.see(int(pid_file.read_text()))
+        if running is not None:
+            processes.kill_group(running)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+async def _feed(process: asyncio.subprocess.Process, stdin: bytes | None) -> None:
+    if process.stdin is None or stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _keep(process: asyncio.subprocess.Process, kept: bytearray) -> bool:
+    """Reads all output, keeps the first OUTPUT_LIMIT bytes, says whether there was more."""
+    cut = False
+    assert process.stdout is not None
+    while chunk := await process.stdout.read(_CHUNK):
+        room = OUTPUT_LIMIT - len(kept)
+        kept += chunk[:room]
+        cut = cut or len(chunk) > room
+    return cut
+
+
+def _make_shape(made: wanted.Shape) -> None:
+    """The files of a shape, whole or not at all; hosts of equal shape share them."""
+    if made.folder.is_dir():
+        return
+    new = made.folder.with_name(f"{made.folder.name}.{os.urandom(8).hex()}")
+    for name, text in made.files.items():
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        (new / name).write_text(text)
+    for name, target in made.links.items():
+        (new / name).symlink_to(target)
+    try:
+        new.rename(made.folder)
+    except OSError:
+        folders.remove(new)
+        if not made.folder.is_dir():
+            raise

@@ -1,0 +1,156 @@
+"""What hosts need to know about the machine, read once."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from roadstead.agent.hosts import mounts
+from roadstead.core import errors
+
+_CAPABILITIES = """
+CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
+SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP
+MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
+"""
+"""By number. Source: linux/capability.h."""
+
+ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+ETC_SHARED = ("alternatives", "ld.so.cache", "services", "protocols", "ssl/certs/ca-certificates.crt")
+"""What hosts see of the machine's /etc: nothing in it is secret or names the machine."""
+NODE_DEVICES = ("kmsg", "fuse", "net/tun")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A character device that node hosts get."""
+
+    path: str
+    major: int
+    minor: int
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """Facts of one machine. Paths of tools are the machine's; hosts see the same under /usr."""
+
+    cgroup_version: Literal[1, 2]
+    cgroup_roots: tuple[Path, ...]
+    """The mount points of the hierarchies: one per controller on v1, the one on v2."""
+    cgroup_parent: str
+    """The cgroup that instances are made in, as an absolute path in each hierarchy, without a '/' at the end."""
+    capabilities: tuple[str, ...]
+    runc: str
+    svscan: str
+    mkfs: str
+    links: tuple[tuple[str, str], ...]
+    """Links of the root folder on a machine with merged /usr: `("bin", "usr/bin")`."""
+    folders: tuple[str, ...]
+    """Those of ROOT_FOLDERS that are folders of their own, on a machine without merged /usr."""
+    etc: tuple[str, ...]
+    devices: tuple[Device, ...]
+    sysctls: tuple[str, ...]
+    """The folders of /proc/sys other than net, which belongs to the network namespace."""
+    open_files: int
+    """The most that a process may have."""
+    cpus: tuple[int, ...]
+    """The numbers of the processors that hosts may run on, sorted."""
+    processor: str
+    """The first processor's paragraph of /proc/cpuinfo."""
+
+
+def machine_facts() -> MachineFacts:
+    """Reads the facts. Raises Failed when the cgroups are not mounted, NotFound when a tool is missing."""
+    version, roots = hierarchies(mounts.see())
+    own = Path("/proc/self/cgroup").read_text()
+    links, folders = _root_folders()
+    return MachineFacts(
+        cgroup_version=version,
+        cgroup_roots=roots,
+        cgroup_parent=cgroup_parent(version, own),
+        capabilities=capability_names(Path("/proc/self/status").read_text()),
+        runc=_tool("runc"),
+        svscan=_tool("s6-svscan"),
+        mkfs=_tool("mkfs.ext4"),
+        links=links,
+        folders=folders,
+        etc=tuple(name for name in ETC_SHARED if (Path("/etc") / name).exists()),
+        devices=tuple(device for name in NODE_DEVICES if (device := _device(Path("/dev") / name))),
+        sysctls=tuple(sorted(str(path) for path in Path("/proc/sys").iterdir() if path.name != "net")),
+        open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        cpus=tuple(sorted(os.sched_getaffinity(0))),
+        processor=Path("/proc/cpuinfo").read_text().partition("\n\n")[0],
+    )
+
+
+def hierarchies(seen: tuple[mounts.Mount, ...]) -> tuple[Literal[1, 2], tuple[Path, ...]]:
+    """The version of the cgroups that hosts get, and where their hierarchies are. v1 wins on a hybrid machine."""
+    top = Path("/sys/fs/cgroup")
+    found = [mount for mount in seen if mount.point.is_relative_to(top)]
+    if any(mount.kind == "cgroup2" and mount.point == top for mount in found):
+        return 2, (top,)
+    roots = tuple(dict.fromkeys(mount.point for mount in found if mount.kind in ("cgroup", "cgroup2")))
+    if not roots:
+        raise errors.Failed(
+            "no cgroups are mounted below /sys/fs/cgroup: hosts need them; `roadstead doctor` says how to mount them"
+        )
+    return 1, roots
+
+
+def cgroup_parent(version: int, own: str) -> str:
+    """Where instances' cgroups go, from this process's /proc/self/cgroup.
+
+    Under systemd on v2 all but the service's own subtree belongs to systemd, so a service of ours (with
+    `Delegate=yes`) keeps to it. Anywhere else the root of the hierarchy is the place, as on v1.
+    Source: systemd's CGROUP_DELEGATION.
+    """
+    if version == 2:
+        for line in own.splitlines():
+            if line.startswith("0::") and (found := re.match(r"0::(/(?:[^/]+/)*roadstead[^/]*\.service)(/|$)", line)):
+                return found[1]
+    return ""
+
+
+def capability_names(status: str) -> tuple[str, ...]:
+    """The effective capabilities in a /proc/PID/status, as `CAP_...`, by number."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    bits = int(found[1], 16) if found else 0
+    return tuple(f"CAP_{name}" for number, name in enumerate(_CAPABILITIES.split()) if bits >> number & 1)
+
+
+def _root_folders() -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    links = []
+    folders = []
+    for name in ROOT_FOLDERS:
+        path = Path("/") / name
+        if path.is_symlink():
+            links.append((name, str(path.readlink()).lstrip("/")))
+        elif path.is_dir():
+            folders.append(name)
+    return tuple(links), tuple(folders)
+
+
+def _device(path: Path) -> Device | None:
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISCHR(now.st_mode):
+        return None
+    return Device(str(path), os.major(now.st_rdev), os.minor(now.st_rdev))
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        raise errors.NotFound(
+            f"{name} is not installed on this machine: hosts need it; `roadstead doctor --fix` installs it", tool=name
+        )
+    return path

@@ -1,0 +1,70 @@
+"""A host that is to be made, with all that its tree and its bundle are computed from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from roadstead.core.instance import HostPlaces
+    from roadstead.messages import desired
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The files of an instance type and the folder that they are in."""
+
+    folder: Path
+    files: Mapping[str, str]
+    links: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One host."""
+
+    instance: str
+    id: str
+    host: desired.Host
+    uid: int
+    places: HostPlaces
+    engines: Path
+    cgroup: str
+    shape: Shape | None
+    """None: the machine's own processors and memory are seen."""
+
+    @property
+    def lent(self) -> Path:
+        """What is lent to the host for a while, `/lent` (read-only) in it."""
+        return lent(self.places)
+
+    @property
+    def node(self) -> bool:
+        return self.host.kind == "node"
+
+
+def lent(places: HostPlaces) -> Path:
+    return places.state / "lent"
+
+
+def digest(host: desired.Host, uid: int) -> str:
+    """What a running host cannot take over in place: kind, name, disk, shape, user.
+
+    It is of what was asked for and not of the bundle, so that a newer agent, whose bundles may look a little
+    different, adopts running hosts instead of making them anew. Limits and names are changed in place; zone and legs
+    do not concern the host's processes.
+    """
+    asked = {
+        "kind": host.kind,
+        "hostname": host.hostname,
+        "disk": msgspec.to_builtins(host.disk),
+        "shape": msgspec.to_builtins(host.shape),
+        "uid": uid,
+    }
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

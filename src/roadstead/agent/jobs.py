@@ -1,0 +1,127 @@
+"""Typed one-shot work: what is asked by name runs once, its result is kept, and no job is a free command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+
+import msgspec
+
+from roadstead.agent.records import blobs
+from roadstead.agent.records import desired as store
+from roadstead.core import errors
+from roadstead.messages import desired, forms, observed
+from roadstead.messages import jobs as types
+
+log = logging.getLogger(__name__)
+
+_TIMEOUT = 120.0
+_ID = msgspec.json.Decoder(forms.Id)
+
+
+def command(job: types.Job, archive: str = "") -> list[str]:
+    """The command line of a job inside its host. `archive` is where the host sees the blob of an import."""
+    match job:
+        case types.ImageImport(engine=engine):
+            return [f"/engine/{engine}/ctr", "--namespace", "k8s.io", "images", "import", "--local", archive]
+        case types.EtcdMember():
+            return _etcd(job)
+
+
+def _etcd(job: types.EtcdMember) -> list[str]:
+    files = f"/etc/units/{job.unit}"
+    argv = [f"/engine/{job.engine}/etcdctl", f"--endpoints={job.endpoint}", "--write-out=json"]
+    for flag, name in (("cacert", job.ca), ("cert", job.certificate), ("key", job.key)):
+        if name is not None:
+            argv.append(f"--{flag}={files}/{name}")
+    match job.action:
+        case "list":
+            return [*argv, "member", "list"]
+        case "add-learner":
+            if job.name is None or job.peer_url is None:
+                raise errors.Invalid("etcd-member add-learner needs name and peer_url")
+            return [*argv, "member", "add", job.name, f"--peer-urls={job.peer_url}", "--learner"]
+        case "promote" | "remove":
+            if job.member is None:
+                raise errors.Invalid(f"etcd-member {job.action} needs member, its id in hexadecimal")
+            return [*argv, "member", job.action, job.member]
+
+
+class Jobs:
+    """The jobs of one agent. `run` executes inside a host and returns exit code and output."""
+
+    def __init__(
+        self,
+        records: store.DesiredStore,
+        kept: blobs.Blobs,
+        run: Callable[[str, int, list[str], float], Awaitable[tuple[int, str]]],
+        lend: Callable[[str, str], str],
+        spawn: Callable[[Coroutine[object, object, None]], object],
+        uid: Callable[[str], int],
+    ) -> None:
+        """`lend` makes a blob readable inside a host and returns its path there."""
+        self._records = records
+        self._blobs = kept
+        self._run = run
+        self._lend = lend
+        self._spawn = spawn
+        self._uid = uid
+
+    def start(self, id: str, job: types.Job) -> observed.JobResult:
+        """Start it, or say how it went when it was started before. Raises Conflict for another job of that id."""
+        try:
+            _ID.decode(msgspec.json.encode(id))
+        except msgspec.ValidationError as error:
+            raise errors.Invalid(f"job {id!r}: an id is of a-z, 0-9, '-', and dots between words") from error
+        text = msgspec.json.encode(job, order="deterministic").decode()
+        before = self._records.job(id)
+        if before is not None and before[0] != text:
+            raise errors.Conflict(f"job {id} is here with another content; choose another id", id=id)
+        # What an agent before this one left running is started anew; every job may be done twice.
+        if before is None or before[1] == "failed":
+            self._prove(job)
+            self._records.keep_job(id, text, "running")
+            self._spawn(self._do(id, text, job))
+        return self.result(id)
+
+    def resume(self) -> None:
+        """Go on with the jobs that an agent before this one did not finish."""
+        for id, text in self._records.unfinished_jobs():
+            self._spawn(self._do(id, text, msgspec.json.decode(text, type=types.Job)))
+
+    def result(self, id: str) -> observed.JobResult:
+        found = self._records.job(id)
+        if found is None:
+            raise errors.NotFound(f"no job {id}", id=id)
+        request, state, output, reason = found
+        job = msgspec.json.decode(request)
+        return msgspec.convert(
+            {"id": id, "type": job["type"], "state": state, "output": output, "reason": reason},
+            observed.JobResult,
+        )
+
+    def _prove(self, job: types.Job) -> None:
+        """What is named must be here before the job is accepted."""
+        if not isinstance(getattr(self._records.get(("hosts", job.host)), "spec", None), desired.Host):
+            raise errors.NotFound(f"no host {job.host}", host=job.host)
+        if self._records.get(("engines", job.engine)) is None:
+            raise errors.NotFound(f"no engine {job.engine}", engine=job.engine)
+        match job:
+            case types.ImageImport(archive=archive):
+                self._blobs.path(archive)
+            case types.EtcdMember():
+                command(job)
+
+    async def _do(self, id: str, text: str, job: types.Job) -> None:
+        try:
+            archive = self._lend(job.host, job.archive) if isinstance(job, types.ImageImport) else ""
+            argv = command(job, archive)
+            code, output = await self._run(job.host, self._uid(job.host), argv, _TIMEOUT)
+        except errors.Error as error:
+            self._records.keep_job(id, text, "failed", "", error.message)
+            return
+        if code == 0:
+            self._records.keep_job(id, text, "done", output)
+        else:
+            reason = f"{argv[0].rsplit('/', 1)[-1]} ended with {code}: {output.strip()[-400:]}"
+            self._records.keep_job(id, text, "failed", output, reason)

@@ -1,0 +1,129 @@
+"""Sockets opened in namespaces by root and passed to unprivileged processes that could not open them.
+
+A process connects to the passing socket, says its name (requests.Passing, one line of JSON), and gets the
+descriptors of its listeners with SCM_RIGHTS and a line that tells which is which. It asks again after a restart;
+the sockets stay open here meanwhile. SO_REUSEPORT lets an agent that comes back open them beside copies that live on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from roadstead.core import errors, instance
+from roadstead.messages import desired, requests
+
+log = logging.getLogger(__name__)
+
+_LINE_LIMIT = 4096
+_DEADLINE = 5.0
+
+OpenSocket = Callable[[Path | None, int, int], socket.socket]
+
+
+class Listeners:
+    def __init__(self, places: instance.Instance, open_socket: OpenSocket) -> None:
+        self._places = places
+        self._open_socket = open_socket
+        self._open: dict[str, tuple[desired.Listener, socket.socket]] = {}
+
+    def open(self, id: str, spec: desired.Listener) -> None:
+        """Open it, or leave it when it is open as asked. Raises Failed when the address cannot be had."""
+        if id in self._open:
+            if self._open[id][0] == spec:
+                return
+            self.close(id)
+        kind = socket.SOCK_STREAM if spec.protocol == "tcp" else socket.SOCK_DGRAM
+        made = self._open_socket(self._namespace(spec), socket.AF_INET, kind)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            made.bind((spec.address, spec.port))
+            if kind == socket.SOCK_STREAM:
+                made.listen(1024)
+        except OSError as error:
+            made.close()
+            raise errors.Failed(
+                f"listener {id}: {spec.protocol} {spec.address}:{spec.port} cannot be opened: {error.strerror}",
+                address=spec.address,
+                port=spec.port,
+            ) from error
+        self._open[id] = (spec, made)
+
+    def close(self, id: str) -> None:
+        opened = self._open.pop(id, None)
+        if opened is not None:
+            opened[1].close()
+
+    def close_all(self) -> None:
+        for id in list(self._open):
+            self.close(id)
+
+    def _namespace(self, spec: desired.Listener) -> Path | None:
+        match spec.namespace:
+            case "machine":
+                return self._places.machine_netns
+            case "network":
+                return self._places.router_netns(spec.of or "")
+            case "host":
+                return self._places.host(spec.of or "").netns
+
+    async def serve(self) -> None:
+        """Answer on the passing socket until cancelled."""
+        path = self._places.passing_socket
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.setblocking(False)
+            server.bind(str(path))
+            # Who may have what is decided by the peer's user id, not by the path's mode.
+            path.chmod(0o666)
+            server.listen(64)
+            loop = asyncio.get_running_loop()
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    peer, _ = await loop.sock_accept(server)
+                    tasks.create_task(self._one(peer))
+
+    async def _one(self, peer: socket.socket) -> None:
+        with peer:
+            try:
+                async with asyncio.timeout(_DEADLINE):
+                    await self._pass(peer)
+            except (TimeoutError, OSError, errors.Error, msgspec.DecodeError) as error:
+                log.warning("passing of sockets refused: %s", error)
+
+    async def _pass(self, peer: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        uid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        line = b""
+        while not line.endswith(b"\n"):
+            chunk = await loop.sock_recv(peer, _LINE_LIMIT)
+            line += chunk
+            if not chunk or len(line) > _LINE_LIMIT:
+                raise errors.Invalid("one line of JSON with the process's name was expected")
+        asked = msgspec.json.decode(line, type=requests.Passing)
+        given = chosen({id: spec for id, (spec, _) in self._open.items()}, asked.process, uid)
+        body = msgspec.json.encode(
+            [
+                requests.Passed(id=id, address=spec.address, port=spec.port, protocol=spec.protocol)
+                for id, spec in given.items()
+            ]
+        )
+        peer.setblocking(True)
+        peer.settimeout(_DEADLINE)
+        socket.send_fds(peer, [body + b"\n"], [self._open[id][1].fileno() for id in given])
+
+
+def chosen(open_: Mapping[str, desired.Listener], process: str, uid: int) -> dict[str, desired.Listener]:
+    """The listeners of a process of this user, by id. Raises Denied when they are another user's."""
+    named = {id: spec for id, spec in sorted(open_.items()) if spec.process == process}
+    for id, spec in named.items():
+        if spec.user != uid:
+            raise errors.Denied(f"listener {id} is for user id {spec.user}, not {uid}", id=id)
+    return named

@@ -1,0 +1,253 @@
+"""The agent's composition root: builds the rooms, starts one task group, ends with everything closed.
+
+    python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]...
+
+Ending the agent leaves the hosts running: the next agent adopts them. With `--owner-pid` the instance belongs to that
+process: when it dies, however, the instance is purged and the agent ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+import roadstead
+from roadstead.agent import jobs, listeners, purge, watching, work
+from roadstead.agent.door import accept as door
+from roadstead.agent.door import api
+from roadstead.agent.fabric import fabric
+from roadstead.agent.hosts import hosts
+from roadstead.agent.hosts import see as host_facts
+from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import desired as store
+from roadstead.agent.units import units
+from roadstead.agent.work import scene
+from roadstead.core import errors, instance, loop
+from roadstead.messages import desired, observed, requests
+
+log = logging.getLogger("roadstead.agent")
+
+_AT_ONCE = 8
+"""Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
+
+
+class Agent:
+    """The rooms of one agent, joined; what the door (api.Rooms) is given."""
+
+    def __init__(self, places: instance.Instance, net: fabric.Fabric, tasks: asyncio.TaskGroup) -> None:
+        self.instance = places
+        self.since = time.time()
+        self.records = store.DesiredStore(places.state / "desired.db")
+        self.blobs = blobs.Blobs(places.blobs)
+        self.journal = journal.Journal(first=int(self.since * 1000))
+        host_room = hosts.Hosts(places, host_facts.machine_facts())
+        self.scene = scene.Scene(
+            instance=places,
+            records=self.records,
+            blobs=self.blobs,
+            journal=self.journal,
+            fabric=net,
+            hosts=host_room,
+            units=units.Units(places, net.open_socket, host_room.run_for_probe),
+            listeners=listeners.Listeners(places, net.open_socket),
+            spawn=lambda coroutine: tasks.create_task(coroutine),
+        )
+        self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
+        self.scene.loop = self.loop
+        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted)
+        self.jobs = jobs.Jobs(
+            self.records, self.blobs, host_room.run_for_probe, self._lend, self.scene.spawn, self._uid
+        )
+
+    async def _step(self, key: store.Key) -> float | None:
+        return await work.step(self.scene, key)
+
+    def _failed(self, key: store.Key, error: Exception, again: float) -> None:
+        work.failed(self.scene, key, error, again)
+
+    def _accepted(self, record: store.Record) -> None:
+        if self.journal.get(record.key) is None:
+            self.scene.observe(record, "deleting" if record.deleting else "pending")
+        self.loop.wake(record.key)
+
+    def _uid(self, host: str) -> int:
+        return work.units.uid_of(self.scene, host)
+
+    def _lend(self, host: str, digest: str) -> str:
+        return self.scene.hosts.lend(host, self.blobs.path(digest))
+
+    def adopt(self) -> None:
+        """Look at everything that was asked for before this agent came; networks and engines first."""
+        order = {"engines": 0, "networks": 1, "zones": 2, "hosts": 3, "units": 4}
+        for key in sorted(self.records.records, key=lambda key: (order.get(key[0], 5), key)):
+            self._accepted(self.records.records[key])
+        self.jobs.resume()
+
+    def status(self) -> observed.Status:
+        counts = {kind: len(self.records.of_kind(kind)) for kind in desired.KINDS}
+        asleep = {"ready", "stopped"}
+        return observed.Status(
+            instance=self.instance.id,
+            version=roadstead.__version__,
+            api=requests.API_VERSION,
+            pid=os.getpid(),
+            since=self.since,
+            revision=self.journal.revision,
+            counts=counts,
+            not_ready=sum(seen.phase not in asleep for seen in self.journal.all()),
+        )
+
+    def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
+        return self.scene.units.logs(host, unit, lines, follow)
+
+    def shell(self, host: str) -> list[str]:
+        record = self.records.get(("hosts", host))
+        if record is None or self.scene.phase("hosts", host) != "ready":
+            known = ", ".join(sorted(self.records.of_kind("hosts"))) or "none"
+            raise errors.NotFound(f"no host {host} is running; known hosts: {known}")
+        return self.scene.hosts.shell_argv(host, self._uid(host))
+
+
+async def run(places: instance.Instance, users: frozenset[int], owner: int | None) -> bool:
+    """Serve until told to stop; True when the owner has died and the instance is to be purged."""
+    stop = asyncio.Event()
+    owner_died = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with _owner_watched(owner, owner_died, stop):
+        async with fabric.Fabric(places) as net, asyncio.TaskGroup() as tasks:
+            agent = Agent(places, net, tasks)
+            agent.adopt()
+            background = [
+                tasks.create_task(agent.loop.run()),
+                tasks.create_task(agent.scene.listeners.serve()),
+                tasks.create_task(watching.drift(agent.scene)),
+                tasks.create_task(watching.units(agent.scene)),
+                tasks.create_task(watching.sweep_blobs(agent.scene)),
+            ]
+            async with _door(agent, places, users):
+                _say_ready()
+                await stop.wait()
+            for task in background:
+                task.cancel()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            agent.scene.listeners.close_all()
+            agent.records.close()
+    return owner_died.is_set()
+
+
+@contextlib.asynccontextmanager
+async def _door(agent: Agent, places: instance.Instance, users: frozenset[int]) -> AsyncIterator[None]:
+    runner = web.AppRunner(api.application(agent, users), access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    places.socket.unlink(missing_ok=True)
+    try:
+        await web.UnixSite(runner, str(places.socket)).start()
+        # The peer's user id is checked at each request; the path only has to be reachable for those users.
+        places.socket.chmod(0o666 if users - {0} else 0o600)
+        log.info("instance %s: listening on %s", places.id, places.socket)
+        yield
+    finally:
+        await runner.cleanup()
+        places.socket.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _owner_watched(owner: int | None, died: asyncio.Event, stop: asyncio.Event) -> Iterator[None]:
+    if owner is None:
+        yield
+        return
+    descriptor = os.pidfd_open(owner)
+
+    def over() -> None:
+        died.set()
+        stop.set()
+        asyncio.get_running_loop().remove_reader(descriptor)
+
+    asyncio.get_running_loop().add_reader(descriptor, over)
+    try:
+        yield
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _say_ready() -> None:
+    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
+    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
+    if descriptor.isdecimal():
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), b"\n")
+            os.close(int(descriptor))
+
+
+@contextlib.contextmanager
+def _alone(places: instance.Instance) -> Iterator[None]:
+    """One agent per instance: a lock for as long as the process lives, and its pid for others to read."""
+    with (places.run / "agent.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise errors.Busy(f"an agent of instance {places.id} is running already") from error
+        pid = places.run / "agent.pid"
+        pid.write_text(f"{os.getpid()}\n")
+        yield
+        pid.unlink(missing_ok=True)
+
+
+def prepare(places: instance.Instance) -> None:
+    """The instance's folders, and the record that it exists, before anything else is made."""
+    for folder, mode in ((places.state, 0o711), (places.run, 0o755), (places.log, 0o711)):
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        folder.chmod(mode)
+    record = {
+        "instance": places.id,
+        "machine_netns": None if places.machine_netns is None else str(places.machine_netns),
+    }
+    fresh = places.state / ".instance.json.new"
+    fresh.write_text(json.dumps(record))
+    fresh.rename(places.state / "instance.json")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="roadstead-agent", description="The agent of one Roadstead instance.")
+    parser.add_argument("--instance", default="main")
+    parser.add_argument("--machine-netns", type=Path, help="stands for the machine's own network namespace")
+    parser.add_argument("--owner-pid", type=int, help="purge the instance when this process dies")
+    parser.add_argument("--allow-uid", type=int, action="append", default=[], help="a user that may call")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    options = parser.parse_args(arguments)
+    # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        places = instance.Instance.named(options.instance, options.machine_netns)
+        if os.geteuid() != 0:
+            raise errors.Denied("the agent makes namespaces, mounts and rules: it must run as root")
+        prepare(places)
+        with _alone(places):
+            abandoned = asyncio.run(run(places, frozenset({0, *options.allow_uid}), options.owner_pid))
+        if abandoned:
+            log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)
+            purge.purge(places)
+    except errors.Error as error:
+        print(f"roadstead-agent: {error.message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

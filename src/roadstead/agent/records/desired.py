@@ -1,0 +1,156 @@
+"""The desired states on disk: one sqlite database, one transaction per accepted batch, fsync before the answer.
+
+Specs are kept as the text that came, so that an agent that does not understand one (it is of a newer release) keeps
+it whole. What is to be deleted stays as a record, marked, until everything it stands for is gone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from roadstead.core import errors
+from roadstead.messages import desired
+
+Key = tuple[str, str]
+"""Kind and id, as in desired.KINDS."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL, id TEXT NOT NULL, generation INTEGER NOT NULL, spec TEXT NOT NULL,
+    deleting INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uids (host TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, request TEXT NOT NULL, state TEXT NOT NULL, output TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL) WITHOUT ROWID;
+"""
+
+_UID_FIRST = 1_900_000_000
+_UID_BLOCK = 1_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One desired state. `spec` is None when this agent does not understand `text`; `trouble` then says why."""
+
+    kind: str
+    id: str
+    generation: int
+    text: str
+    deleting: bool = False
+    spec: desired.Message | None = field(default=None, compare=False)
+    trouble: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> Key:
+        return (self.kind, self.id)
+
+
+def understood(kind: str, id: str, generation: int, text: str, deleting: bool) -> Record:
+    """The record of a text, decoded if it can be. Never raises for what the text says."""
+    known = desired.KINDS.get(kind)
+    if known is None:
+        return Record(kind, id, generation, text, deleting, None, f"this agent knows no kind {kind!r}")
+    try:
+        spec = msgspec.json.decode(text, type=known)
+    except msgspec.DecodeError as error:
+        return Record(kind, id, generation, text, deleting, None, str(error))
+    return Record(kind, id, generation, text, deleting, spec)
+
+
+class DesiredStore:
+    """The database and its image in memory. Called from one task at a time (the door's lock)."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+            path.chmod(0o600)
+            self._records = {
+                record.key: record
+                for record in (
+                    understood(kind, id, generation, text, bool(deleting))
+                    for kind, id, generation, text, deleting in self._db.execute(
+                        "SELECT kind, id, generation, spec, deleting FROM objects"
+                    )
+                )
+            }
+            self._uids: dict[str, int] = dict(self._db.execute("SELECT host, uid FROM uids").fetchall())
+        except sqlite3.DatabaseError as error:
+            raise errors.Failed(
+                f"{path} is damaged ({error}); nothing was overwritten: move it away or restore it", path=path
+            ) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def records(self) -> Mapping[Key, Record]:
+        return self._records
+
+    def get(self, key: Key) -> Record | None:
+        return self._records.get(key)
+
+    def of_kind(self, kind: str) -> dict[str, Record]:
+        """The records of a kind by id."""
+        return {record.id: record for record in self._records.values() if record.kind == kind}
+
+    def commit(self, changed: Iterable[Record]) -> None:
+        """Keep all of these, or none. On disk when it returns. Blocks for the time of an fsync."""
+        changed = list(changed)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO objects (kind, id, generation, spec, deleting) VALUES (?, ?, ?, ?, ?)",
+                [(r.kind, r.id, r.generation, r.text, int(r.deleting)) for r in changed],
+            )
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        for record in changed:
+            self._records[record.key] = record
+
+    def gone(self, key: Key) -> None:
+        """What the record stands for is gone: forget it."""
+        self._db.execute("DELETE FROM objects WHERE kind = ? AND id = ?", key)
+        self._records.pop(key, None)
+        if key[0] == "hosts":
+            self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
+            self._uids.pop(key[1], None)
+
+    def uid(self, host: str, instance: str) -> int:
+        """The user id that this unprivileged host runs as: its own, kept as long as the host."""
+        if host not in self._uids:
+            # A block per instance, in a range that neither users nor container tools are given by distributions.
+            first = _UID_FIRST + zlib.crc32(instance.encode()) % 100_000 * _UID_BLOCK
+            taken = set(self._uids.values())
+            free = next((n for n in range(first, first + _UID_BLOCK) if n not in taken), None)
+            if free is None:
+                raise errors.LimitExceeded(f"host {host}: all {_UID_BLOCK} user ids of instance {instance} are taken")
+            self._db.execute("INSERT INTO uids (host, uid) VALUES (?, ?)", (host, free))
+            self._uids[host] = free
+        return self._uids[host]
+
+    def job(self, id: str) -> tuple[str, str, str, str] | None:
+        """Request text, state, output, reason."""
+        row = self._db.execute("SELECT request, state, output, reason FROM jobs WHERE id = ?", (id,)).fetchone()
+        return None if row is None else (row[0], row[1], row[2], row[3])
+
+    def keep_job(self, id: str, request: str, state: str, output: str = "", reason: str = "") -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO jobs (id, request, state, output, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (id, request, state, output, reason, time.time()),
+        )
+
+    def unfinished_jobs(self) -> list[tuple[str, str]]:
+        """Id and request of the jobs that an agent before this one did not finish."""
+        return self._db.execute("SELECT id, request FROM jobs WHERE state = 'running'").fetchall()

@@ -1,0 +1,44 @@
+"""An engine: root's own copies of binaries, where hosts see them read-only under /engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+from roadstead.agent.records import desired as store
+from roadstead.agent.work import scene
+from roadstead.messages import desired
+
+
+async def step(now: scene.Scene, record: store.Record) -> float | None:
+    folder = now.instance.engines / record.id
+    if record.deleting:
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+        now.gone(record)
+        return None
+    assert isinstance(record.spec, desired.Engine)
+    sources = {name: now.blobs.path(digest) for name, digest in record.spec.components.items()}
+    await asyncio.to_thread(_install, folder, sources)
+    if now.observe(record, "ready"):
+        for id in now.records.of_kind("units"):
+            now.wake("units", id)
+    return None
+
+
+def _install(folder: Path, sources: dict[str, Path]) -> None:
+    """Each component as a hard link of its blob: one file, whose pages all hosts share. Replaced whole."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    for name, blob in sources.items():
+        target = folder / name
+        if target.exists() and target.samefile(blob):
+            continue
+        blob.chmod(0o555)
+        fresh = folder / f".{name}.new"
+        fresh.unlink(missing_ok=True)
+        os.link(blob, fresh)
+        fresh.rename(target)
+    for old in folder.iterdir():
+        if old.name not in sources:
+            old.unlink()

@@ -1,0 +1,129 @@
+"""A host: its legs, its root and disk, its PID 1; adopted when it runs, made again when it died."""
+
+from __future__ import annotations
+
+import time
+
+from roadstead.agent.hosts import processes
+from roadstead.agent.records import desired as store
+from roadstead.agent.work import groups, scene
+from roadstead.core import loop
+from roadstead.messages import desired
+
+_STOP_TIMEOUT = 15.0
+_HEALTHY_AFTER = 60.0
+"""Seconds a host runs until its earlier deaths no longer slow its next start."""
+_BACKOFF = loop.Backoff()
+
+
+async def step(now: scene.Scene, record: store.Record) -> float | None:
+    if record.deleting:
+        await _remove(now, record)
+        return None
+    host = record.spec
+    assert isinstance(host, desired.Host)
+    zone = now.wanted().zones.get(host.zone)
+    if zone is not None and zone.state == "stopped":
+        return await _stopped(now, record, host)
+    missing = sorted({leg.network for leg in host.legs if now.phase("networks", leg.network) != "ready"})
+    if missing:
+        now.observe(record, "pending", reason=f"waits for the network {', '.join(missing)}")
+        return None
+    await now.fabric.make_host(record.id, now.wanted().topology())
+    uid = _uid(now, record.id, host)
+    running = await now.hosts.adopt(record.id)
+    if running is not None:
+        running = await _up_to_date(now, record, host, uid, running)
+        if running is None:
+            return None
+    else:
+        wait = _too_soon(now, record.id)
+        if wait > 0:
+            now.observe(record, "failing", reason=f"PID 1 died; made again in {wait:.1f} s")
+            return wait
+        now.observe(record, "making")
+        running = await now.hosts.make(record.id, host, uid)
+    _report(now, record, running)
+    return None
+
+
+def _uid(now: scene.Scene, id: str, host: desired.Host) -> int:
+    return 0 if host.kind == "node" else now.records.uid(id, now.instance.id)
+
+
+async def _up_to_date(
+    now: scene.Scene, record: store.Record, host: desired.Host, uid: int, running: processes.Running
+) -> processes.Running | None:
+    """The host as its desired state is now: changed in place, or made again in its turn (None: not yet)."""
+    await now.hosts.update(record.id, host, uid)
+    if now.hosts.up_to_date(record.id, host, uid):
+        return running
+    async with now.remaking:
+        waits_for = groups.not_ready_beside(now, record.id)
+        if waits_for:
+            reason = f"is made again when these are ready: {', '.join(waits_for)}"
+            now.observe(record, "ready", reason=reason, pid=running.pid, since=running.since, restart_pending=True)
+            return None
+        now.observe(record, "making", reason="its desired state changed: made again")
+        await now.hosts.stop(record.id, _STOP_TIMEOUT)
+        return await now.hosts.make(record.id, host, uid)
+
+
+def _report(now: scene.Scene, record: store.Record, running: processes.Running) -> None:
+    deaths = now.deaths.setdefault(record.id, scene.Deaths())
+    now.observe(record, "ready", pid=running.pid, since=running.since, restarts=deaths.restarts)
+    if now.watched.get(record.id) != running.pid:
+        now.watched[record.id] = running.pid
+        now.spawn(_watch(now, record.id, running))
+        for id in now.records.of_kind("units"):
+            if id.split("/")[0] == record.id:
+                now.wake("units", id)
+
+
+async def _watch(now: scene.Scene, id: str, running: processes.Running) -> None:
+    """Wait for the end of PID 1, whoever is its parent, then look at the host again."""
+    await now.hosts.exited(running)
+    if now.watched.get(id) == running.pid:
+        del now.watched[id]
+        deaths = now.deaths.setdefault(id, scene.Deaths())
+        deaths.restarts += 1
+        lived = time.time() - running.since
+        deaths.count = 1 if lived > _HEALTHY_AFTER else deaths.count + 1
+        # The first time it comes back at once; then slower and slower.
+        pause = 0.0 if deaths.count == 1 else _BACKOFF.delay(deaths.count - 1)
+        deaths.not_before = now.loop_now() + pause
+        now.wake("hosts", id, pause)
+
+
+def _too_soon(now: scene.Scene, id: str) -> float:
+    deaths = now.deaths.get(id)
+    return 0.0 if deaths is None else deaths.not_before - now.loop_now()
+
+
+async def _stopped(now: scene.Scene, record: store.Record, host: desired.Host) -> float | None:
+    now.watched.pop(record.id, None)
+    await now.hosts.stop(record.id, _STOP_TIMEOUT)
+    now.deaths.pop(record.id, None)
+    if now.observe(record, "stopped", reason=f"zone {host.zone} is stopped"):
+        for unit in now.records.of_kind("units"):
+            if unit.split("/")[0] == record.id:
+                now.wake("units", unit)
+    return None
+
+
+async def _remove(now: scene.Scene, record: store.Record) -> None:
+    """Total, also for a host that is half made; its units go with it."""
+    now.observe(record, "deleting")
+    now.watched.pop(record.id, None)
+    await now.hosts.stop(record.id, _STOP_TIMEOUT)
+    await now.hosts.remove(record.id)
+    await now.fabric.remove_host(record.id)
+    for unit in list(now.records.of_kind("units").values()):
+        if unit.id.split("/")[0] == record.id:
+            now.units.forget(*unit.id.split("/"))
+            now.gone(unit)
+    now.deaths.pop(record.id, None)
+    now.gone(record)
+    for network in now.records.of_kind("networks").values():
+        if network.deleting:
+            now.wake("networks", network.id)

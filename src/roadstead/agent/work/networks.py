@@ -1,0 +1,38 @@
+"""A network: its router namespace, for as long as hosts have legs in it."""
+
+from __future__ import annotations
+
+from roadstead.agent.records import desired as store
+from roadstead.agent.work import scene
+from roadstead.messages import desired
+
+
+async def step(now: scene.Scene, record: store.Record) -> float | None:
+    if record.deleting:
+        left = _hosts_in(now, record.id)
+        if left:
+            now.observe(record, "deleting", reason=f"waits until these hosts are gone: {', '.join(left)}")
+            return None
+        now.observe(record, "deleting")
+        await now.fabric.remove_network(record.id)
+        now.gone(record)
+        return None
+    await now.fabric.make_network(record.id, now.wanted().topology())
+    if now.observe(record, "ready"):
+        for host in _hosts_in(now, record.id):
+            now.wake("hosts", host)
+        for id in now.records.of_kind("publishes"):
+            now.wake("publishes", id)
+    return None
+
+
+def _hosts_in(now: scene.Scene, network: str) -> list[str]:
+    """Hosts with a leg here, those being deleted too."""
+    return sorted(host.id for host in now.records.of_kind("hosts").values() if _has_leg(host, network))
+
+
+def _has_leg(host: store.Record, network: str) -> bool:
+    if isinstance(host.spec, desired.Host):
+        return any(leg.network == network for leg in host.spec.legs)
+    # Not understood: its text names the networks that it has legs in, whatever else it says.
+    return f'"network":"{network}"' in host.text.replace(" ", "")

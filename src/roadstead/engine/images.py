@@ -1,0 +1,283 @@
+"""OCI image archives, the same bit by bit for the same content.
+
+    write(image, file) -> digest of the archive, `sha256:HEX`
+
+An archive is a tar of an OCI image layout (image-spec 1.1) with one image of one uncompressed layer. Names are
+sorted, times zero, owners root, and nothing is compressed, so that no version of a library decides the bytes. The
+index names the image twice: `io.containerd.image.name` for `ctr images import`, `org.opencontainers.image.ref.name`
+for other tools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, assert_never
+
+import msgspec
+
+from roadstead.core import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CHUNK = 1 << 20
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_NOBODY = 65532
+"""The user of images without a need for root; the id that distroless images use."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file: its bytes, or the file on this machine that has them."""
+
+    content: bytes | Path
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Folder:
+    mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link."""
+
+    target: str
+
+
+Node = File | Folder | Link
+
+
+@dataclass(frozen=True)
+class Image:
+    """`tree` is by path without a leading `/`; folders above its nodes are made."""
+
+    name: str
+    """A full reference, `registry/name:tag`."""
+    arch: str
+    tree: Mapping[str, Node]
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def pause(program: Path, version: str, arch: str) -> Image:
+    """The image that holds the namespaces of a pod open."""
+    return Image(
+        name=f"roadstead.dev/pause:{version}",
+        arch=arch,
+        tree={"pause": File(program, 0o755)},
+        entrypoint=("/pause",),
+        user=_NOBODY,
+    )
+
+
+def coredns(program: Path, version: str, arch: str) -> Image:
+    """CoreDNS. Not root: containerd lets every user of a pod have low ports."""
+    return Image(
+        name=f"roadstead.dev/coredns:{version}",
+        arch=arch,
+        tree={"coredns": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
+        entrypoint=("/coredns",),
+        user=_NOBODY,
+    )
+
+
+def busybox(program: Path, applets: tuple[str, ...], arch: str) -> Image:
+    """A small image for tests: a static busybox under the names of its applets."""
+    links: dict[str, Node] = {f"bin/{applet}": Link("busybox") for applet in applets if applet != "busybox"}
+    folders: dict[str, Node] = {"tmp": Folder(0o1777), "root": Folder(0o700), "var": Folder(), "run": Folder()}
+    return Image(
+        name="roadstead.dev/test:1.0",
+        arch=arch,
+        tree={"bin/busybox": File(program, 0o755), **links, **folders, **_accounts()},
+        command=("/bin/sh",),
+        environment={"PATH": "/bin"},
+    )
+
+
+def tree_of(root: Path) -> dict[str, Node]:
+    """A root tree on this machine as the tree of an image. Raises Invalid for devices, sockets and pipes."""
+    tree: dict[str, Node] = {}
+    for above, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(above) / name
+            tree[str(path.relative_to(root))] = _node(path)
+    return tree
+
+
+def write(image: Image, file: Path) -> str:
+    """Write the archive, whole or not at all. Returns its digest. Raises Invalid for a path that leaves the root."""
+    with tempfile.TemporaryFile(dir=file.parent) as layer:
+        _write_layer(image.tree, layer)
+        size = layer.tell()
+        layer_digest = _digest_of(layer)
+        config = _json(_config(image, layer_digest))
+        manifest = _json(_manifest(config, layer_digest, size))
+        small = {
+            "index.json": _json(_index(image, manifest)),
+            "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
+            _blob(_digest(config)): config,
+            _blob(_digest(manifest)): manifest,
+        }
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        unfinished = Path(name)
+        try:
+            with os.fdopen(descriptor, "w+b") as out:
+                _write_archive(small, _blob(layer_digest), layer, size, out)
+                out.flush()
+                os.fsync(descriptor)
+                digest = _digest_of(out)
+            unfinished.chmod(0o644)
+            unfinished.rename(file)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    return digest
+
+
+def _accounts() -> dict[str, Node]:
+    return {
+        "etc/group": File(f"root:x:0:\nnonroot:x:{_NOBODY}:\n".encode()),
+        "etc/passwd": File(f"root:x:0:0:root:/:/bin/sh\nnonroot:x:{_NOBODY}:{_NOBODY}:nonroot:/:/bin/false\n".encode()),
+    }
+
+
+def _node(path: Path) -> Node:
+    status = path.lstat()
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode):
+        return Link(str(path.readlink()))
+    if stat.S_ISDIR(status.st_mode):
+        return Folder(mode)
+    if stat.S_ISREG(status.st_mode):
+        return File(path, mode)
+    raise errors.Invalid(f"{path} is neither a file, a folder nor a link: an image cannot hold it", path=path)
+
+
+def _write_layer(tree: Mapping[str, Node], out: BinaryIO) -> None:
+    whole: dict[str, Node] = {}
+    for path in tree:
+        parts = path.split("/")
+        if not all(parts) or {".", ".."} & set(parts):
+            raise errors.Invalid(f"{path!r} is no path below the root of an image", path=path)
+        for depth in range(1, len(parts)):
+            whole.setdefault("/".join(parts[:depth]), Folder())
+    whole.update(tree)
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as layer:
+        for path in sorted(whole):
+            _add_node(layer, path, whole[path])
+
+
+def _add_node(layer: tarfile.TarFile, path: str, node: Node) -> None:
+    """A TarInfo is born with time 0 and owner 0."""
+    entry = tarfile.TarInfo(path)
+    match node:
+        case File(content, mode):
+            entry.mode = mode
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as opened:
+                entry.size = opened.seek(0, os.SEEK_END)
+                opened.seek(0)
+                layer.addfile(entry, opened)
+        case Folder(mode):
+            entry.type = tarfile.DIRTYPE
+            entry.mode = mode
+            layer.addfile(entry)
+        case Link(target):
+            entry.type = tarfile.SYMTYPE
+            entry.mode = 0o777
+            entry.linkname = target
+            layer.addfile(entry)
+        case _:
+            assert_never(node)
+
+
+def _write_archive(small: Mapping[str, bytes], layer: str, content: BinaryIO, size: int, out: BinaryIO) -> None:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for folder in ("blobs", "blobs/sha256"):
+            _add_node(archive, folder, Folder())
+        for name in sorted((*small, layer)):
+            if name == layer:
+                entry = tarfile.TarInfo(name)
+                entry.size = size
+                content.seek(0)
+                archive.addfile(entry, content)
+            else:
+                _add_node(archive, name, File(small[name]))
+
+
+def _config(image: Image, layer: str) -> object:
+    settings: dict[str, object] = {"User": f"{image.user}:{image.user}"}
+    if image.entrypoint:
+        settings["Entrypoint"] = image.entrypoint
+    if image.command:
+        settings["Cmd"] = image.command
+    if image.environment:
+        settings["Env"] = [f"{name}={value}" for name, value in sorted(image.environment.items())]
+    return {
+        "created": "1970-01-01T00:00:00Z",
+        "architecture": image.arch,
+        "os": "linux",
+        "config": settings,
+        "rootfs": {"type": "layers", "diff_ids": [layer]},
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "roadstead"}],
+    }
+
+
+def _manifest(config: bytes, layer: str, layer_size: int) -> object:
+    return {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "config": {"mediaType": _CONFIG, "digest": _digest(config), "size": len(config)},
+        "layers": [{"mediaType": _LAYER, "digest": layer, "size": layer_size}],
+    }
+
+
+def _index(image: Image, manifest: bytes) -> object:
+    return {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {
+                "mediaType": _MANIFEST,
+                "digest": _digest(manifest),
+                "size": len(manifest),
+                "annotations": {
+                    "io.containerd.image.name": image.name,
+                    "org.opencontainers.image.ref.name": image.name.rsplit(":", 1)[-1],
+                },
+                "platform": {"architecture": image.arch, "os": "linux"},
+            }
+        ],
+    }
+
+
+def _json(content: object) -> bytes:
+    return msgspec.json.encode(content, order="sorted")
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _digest_of(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix('sha256:')}"

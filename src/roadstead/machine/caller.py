@@ -1,0 +1,42 @@
+"""Whose command this is: root may act for a person, whose home and files stay theirs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The person who gave the command. Files written for them (kubeconfig, AWS profile) are given to `uid:gid`."""
+
+    uid: int
+    gid: int
+    home: Path
+
+
+def caller(environment: Mapping[str, str], passwd: Mapping[int, pwd.struct_passwd] | None = None) -> Caller:
+    """From what the launcher told when it went through sudo, else what sudo itself told, else this process's user.
+
+    Only root is told on whose behalf: to anyone else these words are just environment.
+    """
+    entries = passwd if passwd is not None else {entry.pw_uid: entry for entry in pwd.getpwall()}
+    own = os.geteuid()
+    if own == 0:
+        for uid, gid, home in (
+            ("ROADSTEAD_USER_UID", "ROADSTEAD_USER_GID", "ROADSTEAD_USER_HOME"),
+            ("SUDO_UID", "SUDO_GID", "SUDO_HOME"),
+        ):
+            told_uid, told_gid = environment.get(uid, ""), environment.get(gid, "")
+            if told_uid.isdecimal() and told_gid.isdecimal():
+                return _of(int(told_uid), int(told_gid), environment.get(home), entries)
+    return _of(own, os.getegid(), environment.get("HOME"), entries)
+
+
+def _of(uid: int, gid: int, home: str | None, entries: Mapping[int, pwd.struct_passwd]) -> Caller:
+    if home and Path(home).is_absolute():
+        return Caller(uid, gid, Path(home))
+    return Caller(uid, gid, Path(entries[uid].pw_dir if uid in entries else "/"))

@@ -1,0 +1,254 @@
+"""`roadstead engine`: what engines there are, and how each got here and was verified."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+import msgspec
+
+from roadstead import engine as engines
+from roadstead.core import errors
+from roadstead.engine import cache, catalog, images, install, progress
+from roadstead.engine import settings as engine_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PIPE_SECONDS = 15.0
+"""Passing news in a pipe: a line this often."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of `engine list`. `state` is `ready`, `absent` or `broken`."""
+
+    name: str
+    version: str
+    arch: str
+    state: str
+    source: str = ""
+    size: int = 0
+    origin: str = ""
+    verified: str = ""
+    folder: str = ""
+    components: dict[str, str] = {}
+    """`sha256:HEX` by component."""
+
+
+@click.group("engine")
+def engine() -> None:
+    """The binaries of Kubernetes, etcd, containerd and the others."""
+
+
+_arch = click.option("--arch", help="amd64 or arm64; this machine's by default.")
+_output = click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+
+
+@engine.command("list")
+@_arch
+@_output
+def list_(arch: str | None, output: str) -> None:
+    """What there is, what is here, where it came from and how it was verified."""
+    chosen = engine_settings.from_environment(os.environ)
+    releases = catalog.releases(chosen.catalog, arch or catalog.machine_arch())
+    rows = [_row(release, chosen, digests=False) for release in releases]
+    _print(rows, output)
+
+
+@engine.command()
+@click.argument("specs", nargs=-1, metavar="NAME|MINOR...")
+@click.option("--source", type=click.Choice(["cache", "download", "build", "path"]), help="Only from there.")
+@click.option(
+    "--path",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="A folder with the binaries; alone it means --source path.",
+)
+@click.option("--all-needed", is_flag=True, help="All that a cluster of the newest version needs.")
+@_arch
+def get(specs: tuple[str, ...], source: str | None, path: Path | None, all_needed: bool, arch: str | None) -> None:
+    """Have an engine here: from the cache, else downloaded, else built. Prints the folder of each."""
+    chosen = engine_settings.from_environment(os.environ)
+    if path is not None:
+        chosen, source = chosen.with_path(path), source or "path"
+    wanted = (*specs, *(chosen.catalog.needed if all_needed else ()))
+    if not wanted:
+        raise click.UsageError("name an engine, e.g. `engine get 1.37`, or say --all-needed")
+    with _ends_on_signals(), Screen(sys.stderr.isatty()) as screen:
+        for spec in wanted:
+            installed = engines.get(spec, _choice(source), screen.show, given=chosen, arch=arch)
+            screen.clear()
+            first = next(iter(installed.components.values()))
+            click.echo(f"{installed.id}\t{first.parent}")
+
+
+@engine.command()
+@click.argument("specs", nargs=-1, metavar="[NAME...]")
+@_arch
+@_output
+def verify(specs: tuple[str, ...], arch: str | None, output: str) -> None:
+    """Compare what is here with the digests of its manifest, and hear the version of each. Exits 1 if one is broken."""
+    chosen = engine_settings.from_environment(os.environ)
+    arch = arch or catalog.machine_arch()
+    wanted = [catalog.resolve(chosen.catalog, spec, arch) for spec in specs]
+    rows = [_row(release, chosen, digests=True) for release in wanted or catalog.releases(chosen.catalog, arch)]
+    _print(rows if wanted else [row for row in rows if row.state != "absent"], output)
+    bad = [f"{row.name}-{row.version} is {row.state}" for row in rows if _is_bad(row, named=bool(wanted))]
+    if bad:
+        raise click.ClickException("; ".join(bad) + ": `roadstead engine get` makes it again")
+
+
+@engine.command()
+@click.argument("specs", nargs=-1, required=True, metavar="NAME...")
+@_arch
+def remove(specs: tuple[str, ...], arch: str | None) -> None:
+    """Remove engines from the cache; a name without a version stands for all versions."""
+    chosen = engine_settings.from_environment(os.environ)
+    arch = arch or catalog.machine_arch()
+    known = catalog.releases(chosen.catalog, arch)
+    for spec in specs:
+        one = catalog.resolve(chosen.catalog, spec, arch)
+        if one.engine.distribution is not None:
+            raise errors.Invalid(f"{spec} belongs to the distribution: remove its package there")
+        for release in [release for release in known if release.engine.name == spec] or [one]:
+            gone = install.remove(release, chosen)
+            click.echo(f"{release.id}: {'removed' if gone else 'was not here'}")
+
+
+@engine.command()
+@click.argument("name", type=click.Choice(["pause", "coredns", "busybox"]))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@_arch
+def image(name: str, output: Path, arch: str | None) -> None:
+    """Write an OCI image archive of an engine; the same bit by bit each time. Prints its digest."""
+    with _ends_on_signals(), Screen(sys.stderr.isatty()) as screen:
+        installed = engines.get(name, listener=screen.show, arch=arch)
+        screen.clear()
+        click.echo(images.write(_image(installed), output.absolute()))
+
+
+class Screen:
+    """Shows progress on stderr: passing news in one line that is rewritten on a terminal, seldom in a pipe."""
+
+    def __init__(self, terminal: bool) -> None:
+        self._terminal = terminal
+        self._told = time.monotonic()
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, news: progress.Progress) -> None:
+        text = f"{news.engine}: {news.text}"
+        if not news.passing:
+            self.clear()
+            click.echo(text, err=True)
+        elif self._terminal:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+            click.echo(f"\r\x1b[K{text[: max(20, width)]}", err=True, nl=False)
+        elif time.monotonic() - self._told >= _PIPE_SECONDS:
+            click.echo(text, err=True)
+        else:
+            return
+        self._told = time.monotonic()
+
+    def clear(self) -> None:
+        if self._terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)
+
+
+@contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    """Let TERM and HUP end us as INT does, so that what was being made is cleaned up at once."""
+
+    def end(number: int, frame: object) -> None:
+        del frame
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _choice(source: str | None) -> install.Choice | None:
+    return cast("install.Choice | None", source)
+
+
+def _is_bad(row: Row, *, named: bool) -> bool:
+    return row.state == "broken" or (named and row.state == "absent")
+
+
+def _image(installed: engines.Installed) -> images.Image:
+    program = installed.components[installed.name]
+    match installed.name:
+        case "pause":
+            return images.pause(program, installed.version, installed.arch)
+        case "coredns":
+            return images.coredns(program, installed.version, installed.arch)
+        case _:
+            applets = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
+            return images.busybox(program, tuple(applets.split()), installed.arch)
+
+
+def _row(release: catalog.Release, chosen: engine_settings.Settings, *, digests: bool) -> Row:
+    name = release.engine.name
+    if release.engine.distribution is not None:
+        found = install.system(release, chosen)
+        if found is None:
+            package = release.engine.distribution.package
+            return Row(name, release.version, release.arch, "absent", origin=f"the distribution's package {package}")
+        return _ready(found.manifest, str(next(iter(found.components.values())).parent))
+    key = install.key_of(release, chosen)
+    folder = key.folder(chosen.cache)
+    match cache.see(chosen.cache, key, digests=digests):
+        case cache.Whole(manifest):
+            if digests:
+                try:
+                    install.check_version(release, folder, chosen)
+                except errors.Error as error:
+                    return Row(name, release.version, release.arch, "broken", origin=str(error))
+            return _ready(manifest, str(folder))
+        case cache.Absent():
+            return Row(name, release.version, release.arch, "absent")
+        case cache.Broken(reason):
+            return Row(name, release.version, release.arch, "broken", origin=reason, folder=str(folder))
+
+
+def _ready(manifest: cache.Manifest, folder: str) -> Row:
+    return Row(
+        name=manifest.name,
+        version=manifest.version,
+        arch=manifest.arch,
+        state="ready",
+        source=manifest.source,
+        size=sum({part.sha256: part.size for part in manifest.components.values()}.values()),
+        origin=manifest.origin,
+        verified=manifest.verified,
+        folder=folder,
+        components={name: f"sha256:{part.sha256}" for name, part in manifest.components.items()},
+    )
+
+
+def _print(rows: list[Row], output: str) -> None:
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        return
+    cells = [("ENGINE", "VERSION", "ARCH", "STATE", "SIZE", "SOURCE", "VERIFIED")]
+    for row in rows:
+        size = progress.size(row.size) if row.size else "-"
+        how = row.verified or row.origin or "-"
+        cells.append((row.name, row.version, row.arch, row.state, size, row.source or "-", how))
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,0 +1,138 @@
+"""The `roadstead` command: a table of commands that are imported when they are called, and how errors are shown."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from click import shell_completion
+
+import roadstead
+from roadstead.core import errors
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command: where it is (`module:attribute`) and the line that `--help` shows without importing it."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "doctor": Entry(
+        "roadstead.machine.doctor.command:doctor", "Look at this machine: what is missing, how to mend it."
+    ),
+    "engine": Entry("roadstead.machine.engine:engine", "The binaries of Kubernetes: list, get, verify, remove."),
+    "start": Entry("roadstead.machine.start:start", "Start Roadstead on this machine."),
+    "stop": Entry("roadstead.machine.stop:stop", "Stop Roadstead; its hosts keep running."),
+    "status": Entry("roadstead.machine.status:status", "What runs, and what is not as it should be."),
+    "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host."),
+    "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
+    "purge": Entry("roadstead.machine.purge:purge", "Delete an instance: its hosts, networks and records."),
+    "uninstall": Entry("roadstead.machine.uninstall:uninstall", "Take everything back from this machine."),
+    "completion": Entry("roadstead.machine.main:completion", "Print the completion of a shell: bash, zsh or fish."),
+}
+
+_FAILED = 1
+_INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+_OUTPUT_LINES = 20
+
+
+class Commands(click.Group):
+    """A group whose commands come from the table. Listing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else load(entry)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+def load(entry: Entry) -> click.Command:
+    """The command behind an entry of the table."""
+    module, attribute = entry.target.split(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command), entry.target
+    return command
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
+@click.version_option(roadstead.__version__, prog_name="roadstead")
+def cli() -> None:
+    """Real Kubernetes, run for you on this machine."""
+
+
+@click.command
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion of SHELL.
+
+    bash: `eval "$(roadstead completion bash)"` in ~/.bashrc; zsh the same in ~/.zshrc;
+    fish: `roadstead completion fish > ~/.config/fish/completions/roadstead.fish`.
+    """
+    found = shell_completion.get_completion_class(shell)
+    assert found is not None, shell
+    arguments: dict[str, Any] = {}
+    click.echo(found(cli, arguments, "roadstead", "_ROADSTEAD_COMPLETE").source())
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether the caller asked for JSON: then errors are JSON too."""
+    before_dashes = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    pairs = itertools.pairwise(before_dashes)
+    spelled = {"-ojson", "-o=json", "--output=json"}
+    return bool(spelled & set(before_dashes)) or any(
+        option in ("-o", "--output") and value == "json" for option, value in pairs
+    )
+
+
+def rendered(error: errors.Error, *, as_json: bool) -> str:
+    """An error for stderr: its sentence, and the end of what a failed command said; or all its facts as JSON."""
+    if as_json:
+        return json.dumps({"error": {"code": error.code, "message": error.message, "facts": error.facts}})
+    output = error.facts.get("output", "").strip().splitlines()[-_OUTPUT_LINES:]
+    return "\n".join([f"Error: {error.message}", *(f"  {line}" for line in output)])
+
+
+def run(arguments: list[str]) -> int:
+    """The command's exit code: 0, 1 for an error of ours, 2 for a wrong usage, 130 when interrupted."""
+    try:
+        code = cli.main(arguments, prog_name="roadstead", standalone_mode=False)
+    except errors.Error as error:
+        click.echo(rendered(error, as_json=wants_json(arguments)), err=True)
+        return _FAILED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing more to say, also not when the interpreter flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _FAILED
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

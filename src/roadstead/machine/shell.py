@@ -1,0 +1,23 @@
+"""`roadstead shell HOST`: a shell inside a host, as that host's own user."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from roadstead.agent_client import Client
+from roadstead.core import instance
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
+def shell(host: str, command: tuple[str, ...], instance_id: str) -> None:
+    """Open a shell in HOST, or run COMMAND there."""
+    client = Client(instance.Instance.named(instance_id).socket, timeout=10)
+    argv = client.shell(host)
+    if command:
+        argv = [*argv[:-1], *command]
+    os.execvp(argv[0], argv)

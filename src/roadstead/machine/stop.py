@@ -1,0 +1,20 @@
+"""`roadstead stop`: ends the supervised services of an instance. Hosts keep running."""
+
+from __future__ import annotations
+
+import click
+
+from roadstead.core import instance
+from roadstead.machine import start
+from roadstead.machine.supervision import make
+
+
+@click.command()
+@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
+@click.option("--timeout", default=20.0, show_default=True, help="Seconds until what has not ended is killed.")
+def stop(instance_id: str, timeout: float) -> None:
+    """Stop Roadstead's own services. Hosts keep running, unwatched, until the next start or `roadstead purge`."""
+    start.need_root("stop")
+    places = instance.Instance.named(instance_id)
+    ran = make.down(places, unit=start.unit_of(places), timeout=timeout)
+    click.echo(f"instance {instance_id}: {'stopped; its hosts, if any, keep running' if ran else 'was not running'}")

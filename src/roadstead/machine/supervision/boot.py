@@ -1,0 +1,35 @@
+"""What systemd runs: writes the tree of an instance, which a reboot has taken, and becomes its s6-svscan.
+
+python -m roadstead.machine.supervision.boot --instance ID
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from roadstead.core import errors, instance
+from roadstead.machine.supervision import make, tree
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="roadstead-boot", description="The root s6 tree of one instance.")
+    parser.add_argument("--instance", default="main")
+    options = parser.parse_args(arguments)
+    try:
+        places = instance.Instance.named(options.instance)
+        # Without the lock of `start`: a start holds it while it waits for what this makes. systemd runs one of these
+        # at a time, and s6-svscan refuses a tree that another one has.
+        make.prepare(places, (tree.agent(places, Path(sys.executable)),))
+        make.clear(tree.folder(places), timeout=30)
+    except errors.Error as error:
+        print(f"roadstead-boot: {error.message}", file=sys.stderr)
+        return 1
+    os.chdir("/")
+    os.execvpe("s6-svscan", ["s6-svscan", str(tree.folder(places))], make.ENVIRONMENT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What runs of a tree. Reads only."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid."""
+
+SYSTEMD = Path("/run/systemd/system")
+"""Exists where PID 1 is systemd: see sd_booted(3)."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree as it is: the pid of its s6-svscan, and the services that are watched by an s6-supervise."""
+
+    scanner: int | None
+    supervised: dict[str, int]
+    """The pid of the s6-supervise by service; a log's is `SERVICE/log`."""
+
+
+def tree(folder: Path) -> Tree:
+    """Who holds the tree's locks. A tree that was never made is one in which nothing runs."""
+    supervised = {}
+    for lock in sorted([*folder.glob("*/supervise/lock"), *folder.glob("*/log/supervise/lock")]):
+        if (pid := holder(lock)) is not None:
+            supervised[str(lock.parent.parent.relative_to(folder))] = pid
+    return Tree(holder(folder / ".s6-svscan" / "lock"), supervised)
+
+
+def holder(lock: Path) -> int | None:
+    """The pid of the process that holds a lock file of s6 (POSIX record locks); None when nobody does."""
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+    try:
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    finally:
+        os.close(descriptor)
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def under_systemd() -> bool:
+    return SYSTEMD.is_dir()
+
+
+def deaths(folder: Path, service: str) -> int:
+    """How often the service has died since its s6-supervise came up (s6 remembers the last hundred)."""
+    try:
+        return (folder / service / "supervise" / "death_tally").stat().st_size // _DEATH_BYTES
+    except FileNotFoundError:
+        return 0
+
+
+_DEATH_BYTES = 14
+"""A record of death_tally: a TAI64N time of 12 bytes, exit code, signal."""

@@ -1,0 +1,4 @@
+"""The types of the agent's API: what is asked of it (desired) and what it saw (observed).
+
+Pure data for everyone. Every type refuses unknown fields and names the field that is wrong.
+"""

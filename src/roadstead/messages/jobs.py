@@ -1,0 +1,48 @@
+"""Typed one-shot work. A job has an id of the caller's: the same id with the same job is done once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from roadstead.messages.desired import Message
+from roadstead.messages.forms import Digest, FileName, FlagValue, Generation, Hostname, Id
+
+
+class ImageImport(Message, tag="image-import", tag_field="type", frozen=True, kw_only=True):
+    """Import an OCI archive (a blob) into the containerd of a node."""
+
+    host: Id
+    engine: Id
+    """The installed engine that has `ctr`."""
+    archive: Digest
+
+
+class EtcdMember(Message, tag="etcd-member", tag_field="type", frozen=True, kw_only=True):
+    """Ask a member of an etcd cluster, through the files of its unit, for a change of the membership."""
+
+    host: Id
+    unit: Id
+    engine: Id
+    """The installed engine that has `etcdctl`."""
+    action: Literal["list", "add-learner", "promote", "remove"]
+    endpoint: FlagValue
+    """A client URL of a member that is alive."""
+    name: Hostname | None = None
+    """The new member's name (add-learner)."""
+    peer_url: FlagValue | None = None
+    """The new member's peer URL (add-learner)."""
+    member: FlagValue | None = None
+    """The member's id in hexadecimal (promote, remove)."""
+    ca: FileName | None = None
+    certificate: FileName | None = None
+    key: FileName | None = None
+
+
+Job = ImageImport | EtcdMember
+
+
+class JobRequest(Message, frozen=True, kw_only=True):
+    """`expect` names generations that must be the current ones, by `KIND/ID`; else the job is refused."""
+
+    job: Job
+    expect: dict[str, Generation] = {}

@@ -1,0 +1,76 @@
+"""Hosts of an instance of their own, for live tests that need no agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from roadstead.agent import purge
+from roadstead.agent.hosts import hosts, processes, see
+from roadstead.core.instance import Instance
+from roadstead.messages import desired
+
+T = TypeVar("T")
+UID = 61001
+
+
+@dataclass
+class Room:
+    """The hosts of one instance, and a network namespace per host that is asked for."""
+
+    instance: Instance
+    facts: see.MachineFacts
+
+    def do(self, work: Callable[[hosts.Hosts], Awaitable[T]]) -> T:
+        """One piece of asynchronous work with a new `Hosts`, as after a restart of the agent."""
+
+        async def within() -> T:
+            async with asyncio.timeout(60):
+                return await work(hosts.Hosts(self.instance, self.facts))
+
+        return asyncio.run(within())
+
+    def netns(self, host_id: str) -> None:
+        path = self.instance.host(host_id).netns
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()
+            subprocess.run(["unshare", f"--net={path}", "true"], check=True, timeout=10)
+
+    def make(self, host_id: str, host: desired.Host, uid: int = UID) -> processes.Running:
+        self.netns(host_id)
+        return self.do(lambda room: room.make(host_id, host, uid))
+
+    def sh(self, host_id: str, script: str, uid: int = UID) -> hosts.Finished:
+        return self.do(lambda room: room.run(host_id, uid, ["/bin/sh", "-c", script], 20))
+
+    def says(self, host_id: str, script: str, uid: int = UID) -> str:
+        finished = self.sh(host_id, script, uid)
+        assert finished.code == 0, finished.output
+        return finished.output
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Room]:
+    """A new instance; afterwards nothing of it is left."""
+    instance = Instance.named(f"t-hosts-{secrets.token_hex(3)}")
+    try:
+        yield Room(instance, see.machine_facts())
+    finally:
+        purge.purge(instance)
+        assert purge.purge(instance) == [], "nothing is left for a second purge"
+
+
+def control(name: str = "etcd-a", **more: object) -> desired.Host:
+    legs = (desired.Leg(network="net", address="198.19.0.10"),)
+    return desired.Host(kind="control", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]
+
+
+def node(name: str = "node-1", **more: object) -> desired.Host:
+    legs = (desired.Leg(network="net", address="192.168.0.10"),)
+    return desired.Host(kind="node", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]

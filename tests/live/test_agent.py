@@ -1,0 +1,182 @@
+"""The agent as a whole: sockets that are passed, ports that are published, logs, secrets, who may ask.
+
+Cost: about 15 s.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.live import conftest, fleet
+
+from roadstead.messages import desired
+
+pytestmark = pytest.mark.live
+
+USER = 64100
+"""A user id that nobody has: the unprivileged process of these tests."""
+
+PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin") or sys.executable
+"""One that other users can read."""
+
+FETCH = """
+import json, socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+client.sendall(json.dumps({"process": sys.argv[2]}).encode() + b"\\n")
+data, descriptors, _, _ = socket.recv_fds(client, 65536, 8)
+listed = json.loads(data) if data else []
+print(json.dumps(listed), flush=True)
+for descriptor in descriptors:
+    server = socket.socket(fileno=descriptor)
+    peer, address = server.accept()
+    peer.sendall(f"hello {address[0]} from {__import__('os').getuid()}".encode())
+    peer.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(agent: conftest.RunningAgent) -> Iterator[conftest.RunningAgent]:
+    """Two hosts in two zones of one network."""
+    agent.client.accept(fleet.fleet(agent.client, 2))
+    agent.client.wait_ready(30)
+    yield agent
+    fleet.delete_all(agent.client)
+
+
+def unprivileged(agent: conftest.RunningAgent, process: str, user: int = USER) -> subprocess.Popen[str]:
+    command = [PYTHON, "-c", FETCH, str(agent.places.passing_socket), process]
+    return subprocess.Popen(
+        command,
+        user=user,
+        group=user,
+        extra_groups=[],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+
+
+def test_a_socket_in_a_hosts_namespace_is_passed_to_its_unprivileged_process(pair: conftest.RunningAgent) -> None:
+    listener = desired.Listener(namespace="host", of="h0", address="0.0.0.0", port=80, process="porter", user=USER)
+    pair.client.accept(fleet.put(1, listeners={"door": listener}))
+    pair.client.wait(lambda seen: seen["listeners", "door"].phase == "ready", 10)
+    where = fleet.address(0, fleet.network())[1]
+    with unprivileged(pair, "porter") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())[0]["id"] == "door"
+        read = "import socket,sys; print(socket.create_connection((sys.argv[1], 80), 5).recv(100).decode())"
+        answer = fleet.inside(pair.places.host("h1").netns, sys.executable, "-c", read, where)
+        from_ = fleet.address(1, fleet.network())[1]
+        assert answer.stdout.strip() == f"hello {from_} from {USER}", answer.stderr
+        assert process.wait(5) == 0
+    with unprivileged(pair, "porter", USER + 1) as process:
+        assert process.communicate(timeout=5)[0].strip() == "[]"
+    pair.client.accept(delete={"listeners": {"door": 1}})
+    pair.client.wait(lambda seen: ("listeners", "door") not in seen, 10)
+
+
+def test_a_published_port_leads_from_the_machine_into_the_host(pair: conftest.RunningAgent) -> None:
+    where = fleet.address(0, fleet.network())[1]
+    publish = desired.Publish(address="127.0.0.1", port=7001, network="net", target=where, target_port=7000)
+    pair.client.accept(fleet.put(1, publishes={"web": publish}))
+    pair.client.wait(lambda seen: seen["publishes", "web"].phase == "ready", 10)
+    serve = "import socket, sys; s = socket.create_server((sys.argv[1], 7000)); print(1, flush=True); "
+    serve += "s.accept()[0].sendall(b'in')"
+    host = ["nsenter", f"--net={pair.places.host('h0').netns}"]
+    assert pair.places.machine_netns is not None
+    with subprocess.Popen([*host, sys.executable, "-c", serve, where], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        read = "import socket; print(socket.create_connection(('127.0.0.1', 7001), 5).recv(9).decode())"
+        try:
+            answer = fleet.inside(pair.places.machine_netns, sys.executable, "-c", read)
+        finally:
+            server.kill()
+        assert answer.stdout.strip() == "in", answer.stderr
+    pair.client.accept(delete={"publishes": {"web": 1}})
+
+
+def test_the_socket_is_roots_and_the_machines_own_network_is_untouched(pair: conftest.RunningAgent) -> None:
+    assert pair.places.socket.stat().st_mode & 0o777 == 0o600
+    assert pair.places.socket.stat().st_uid == 0
+    knock = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    done = subprocess.run(
+        [PYTHON, "-c", knock, str(pair.places.socket)],
+        user=USER,
+        group=USER,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert "PermissionError" in done.stderr
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    assert pair.places.id not in links
+
+
+def test_secret_files_come_as_blobs_and_are_for_the_hosts_user_alone(pair: conftest.RunningAgent) -> None:
+    digest = pair.client.keep_blob(b"a secret of 40 bytes, never in a message")
+    unit = desired.Unit(
+        engine="pause",
+        component="pause",
+        files={"key": desired.UnitFile(blob=digest, secret=True), "conf": desired.UnitFile(content="open")},
+    )
+    pair.client.accept(fleet.put(1, units={"h1/second": unit}))
+    seen = pair.client.wait_ready(20)
+    folder = pair.places.host("h1").files / "second"
+    assert (folder / "key").read_bytes().startswith(b"a secret")
+    pid = seen["units", "h1/second"].pid
+    owner = Path(f"/proc/{pid}").stat().st_uid
+    assert owner != 0
+    assert ((folder / "key").stat().st_mode & 0o777, (folder / "key").stat().st_uid) == (0o400, owner)
+    assert (folder / "conf").stat().st_mode & 0o777 == 0o444
+    other = Path(f"/proc/{seen['units', 'h0/main'].pid}").stat().st_uid
+    assert other != owner, "two hosts share no user"
+    assert "a secret" not in json.dumps(pair.client.wanted())
+    assert "a secret" not in pair.log.read_text()
+    pair.client.accept(delete={"units": {"h1/second": 1}})
+    pair.client.wait(lambda seen: ("units", "h1/second") not in seen, 20)
+    assert not folder.exists()
+    assert not Path(f"/proc/{pid}/root").exists()
+
+
+def test_a_unit_that_cannot_start_says_why_and_its_log_can_be_read(pair: conftest.RunningAgent) -> None:
+    unit = desired.Unit(engine="system", component="haproxy", flags={"f": "/etc/units/proxy/missing"})
+    pair.client.accept(fleet.put(1, units={"h0/proxy": unit}))
+    seen = pair.client.wait(
+        lambda seen: seen["units", "h0/proxy"].phase == "failing" and seen["units", "h0/proxy"].exit is not None, 20
+    )
+    assert seen["units", "h0/proxy"].exit is not None
+    assert seen["units", "h0/proxy"].exit.code == 1
+    deadline = time.monotonic() + 10
+    while b"Cannot open configuration file" not in (log := b"".join(pair.client.logs("h0", "proxy"))):
+        assert time.monotonic() < deadline, log
+        time.sleep(0.05)
+    pair.client.accept(delete={"units": {"h0/proxy": 1}})
+    pair.client.wait(lambda seen: ("units", "h0/proxy") not in seen, 20)
+
+
+def test_a_slow_reader_and_a_broken_request_do_not_disturb_the_agent(pair: conftest.RunningAgent) -> None:
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(50)]
+    try:
+        for one in idle:
+            one.connect(str(pair.places.socket))
+            one.sendall(b"PUT /v1/desired HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        began = time.monotonic()
+        assert pair.client.status().pid == pair.process.pid
+        assert time.monotonic() - began < 2
+    finally:
+        for one in idle:
+            one.close()
+    assert pair.places.socket.exists()

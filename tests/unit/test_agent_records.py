@@ -1,0 +1,162 @@
+"""What the agent keeps on disk, in blobs and in its journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import desired as store
+from roadstead.core import errors
+from roadstead.messages import desired, observed
+
+
+def zone(id: str, generation: int = 1) -> store.Record:
+    return store.understood("zones", id, generation, '{"state":"up"}', False)
+
+
+def test_what_was_committed_is_there_for_the_next_agent(tmp_path: Path) -> None:
+    first = store.DesiredStore(tmp_path / "desired.db")
+    first.commit([zone("a"), zone("b", 7)])
+    uid = first.uid("h", "main")
+    first.close()
+    again = store.DesiredStore(tmp_path / "desired.db")
+    assert {record.id: record.generation for record in again.records.values()} == {"a": 1, "b": 7}
+    assert again.records["zones", "a"].spec == desired.Zone(state="up")
+    assert again.uid("h", "main") == uid
+    assert (tmp_path / "desired.db").stat().st_mode & 0o777 == 0o600
+    again.close()
+
+
+def test_what_this_agent_does_not_understand_is_kept_word_by_word(tmp_path: Path) -> None:
+    first = store.DesiredStore(tmp_path / "desired.db")
+    first.commit([store.Record("zones", "a", 3, '{"state":"dim","light":0.5}'), store.Record("moons", "m", 1, "{}")])
+    first.close()
+    again = store.DesiredStore(tmp_path / "desired.db")
+    record = again.records["zones", "a"]
+    assert record.spec is None
+    assert "light" in record.trouble or "state" in record.trouble
+    assert record.text == '{"state":"dim","light":0.5}'
+    assert "no kind 'moons'" in again.records["moons", "m"].trouble
+    again.close()
+
+
+def test_a_damaged_database_is_named_and_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "desired.db"
+    path.write_bytes(b"this is no database" * 1000)
+    before = path.read_bytes()
+    with pytest.raises(errors.Failed, match="damaged"):
+        store.DesiredStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    records = store.DesiredStore(tmp_path / "desired.db")
+    records.commit([zone("a")])
+    broken = store.Record("zones", "c", 1, None)  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        records.commit([zone("b"), broken])
+    assert set(records.records) == {("zones", "a")}
+    records.close()
+    again = store.DesiredStore(tmp_path / "desired.db")
+    assert set(again.records) == {("zones", "a")}
+    again.close()
+
+
+def test_each_host_has_a_uid_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
+    records = store.DesiredStore(tmp_path / "desired.db")
+    uids = [records.uid(f"h{number}", "main") for number in range(50)]
+    assert len(set(uids)) == 50
+    assert min(uids) > 65536
+    records.gone(("hosts", "h7"))
+    assert records.uid("new", "main") == uids[7]
+    other = store.DesiredStore(tmp_path / "other.db")
+    assert other.uid("h0", "t-other") not in uids
+    records.close()
+    other.close()
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+def test_a_blob_is_kept_whole_under_its_digest_or_not_at_all(tmp_path: Path) -> None:
+    kept = blobs.Blobs(tmp_path / "blobs")
+    digest = f"sha256:{hashlib.sha256(b'hello').hexdigest()}"
+    assert asyncio.run(kept.keep(digest, _chunks(b"hel", b"lo"))) == 5
+    assert kept.path(digest).read_bytes() == b"hello"
+    assert kept.path(digest).stat().st_mode & 0o777 == 0o600
+    wrong = f"sha256:{hashlib.sha256(b'other').hexdigest()}"
+    with pytest.raises(errors.Invalid, match="have the digest"):
+        asyncio.run(kept.keep(wrong, _chunks(b"hello")))
+    assert not kept.has(wrong)
+    assert [path.name for path in (tmp_path / "blobs").iterdir()] == [digest[7:]]
+    with pytest.raises(errors.NotFound):
+        kept.path(wrong)
+
+
+def test_blobs_that_nothing_names_are_swept_when_they_are_old(tmp_path: Path) -> None:
+    kept = blobs.Blobs(tmp_path / "blobs")
+    digests = []
+    for text in (b"used", b"old", b"fresh"):
+        digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+        asyncio.run(kept.keep(digest, _chunks(text)))
+        digests.append(digest)
+    for digest in digests[:2]:
+        os.utime(kept.path(digest), (1000, 1000))
+    assert kept.sweep({digests[0]}, older_than=2000) == [digests[1]]
+    assert kept.has(digests[0])
+    assert kept.has(digests[2])
+
+
+def seen(id: str, phase: str = "ready") -> observed.Observation:
+    return observed.Observation(kind="hosts", id=id, generation=1, phase=phase)  # type: ignore[arg-type]
+
+
+def test_the_journal_counts_news_only() -> None:
+    log = journal.Journal(first=100)
+    assert log.put(seen("a"))
+    assert not log.put(seen("a"))
+    assert log.put(seen("a", "failing"))
+    log.gone(("hosts", "a"))
+    log.gone(("hosts", "a"))
+    assert [(change.revision, change.observation is None) for change in log.since(100)] == [
+        (101, False),
+        (102, False),
+        (103, True),
+    ]
+    assert log.since(103) == []
+
+
+def test_a_watch_goes_on_where_it_began_and_is_told_when_it_is_too_late() -> None:
+    async def story() -> None:
+        log = journal.Journal(first=0)
+        log.put(seen("a"))
+        watch = log.watch(0)
+        assert (await anext(watch)).id == "a"
+        following = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0)
+        assert not following.done()
+        log.put(seen("b"))
+        assert (await following).id == "b"
+        for number in range(5000):
+            log.put(seen(f"h{number}"))
+        with pytest.raises(errors.Gone, match="read the observations again"):
+            await anext(watch)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("revision", [-5, 99, 200])
+def test_revisions_of_another_time_are_gone(revision: int) -> None:
+    log = journal.Journal(first=100)
+    log.put(seen("a"))
+    with pytest.raises(errors.Gone):
+        log.since(revision)

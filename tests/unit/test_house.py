@@ -1,0 +1,93 @@
+"""The house's own rules about itself: sizes, rooms, docstrings. See INVARIANTS.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TREES = ("src", "tests", "bench")
+FILE_LINES = 400
+FUNCTION_LINES = 60
+ROOM_MODULES = 12
+NEVER = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers"})
+"""Names that say of what kind a thing is and not what it is for."""
+
+
+def sources() -> list[Path]:
+    return sorted(path for tree in TREES for path in (ROOT / tree).rglob("*.py"))
+
+
+def long_file(text: str) -> str | None:
+    lines = text.count("\n")
+    return f"{lines} lines" if lines > FILE_LINES else None
+
+
+def long_functions(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                yield f"{node.name} at line {node.lineno}: {lines} lines"
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_files_are_short() -> None:
+    assert [(named(path), too_long) for path in sources() if (too_long := long_file(path.read_text()))] == []
+
+
+def test_functions_are_short() -> None:
+    assert [(named(path), found) for path in sources() for found in long_functions(path.read_text())] == []
+
+
+def test_modules_say_what_they_are_for() -> None:
+    bare = [
+        named(path) for path in sources() if path.read_text() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert bare == []
+
+
+def test_rooms_are_small_and_have_a_docstring() -> None:
+    rooms = [path for path in (ROOT / "src" / "roadstead").rglob("*") if path.is_dir() and any(path.glob("*.py"))]
+    assert rooms
+    without = [named(room) for room in rooms if not _docstring(room / "__init__.py")]
+    assert without == []
+    crowded = {named(room): count for room in rooms if (count := len(list(room.glob("[!_]*.py")))) > ROOM_MODULES}
+    assert crowded == {}
+
+
+def test_nothing_is_named_by_its_kind() -> None:
+    inside = [path for path in sources() if path.is_relative_to(ROOT / "src")]
+    assert [named(path) for path in inside if NEVER & {path.stem, path.parent.name}] == []
+
+
+def test_annotations_are_postponed() -> None:
+    future = "from __future__ import annotations\n"
+    assert [named(path) for path in sources() if _defines(text := path.read_text()) and future not in text] == []
+
+
+def _defines(text: str) -> bool:
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.AnnAssign)
+    return any(isinstance(node, definitions) for node in ast.walk(ast.parse(text)))
+
+
+def _docstring(path: Path) -> str | None:
+    return ast.get_docstring(ast.parse(path.read_text())) if path.is_file() else None
+
+
+@pytest.mark.parametrize(
+    ("body", "found"), [(FUNCTION_LINES - 1, []), (FUNCTION_LINES, [f"f at line 1: {FUNCTION_LINES + 1} lines"])]
+)
+def test_the_measure_of_functions(body: int, found: list[str]) -> None:
+    assert list(long_functions("def f():\n" + "    x = 1\n" * body)) == found
+
+
+def test_the_measure_of_files() -> None:
+    assert long_file("x\n" * FILE_LINES) is None
+    assert long_file("x\n" * (FILE_LINES + 1)) == "401 lines"

@@ -1,0 +1,210 @@
+"""The root tree, the systemd unit, the services' environment and the uninstall plan, as data."""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import shlex
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from roadstead.core import errors, instance
+from roadstead.machine import installation, uninstall
+from roadstead.machine.supervision import make, see, systemd, tree
+
+PLACES = instance.Instance.named("t-one", Path("/run/netns/its own"))
+
+
+def test_the_agents_service_folder() -> None:
+    files = tree.files([tree.agent(PLACES, Path("/opt/roadstead/0123/bin/python"))], PLACES)
+    assert {str(path): mode for path, (_, mode) in files.items()} == {
+        "agent/run": 0o755,
+        "agent/notification-fd": 0o644,
+        "agent/log/run": 0o755,
+    }
+    run, _ = files[PurePosixPath("agent/run")]
+    assert run.startswith("#!/bin/sh\nexec 2>&1\n")
+    words = shlex.split(run.splitlines()[-1])
+    assert words[:3] == ["exec", "env", "-i"]
+    assert words[-7:] == [
+        "/opt/roadstead/0123/bin/python",
+        "-m",
+        "roadstead.agent.main",
+        "--instance",
+        "t-one",
+        "--machine-netns",
+        "/run/netns/its own",
+    ]
+    assert "ROADSTEAD_NOTIFY_FD=3" in words
+    assert files[PurePosixPath("agent/notification-fd")][0] == "3\n"
+    assert files[PurePosixPath("agent/log/run")][0].endswith(" T /var/log/roadstead/t-one/agent\n")
+
+
+def test_a_service_of_a_user_is_run_and_logged_as_that_user() -> None:
+    service = tree.Service("serve", ("/bin/serve", "a b"), {"X": "1 2"}, user="roadstead", notifies=False)
+    files = tree.files([service], PLACES)
+    for path in ("serve/run", "serve/log/run"):
+        last = files[PurePosixPath(path)][0].splitlines()[-1]
+        assert last.startswith("exec s6-setuidgid roadstead "), last
+    words = shlex.split(files[PurePosixPath("serve/run")][0].splitlines()[-1])
+    assert "X=1 2" in words
+    assert words[-2:] == ["/bin/serve", "a b"]
+    assert not any("NOTIFY" in word for word in words)
+    assert PurePosixPath("serve/notification-fd") not in files
+
+
+def test_the_main_instance_and_another_never_meet() -> None:
+    main = tree.files([tree.agent(instance.Instance.named("main"), Path("/p"))], instance.Instance.named("main"))
+    assert not any("t-one" in content for content, _ in main.values())
+    assert tree.folder(PLACES) == Path("/run/roadstead/t-one/tree")
+
+
+def test_writing_a_tree_names_what_changed(tmp_path: Path) -> None:
+    service = tree.agent(PLACES, Path("/p"))
+    assert make.write(tmp_path, tree.files([service], PLACES)) == {"agent", "agent/log"}
+    assert make.write(tmp_path, tree.files([service], PLACES)) == frozenset()
+    newer = dataclasses.replace(service, command=("/q",))
+    assert make.write(tmp_path, tree.files([newer], PLACES)) == {"agent"}
+    assert [path.name for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
+    (tmp_path / "agent" / "run").chmod(0o600)
+    assert make.write(tmp_path, tree.files([newer], PLACES)) == {"agent"}
+
+
+def test_a_tree_that_was_never_made_runs_nothing(tmp_path: Path) -> None:
+    assert see.tree(tmp_path / "tree") == see.Tree(None, {})
+
+
+def test_the_systemd_unit() -> None:
+    parsed = configparser.ConfigParser(strict=True, interpolation=None)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]
+    parsed.read_string(systemd.unit(Path("/opt/roadstead/0123/bin/python"), "main"))
+    service = parsed["Service"]
+    assert (
+        service["ExecStart"] == "/opt/roadstead/0123/bin/python -m roadstead.machine.supervision.boot --instance main"
+    )
+    # The hosts outlive the service, and the service outlives everything.
+    assert service["KillMode"] == "process"
+    assert service["Delegate"] == "yes"
+    assert service["DelegateSubgroup"] == "tree"
+    assert service["Restart"] == "always"
+    assert parsed["Unit"]["StartLimitIntervalSec"] == "0"
+    assert parsed["Install"]["WantedBy"] == "multi-user.target"
+
+
+def _python(path: str, *version: int, reachable: bool = True) -> installation.Interpreter:
+    return installation.Interpreter(Path(path), version, reachable)
+
+
+def test_services_run_on_the_first_python_that_everyone_may_run() -> None:
+    own, system = _python("/home/a/python", 3, 13, 1, reachable=False), _python("/usr/bin/python3", 3, 11, 2)
+    assert installation.choose([own, system]) == system
+    with pytest.raises(errors.Failed, match=r"/home/a/python: 3\.13\.1, not for all users.*/usr/bin/python3: 3\.9"):
+        installation.choose([own, _python("/usr/bin/python3", 3, 9)])
+    with pytest.raises(errors.Failed, match="/usr/bin/python3: does not run"):
+        installation.choose([_python("/usr/bin/python3")])
+
+
+def _checkout(folder: Path) -> Path:
+    for name, text in (
+        ("uv.lock", "lock"),
+        ("roadstead", "#!/bin/sh"),
+        ("src/roadstead/a.py", "a"),
+        ("src/roadstead/__pycache__/a.pyc", "x"),
+        ("engines/pause/main.go", "m"),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_environments_name_changes_with_everything_in_it(tmp_path: Path) -> None:
+    place, python = _checkout(tmp_path), _python("/usr/bin/python3.11", 3, 11, 2)
+    assert [name for name, _ in installation.files(place)] == [
+        "uv.lock",
+        "roadstead/a.py",
+        "roadstead/_engines/pause/main.go",
+    ]
+    names = [installation.digest(place, python)]
+    assert installation.digest(place, python) == names[0]
+    (place / "src/roadstead/__pycache__/a.pyc").write_text("y")
+    assert installation.digest(place, python) == names[0]
+    for change in ("uv.lock", "src/roadstead/a.py", "engines/pause/main.go"):
+        (place / change).write_text("other")
+        names.append(installation.digest(place, python))
+    (place / "engines/pause/main.go").rename(place / "engines/pause/other.go")
+    names.append(installation.digest(place, python))
+    names.append(installation.digest(place, _python("/usr/bin/python3.11", 3, 11, 9)))
+    assert len(set(names)) == len(names)
+
+
+def test_a_place_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.Failed, match="no checkout"):
+        installation.checkout({"ROADSTEAD_CHECKOUT": str(tmp_path)})
+    assert installation.checkout({"ROADSTEAD_CHECKOUT": str(_checkout(tmp_path))}) == tmp_path
+
+
+def test_environments_in_use_stay(tmp_path: Path) -> None:
+    old, used = tmp_path / ("a" * 16), tmp_path / ("b" * 16)
+    others = [tmp_path / "mine", tmp_path / ".lock"]
+    for place in (old, used, *others):
+        place.mkdir()
+    assert installation.prune([f"exec {used}/bin/python -m roadstead.agent.main"], tmp_path) == (old,)
+    assert sorted(tmp_path.iterdir()) == sorted([used, *others])
+
+
+def test_a_folder_that_others_may_not_enter_is_not_open_to_all(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir(mode=0o755)
+    tmp_path.chmod(0o700)
+    assert not installation.open_to_all(inner)
+    assert installation.open_to_all(Path("/usr/bin"))
+    assert not installation.open_to_all(tmp_path / "absent")
+
+
+def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
+    places = uninstall.Places()
+    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), unit=True, user=True, settings=True)
+    assert uninstall.plan(seen, places) == (
+        uninstall.EndInstance("main"),
+        uninstall.EndInstance("t-1"),
+        uninstall.RemoveUnit(places.unit),
+        uninstall.RestoreSettings(),
+        uninstall.RemoveFolder(places.state),
+        uninstall.RemoveFolder(places.programs),
+        uninstall.RemoveUser("roadstead"),
+    )
+    assert all(uninstall.explain(step) for step in uninstall.plan(seen, places))
+    assert uninstall.plan(uninstall.Seen((), (), unit=False, user=False, settings=False), places) == ()
+
+
+def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> None:
+    places = uninstall.Places(
+        state=tmp_path / "lib",
+        run=tmp_path / "run",
+        log=tmp_path / "log",
+        programs=tmp_path / "opt",
+        unit=tmp_path / "x.service",
+        user="no-such-user-of-ours",
+        doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
+    )
+    assert uninstall.plan(uninstall.see(places), places) == ()
+    (places.state / "main").mkdir(parents=True)
+    (places.state / "doctor-before.json").touch()
+    (places.log / "t-2").mkdir(parents=True)
+    seen = uninstall.see(places)
+    assert seen == uninstall.Seen(("main", "t-2"), (places.state, places.log), unit=False, user=False, settings=False)
+    for path in seen.folders:
+        uninstall.apply(uninstall.RemoveFolder(path), places)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_uninstall_spares_what_is_mounted(tmp_path: Path) -> None:
+    disk = tmp_path / "state" / "disk"
+    disk.mkdir(parents=True)
+    line = f"36 35 98:0 / {disk} rw,noatime - ext4 /dev/loop0 rw\n"
+    with pytest.raises(errors.Failed, match=f"{disk} is mounted"):
+        uninstall.remove(tmp_path / "state", line)
+    assert disk.is_dir()
+    uninstall.remove(tmp_path / "state", line.replace(str(disk), str(tmp_path / "other")))
+    assert not disk.exists()

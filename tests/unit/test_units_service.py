@@ -1,0 +1,127 @@
+"""A unit to the files of its service folder."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from roadstead.agent.units import service
+from roadstead.core import errors
+from roadstead.messages import desired
+
+RUN_TAIL = """exec env -i \\
+  HOME=/var/lib/etcd \\
+  PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
+  'GREETING=it'"'"'s $HOME' \\
+  /engine/etcd-3.6/etcd \\
+  serve \\
+  --listen=https://10.0.0.1:2379 \\
+  --listen=http://127.0.0.1:2379 \\
+  '--name=two words' \\
+  -q \\
+  -v \\
+  3
+"""
+
+
+def unit(**more: object) -> desired.Unit:
+    return desired.Unit(engine="etcd-3.6", component="etcd", **more)  # type: ignore[arg-type]
+
+
+def test_flags_are_sorted_but_a_row_keeps_its_order() -> None:
+    flags = {
+        "v": "3",
+        "q": "",
+        "name": "two words",
+        "listen": ("https://10.0.0.1:2379", "http://127.0.0.1:2379"),
+    }
+    environment = {"GREETING": "it's $HOME"}
+    asked = unit(subcommand="serve", flags=flags, environment=environment)
+    run = service.render("etcd", asked)["run"]
+    assert run.content.decode().endswith("cd /\n" + RUN_TAIL)
+    turned = unit(subcommand="serve", flags=dict(reversed(flags.items())), environment=environment)
+    assert service.render("etcd", turned)["run"] == run
+
+
+def test_the_small_files() -> None:
+    files = service.render("u", unit(stop_timeout=2.5, stop_signal="INT"))
+    small = {name: file.content.decode() for name, file in files.items() if file.mode == 0o644}
+    assert small == {
+        "notification-fd": "3\n",
+        "down-signal": "SIGINT\n",
+        "timeout-kill": "2500\n",
+        "timeout-finish": "10000\n",
+        "max-death-tally": "0\n",
+    }
+    assert {name for name, file in files.items() if file.mode == 0o755} == {"run", "finish", "log/run"}
+    assert "s6-log n5 s5242880 T /var/log/units/u\n" in files["log/run"].content.decode()
+    assert set(service.render("u", unit(run=False))) - set(files) == {"down"}
+    assert set(service.render("u", unit(run=False))) == service.OWN_FILES | {"log/run"}
+    assert service.render("u", unit(stop_timeout=0.0))["timeout-kill"].content == b"1\n"
+
+
+def test_a_unit_that_notifies_itself_is_not_notified_for() -> None:
+    own = service.render("u", unit(ready=desired.NotifyProbe(descriptor=5)))
+    assert own["notification-fd"].content == b"5\n"
+    assert b"echo >&" not in own["run"].content
+    assert b"5>&- &" in own["run"].content
+    assert b"echo >&3\nexec 3>&-\n" in service.render("u", unit())["run"].content
+
+
+@pytest.mark.parametrize("descriptor", [0, 2, 10])
+def test_a_descriptor_that_a_shell_cannot_hand_on_is_refused(descriptor: int) -> None:
+    with pytest.raises(errors.Invalid, match=f"notification descriptor {descriptor}: use 3 to 9"):
+        service.render("u", unit(ready=desired.NotifyProbe(descriptor=descriptor)))
+
+
+def test_programs_of_the_machine_are_a_short_list() -> None:
+    proxy = desired.Unit(engine="system", component="haproxy", flags={"f": "/etc/units/edge/haproxy.cfg"})
+    assert service.command(proxy) == ("/usr/sbin/haproxy", "-db", "-f", "/etc/units/edge/haproxy.cfg")
+    with pytest.raises(errors.NotFound, match="bash is not one of the programs"):
+        service.command(desired.Unit(engine="system", component="bash"))
+
+
+@pytest.mark.parametrize("name", ["run", "finish", "log/run"])
+def test_the_scripts_are_shell(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(service.render("u", unit())[name].content)
+    subprocess.run(["sh", "-n", script], check=True)
+
+
+def ended(folder: Path, lived: float, code: int = 1, signal: int = 0) -> list[int]:
+    """`finish` after a life of so many seconds: what it records."""
+    up = float(Path("/proc/uptime").read_text().split()[0])
+    (folder / "state" / "started").write_text(f"{int(up - lived)}\n")
+    subprocess.run(["sh", "./finish", str(code), str(signal), "u"], cwd=folder, check=True)
+    return [int(word) for word in (folder / "state" / "record").read_text().split()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "finish").write_bytes(service.render("u", unit())["finish"].content)
+    return tmp_path
+
+
+def test_pauses_grow_from_nothing_to_half_a_minute(folder: Path) -> None:
+    pauses = [ended(folder, lived=0)[4] for _ in range(12)]
+    assert pauses == [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]
+    assert ended(folder, lived=58) == [1, 0, 13, 13, 30000]
+    assert ended(folder, lived=61) == [1, 0, 14, 1, 0]
+    assert ended(folder, lived=0, code=256, signal=9) == [256, 9, 15, 2, 100]
+
+
+def test_a_stop_that_was_asked_for_is_no_death(folder: Path) -> None:
+    for _ in range(3):
+        ended(folder, lived=0)
+    (folder / "down").touch()
+    assert ended(folder, lived=0, code=256, signal=15) == [256, 15, 3, 0, 0]
+
+
+def test_a_record_of_nonsense_does_no_harm(folder: Path) -> None:
+    (folder / "state" / "record").write_text("$(touch x) ; a b c d e")
+    (folder / "state" / "waiting").touch()
+    assert ended(folder, lived=0) == [1, 0, 1, 1, 0]
+    assert not (folder / "state" / "waiting").exists()
