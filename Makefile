@@ -13,7 +13,8 @@ gates unit live: ## one stage
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $(PYTHON) -m bench
 
-soak: ## the live tests again and again, ROUNDS=10
+soak: ## longer: the store killed 2,000 times, then the live tests again and again, ROUNDS=10
+	ROADSTEAD_KILLS=2000 PYTHONPATH=src $(PYTHON) -m pytest -q tests/unit/test_store_kill.py
 	for round in $$(seq $${ROUNDS:-10}); do tests/run live || exit; done
 
 docs: ## the pages in docs/ as a site, by Zensical

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from bench import agent
+from bench import agent, store
 
-sys.exit(agent.main())
+sys.exit(agent.main() or store.main())

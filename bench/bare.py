@@ -13,6 +13,8 @@ from pathlib import Path
 
 from roadstead import engine
 
+_NAMED = Path("/run/netns")
+
 _ROUTER = """
 set -eu
 ip netns add "$P-r"
@@ -92,6 +94,8 @@ def _config() -> dict[str, object]:
 def scene(count: int) -> Iterator[Callable[[int], None]]:
     """Gives a function that makes `count` hosts, so many at once; takes everything away afterwards."""
     prefix = f"b{secrets.token_hex(3)}"
+    # `ip netns` makes this folder a mount on its first use and leaves it.
+    was_there = _NAMED.is_dir()
     binary = engine.get("pause").components["pause"]
     with tempfile.TemporaryDirectory(prefix="roadstead-bare-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps(_config()))
@@ -111,10 +115,10 @@ def scene(count: int) -> Iterator[Callable[[int], None]]:
         try:
             yield make
         finally:
-            _remove(prefix, Path(folder), count)
+            _remove(prefix, Path(folder), count, was_there)
 
 
-def _remove(prefix: str, folder: Path, count: int) -> None:
+def _remove(prefix: str, folder: Path, count: int, was_there: bool) -> None:
     for number in range(count):
         name = f"{prefix}-{number}"
         root = ["runc", "--root", str(folder / "runc")]
@@ -124,3 +128,6 @@ def _remove(prefix: str, folder: Path, count: int) -> None:
     for group in Path("/sys/fs/cgroup").glob(f"*/{prefix}"):
         group.rmdir()
     shutil.rmtree(folder / "runc", ignore_errors=True)
+    if not was_there:
+        subprocess.run(["umount", str(_NAMED)], check=True)
+        _NAMED.rmdir()

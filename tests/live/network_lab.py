@@ -237,7 +237,9 @@ def running(folder: Path) -> Iterator[Lab]:
 def picture(lab: Lab) -> list[str]:
     """Everything of every namespace; a made-again link would have another index."""
     spaces = [lab.machine, *map(lab.places.router_netns, lab.wanted.networks), *map(lab.netns, lab.wanted.hosts)]
-    asked = (("address",), ("route", "show", "table", "all"), ("rule",), ("neigh", "show", "nud", "permanent"))
+    # IPv4 only: the kernel gives links their IPv6 addresses, and takes its time over it.
+    words = ("-o link", "-4 address", "-4 route show table all", "rule", "neigh show nud permanent")
+    asked = [each.split() for each in words]
     return [run(*inside(netns, "ip", *words)) for netns in spaces for words in asked] + [
         run(*inside(netns, "nft", "-a", "-s", "list", "ruleset")) for netns in spaces
     ]

@@ -5,7 +5,7 @@ and namespaces by folders, links by aliases, the nft table by name, loop devices
 id is touched. The folders go last and the one with the instance's record last of all, so that a purge that is cut off
 can be run again.
 
-    python -m roadstead.agent.purge INSTANCE
+    python -m roadstead.agent.purge [--keep-disks] INSTANCE
 """
 
 from __future__ import annotations
@@ -198,10 +198,12 @@ def _output(command: list[str], gone: str | None = None) -> str | None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m roadstead.agent.purge", description=__doc__.splitlines()[0])
     parser.add_argument("instance", help="the instance's id")
+    parser.add_argument("--keep-disks", action="store_true", help="end what runs, keep what is on disk")
     options = parser.parse_args(arguments)
     try:
-        for line in purge(Instance.named(options.instance)):
-            print(f"removed {line}")
+        places = Instance.named(options.instance)
+        for line in halt(places) if options.keep_disks else purge(places):
+            print(f"{'ended' if options.keep_disks else 'removed'} {line}")
     except errors.Error as error:
         print(f"purge: {error.message}", file=sys.stderr)
         return 1

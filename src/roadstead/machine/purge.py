@@ -8,6 +8,8 @@ import sys
 import click
 
 from roadstead.core import instance
+from roadstead.machine import start
+from roadstead.machine.supervision import make
 
 
 @click.command()
@@ -21,6 +23,13 @@ def purge(instance_id: str, yes: bool) -> None:
             f"All hosts of instance {instance_id} and the data on their disks ({places.state}) will be gone. Go on?",
             abort=True,
         )
-    # The agent's program, not an import of it: programs share the disk, never code.
-    done = subprocess.run([sys.executable, "-m", "roadstead.agent.purge", instance_id], check=False)
-    raise SystemExit(done.returncode)
+    start.need_root("purge")
+    # First what would start the agent again.
+    make.down(places, unit=start.unit_of(places), timeout=20.0)
+    raise SystemExit(take_back(instance_id))
+
+
+def take_back(instance_id: str, *options: str) -> int:
+    """Run the agent's purge; its exit code. Its program, not an import: programs share the disk, never code."""
+    command = [sys.executable, "-m", "roadstead.agent.purge", *options, instance_id]
+    return subprocess.run(command, check=False).returncode

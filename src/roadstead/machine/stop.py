@@ -5,16 +5,19 @@ from __future__ import annotations
 import click
 
 from roadstead.core import instance
-from roadstead.machine import start
+from roadstead.machine import purge, start
 from roadstead.machine.supervision import make
 
 
 @click.command()
 @click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds until what has not ended is killed.")
-def stop(instance_id: str, timeout: float) -> None:
+@click.option("--hosts", is_flag=True, help="Stop the hosts too. Their disks stay: the next start makes them again.")
+def stop(instance_id: str, timeout: float, hosts: bool) -> None:
     """Stop Roadstead's own services. Hosts keep running, unwatched, until the next start or `roadstead purge`."""
     start.need_root("stop")
     places = instance.Instance.named(instance_id)
     ran = make.down(places, unit=start.unit_of(places), timeout=timeout)
+    if hosts:
+        raise SystemExit(purge.take_back(instance_id, "--keep-disks"))
     click.echo(f"instance {instance_id}: {'stopped; its hosts, if any, keep running' if ran else 'was not running'}")

@@ -1,0 +1,90 @@
+"""The store as everyone sees it, whatever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from roadstead.store import facts, keys, writes
+
+ALL = keys.Prefix()
+
+LONGEST_PAGE = 1_000
+
+
+class Store(Protocol):
+    """Desired states, observations, records and secrets by their keys. Called in one event loop."""
+
+    @property
+    def revision(self) -> int:
+        """Of the last transaction that was answered."""
+        ...
+
+    async def commit(self, *transaction: writes.Write) -> int:
+        """Write all of it or nothing; the revision under which it is kept.
+
+        Kept means on the disk, unless it was observations alone. When nothing had to change, the revision is that of
+        an earlier transaction. Raises what the writes name; Invalid for what no store could take; Busy when too many
+        wait; Failed when the disk would not (then nothing of it was kept). Who is cancelled while waiting does not
+        know whether it was kept.
+        """
+        ...
+
+    async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
+        """`commit` of one Put; the generation."""
+        ...
+
+    async def delete(self, key: keys.Key, expected: writes.Expected = None) -> int:
+        """`commit` of one Delete."""
+        ...
+
+    async def observe(self, key: keys.Key, body: bytes, generation: int) -> int:
+        """`commit` of one Observe."""
+        ...
+
+    async def append(self, key: keys.Key, body: bytes, at: float) -> int:
+        """`commit` of one Append."""
+        ...
+
+    async def get(self, key: keys.Key) -> facts.State | None:
+        """A desired state and what was seen of it."""
+        ...
+
+    async def list(
+        self,
+        prefix: keys.Prefix = ALL,
+        *,
+        kind: str | None = None,
+        after: keys.Key | None = None,
+        limit: int = 100,
+    ) -> facts.Page[facts.State]:
+        """The desired states below a prefix by their keys, with what was seen of them.
+
+        kind: only of that kind, for lists over all accounts and regions. limit: 1 to 1000, else Invalid.
+        """
+        ...
+
+    async def records(
+        self,
+        of: keys.Key | keys.Prefix,
+        *,
+        after: int | None = None,
+        limit: int = 100,
+        newest: bool = False,
+    ) -> tuple[facts.Record, ...]:
+        """The records of a key, or of all keys below a prefix, oldest first, or newest first.
+
+        after: the number of the last record seen. limit: 1 to 1000, else Invalid.
+        """
+        ...
+
+    async def secret(self, key: keys.Key) -> facts.Secret | None:
+        """A secret, opened. Raises Failed when it is damaged or the key that sealed it is missing."""
+        ...
+
+    def watch(self, revision: int, prefix: keys.Prefix = ALL) -> AsyncIterator[facts.Changes]:
+        """Every transaction after a revision that changed something below the prefix, for ever, in order.
+
+        Raises Gone when the changes since are not all known any more, at the start or when the watcher is too slow.
+        """
+        ...
