@@ -28,7 +28,7 @@ COMPONENTS = {
     "deaf": "trap '' TERM\necho deaf\nwhile :; do sleep 1000; done",
     "die": "exit 3",
     "notify": "sleep 0.3\necho >&4\nexec sleep 1000",
-    "told": "trap 'echo told' HUP\necho up\nwhile :; do sleep 0.05; done",
+    "told": "trap 'echo told' HUP\necho up\nwhile :; do sleep 5 & wait $!; done",
     "say": 'printf "%s\\n" "$0" "$@"\nenv\nid -u\npwd\numask\nexec sleep 1000',
     "talk": 'i=0\nwhile [ $i -lt 900 ]; do seq -f "line %.0f of a log that is long enough to be rotated away" '
     "$((i * 100)) $((i * 100 + 99)); i=$((i + 1)); done\nexec sleep 1000",

@@ -76,5 +76,7 @@ def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list
     said = []
     for kind, was in before.items():
         said += [f"{kind}: new {thing}" for thing in sorted(after[kind] - was)]
-        said += [f"{kind}: gone {thing}" for thing in sorted(was - after[kind])]
+        # Processes of others may end at any time.
+        if kind != "orphaned processes":
+            said += [f"{kind}: gone {thing}" for thing in sorted(was - after[kind])]
     return said

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from roadstead.agent.records import blobs, journal
@@ -160,3 +162,24 @@ def test_revisions_of_another_time_are_gone(revision: int) -> None:
     log.put(seen("a"))
     with pytest.raises(errors.Gone):
         log.since(revision)
+
+
+OLDER = Path(__file__).parents[1] / "fixtures/agent-0.1/desired.json"
+
+
+def older() -> list[tuple[str, str, str]]:
+    """Kind, id and text of what release 0.1 was asked for: every kind, every field."""
+    kept = msgspec.json.decode(OLDER.read_bytes())
+    return [(kind, id, json.dumps(spec)) for kind, specs in kept.items() for id, spec in specs.items()]
+
+
+@pytest.mark.parametrize(("kind", "id", "text"), older(), ids=lambda value: value if len(value) < 40 else "")
+def test_what_an_older_agent_kept_is_understood(kind: str, id: str, text: str) -> None:
+    record = store.understood(kind, id, 1, text, False)
+    assert record.trouble == ""
+    assert record.spec is not None
+    assert json.loads(msgspec.json.encode(record.spec)) == json.loads(text)
+
+
+def test_the_older_agents_wishes_name_every_kind() -> None:
+    assert {kind for kind, _, _ in older()} == set(desired.KINDS)
