@@ -19,7 +19,7 @@ _ROUTER = """
 set -eu
 ip netns add "$P-r"
 ip -n "$P-r" link set lo up
-ip netns exec "$P-r" sysctl -qw net.ipv4.ip_forward=1
+ip netns exec "$P-r" sh -c "echo 1 > /proc/sys/net/ipv4/ip_forward"
 ip netns exec "$P-r" nft -f - <<'RULES'
 table inet bare {
   chain pre { type filter hook prerouting priority -300; fib saddr . iif oif missing counter drop; }

@@ -43,7 +43,8 @@ mount --make-rprivate /
 mount --rbind /usr "$R/usr"; mount -t proc proc "$R/proc"; mount --bind /dev "$R/dev"
 mount --bind "$DISK" "$R/var"; mount --bind "$SERVICE" "$R/run/service"; mount --bind "$FILES" "$R/etc/units"
 mount --bind "$ENGINES" "$R/engine"; mount --bind "$LOG" "$R/var/log/units"
-exec chroot "$R" /usr/bin/setpriv --reuid $U --regid $U --clear-groups --no-new-privs /usr/bin/s6-svscan /run/service
+exec chroot "$R" /usr/bin/setpriv --reuid $U --regid $U --clear-groups --no-new-privs \\
+  /usr/bin/env --default-signal=HUP /usr/bin/s6-svscan /run/service
 """
 
 

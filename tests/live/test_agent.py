@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -180,3 +181,17 @@ def test_a_slow_reader_and_a_broken_request_do_not_disturb_the_agent(pair: conft
         for one in idle:
             one.close()
     assert pair.places.socket.exists()
+
+
+def test_units_are_told_by_signals_also_when_the_agents_starter_ignored_them(tmp_path: Path) -> None:
+    """As under nohup: what is ignored is inherited, and a program that keeps it so would never reload."""
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with conftest.running_agent(tmp_path) as agent:
+            agent.client.accept(fleet.fleet(agent.client, 1))
+            pid = agent.client.wait_ready(20)["units", "h0/main"].pid
+            status = Path(f"/proc/{pid}/status").read_text()
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+    mask = int(next(line for line in status.splitlines() if line.startswith("SigIgn")).split()[1], 16)
+    assert mask & (1 << (signal.SIGHUP - 1)) == 0

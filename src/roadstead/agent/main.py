@@ -232,6 +232,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # Who starts the agent may ignore signals (nohup does), and what is ignored is inherited down to every unit.
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         places = instance.Instance.named(options.instance, options.machine_netns)

@@ -68,6 +68,8 @@ class DesiredStore:
     """The database and its image in memory. Called from one task at a time (the door's lock)."""
 
     def __init__(self, path: Path) -> None:
+        self.version = 0
+        """Counts the changes, so that what is computed from all records can be kept until the next."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -118,11 +120,13 @@ class DesiredStore:
             raise
         for record in changed:
             self._records[record.key] = record
+        self.version += 1
 
     def gone(self, key: Key) -> None:
         """What the record stands for is gone: forget it."""
         self._db.execute("DELETE FROM objects WHERE kind = ? AND id = ?", key)
         self._records.pop(key, None)
+        self.version += 1
         if key[0] == "hosts":
             self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
             self._uids.pop(key[1], None)

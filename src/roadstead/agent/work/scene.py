@@ -50,10 +50,17 @@ class Scene:
     deaths: dict[str, Deaths] = field(default_factory=dict)
     watched: dict[str, int] = field(default_factory=dict)
     """The PID 1 of each host whose end is waited for."""
+    asked: tuple[int, checks.Wanted | None] = (-1, None)
+    """What is wanted, and the version of the records that it was computed from."""
     remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def wanted(self) -> checks.Wanted:
-        return checks.wanted(self.records.records.values())
+        """All that is asked for now; computed once for each change."""
+        version, known = self.asked
+        if known is None or version != self.records.version:
+            known = checks.wanted(self.records.records.values())
+            self.asked = (self.records.version, known)
+        return known
 
     def wake(self, kind: str, id: str, after: float = 0.0) -> None:
         self.loop.wake((kind, id), after)
