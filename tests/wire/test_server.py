@@ -19,7 +19,7 @@ from tests.wire import peer, samples
 
 from roadstead.core import errors
 from roadstead.wire import client, exchange, server, validate
-from roadstead.wire.codec import cbor
+from roadstead.wire.codec import cbor, markup
 
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 CBOR = {"smithy-protocol": "rpc-v2-cbor"}
@@ -91,6 +91,11 @@ def test_literals_go_before_labels_and_greedy_labels_take_slashes() -> None:
 def test_elements_of_a_list_go_by_their_numbers() -> None:
     fields = {"TagKeys.member.10": "c", "TagKeys.member.2": "b", "TagKeys.member.1": "a"}
     assert parse("iam", form("iam", "UntagRole", RoleName="r", **fields))["TagKeys"] == ["a", "b", "c"]
+
+
+def test_xml_in_an_encoding_that_nobody_knows_is_malformed() -> None:
+    with pytest.raises(exchange.Malformed):
+        markup.parse(b'<?xml version="1.0" encoding="nope"?><a/>')
 
 
 def test_xml_holds_what_it_can() -> None:

@@ -35,10 +35,23 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("roadstead.machine.status:status", "What runs, and what is not as it should be."),
     "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host."),
     "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
+    "env": Entry("roadstead.machine.aws.env:env", "Print what AWS's tools need to speak to Roadstead."),
+    "api": Entry("roadstead.machine.aws.api:api", "The AWS APIs that Roadstead speaks: coverage."),
     "purge": Entry("roadstead.machine.purge:purge", "Delete an instance: its hosts, networks and records."),
     "uninstall": Entry("roadstead.machine.uninstall:uninstall", "Take everything back from this machine."),
     "completion": Entry("roadstead.machine.main:completion", "Print the completion of a shell: bash, zsh or fish."),
 }
+COMMANDS |= {
+    verb: Entry(f"roadstead.cli.verbs:{verb}", means)
+    for verb, means in {
+        "create": "Create a cluster.",
+        "get": "Show clusters, nodegroups and events.",
+        "scale": "Change how many nodes a nodegroup has.",
+        "delete": "Delete a cluster or a nodegroup.",
+        "utils": "Odds and ends.",
+    }.items()
+}
+"""eksctl's verbs stand beside the local commands. They come in over HTTP like any customer."""
 
 _FAILED = 1
 _INTERRUPTED = 130

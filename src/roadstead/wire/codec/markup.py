@@ -117,7 +117,8 @@ def parse(body: bytes) -> ET.Element:
         raise exchange.Malformed("XML with a DOCTYPE")
     try:
         return ET.fromstring(body)
-    except (ET.ParseError, ValueError) as error:
+    except (ET.ParseError, ValueError, LookupError) as error:
+        # LookupError: it names an encoding that nobody knows.
         raise exchange.Malformed("the body is not XML") from error
 
 

@@ -1,0 +1,236 @@
+"""One request to one answer. No sockets: bytes and facts come in, a response and what to write down go out.
+
+The order of the walk is that of trust: who says it (an access key that there is), that they say it (the signature),
+for where (service and region of the scope), what (the operation and its input), and only then anything is done.
+Until policies are evaluated, every caller whose signature is good is the account's administrator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from roadstead.aws import calls, faults, idempotency, paging, registry
+from roadstead.aws.door import journal
+from roadstead.core import errors
+from roadstead.identity import users
+from roadstead.store import interface
+from roadstead.wire import exchange, refusals, server, services, sigv4, validate
+
+log = logging.getLogger(__name__)
+
+MOST_KEYS = 512
+"""Signing keys that are remembered: one a day, region and service of an access key."""
+MOST_SECONDS = 30.0
+"""An operation only reads and writes the store: this is for one that hangs."""
+
+
+@dataclass
+class Outcome:
+    """What becomes of one request: filled in on its way, written down at its end."""
+
+    request_id: str
+    protocol: exchange.Protocol
+    service: services.Service | None = None
+    operation: str = "-"
+    region: str = "-"
+    caller: str = "-"
+    code: str = ""
+    response: exchange.Response = field(default_factory=lambda: exchange.Response(500))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the desk is built of."""
+
+    registry: registry.Registry
+    store: interface.Store
+    regions: frozenset[str]
+    cursors: bytes = field(repr=False)
+    secure: bool = False
+    """Whether requests come over TLS, where a signature may leave out the body."""
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+
+
+class Desk:
+    """The front desk."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._rules = replace(sigv4.RULES, unsigned_payload=facts.secure)
+        self._tokens = idempotency.Tokens()
+        self._keys: dict[tuple[str, str, sigv4.Scope], bytes] = {}
+
+    async def admit(self, claim: sigv4.Claim) -> users.Known:
+        """Who a request says that it is of; nothing of it is believed yet. Raises Refusal for who there is not."""
+        known = await users.whose(self._facts.store, claim.access_key)
+        if known is None or claim.token is not None:
+            # Session tokens are of roles, which come later: one that is sent cannot be ours.
+            raise refusals.Refusal("InvalidClientTokenId", "The security token included in the request is invalid.")
+        return known
+
+    async def answer(self, request: exchange.Request) -> Outcome:
+        """The answer to a whole request. Never raises but for cancellation."""
+        outcome = Outcome(str(uuid.uuid4()), server.detect(request))
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                await self._walk(request, outcome)
+        except refusals.Refusal as refusal:
+            self._refuse(outcome, refusal.fault(outcome.protocol))
+        except exchange.Refused as refused:
+            self._refuse(outcome, refused.fault)
+        except Exception:
+            # The one place where everything that may fail in an operation ends: logged whole, told in one sentence.
+            log.exception("an operation failed", extra={journal.FIELDS: {"request_id": outcome.request_id}})
+            self._refuse(outcome, _failed(outcome))
+        _write_down(outcome, time.perf_counter() - started)
+        return outcome
+
+    def refused(self, request: exchange.Request, refusal: refusals.Refusal | exchange.Refused) -> Outcome:
+        """The answer to a request that is refused by its head alone."""
+        outcome = Outcome(str(uuid.uuid4()), server.detect(request))
+        fault = refusal.fault(outcome.protocol) if isinstance(refusal, refusals.Refusal) else refusal.fault
+        self._refuse(outcome, fault)
+        _write_down(outcome, 0.0)
+        return outcome
+
+    def _refuse(self, outcome: Outcome, fault: exchange.Fault) -> None:
+        outcome.code = fault.code
+        try:
+            outcome.response = server.render_error(outcome.service, outcome.protocol, fault, outcome.request_id)
+        except errors.Failed:
+            log.exception("an error does not fit its model", extra={journal.FIELDS: {"code": fault.code}})
+            bare = replace(fault, members={})
+            outcome.response = server.render_error(outcome.service, outcome.protocol, bare, outcome.request_id)
+
+    async def _walk(self, request: exchange.Request, outcome: Outcome) -> None:
+        facts = self._facts
+        claim = sigv4.read(request)
+        # The scope is not believed yet; it only tells in which words a refusal is understood.
+        outcome.service = facts.registry.services.get(claim.scope.service)
+        outcome.protocol = server.detect(request, outcome.service)
+        known = await self.admit(claim)
+        now = facts.now()
+        sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, self._rules)
+        outcome.region, outcome.caller = claim.scope.region, known.arn
+        service = self._service(outcome, claim)
+        found = server.match(service, request)
+        outcome.protocol, outcome.operation = found.protocol, found.operation.name
+        bound = facts.registry.find(service.name, found.operation.name)
+        if bound is None:
+            code = faults.chosen(service, None, faults.table(service).unsupported)
+            said = f"Roadstead does not do {service.name} {found.operation.name}. `roadstead api coverage` lists it."
+            raise exchange.Refused(exchange.Fault(code, said, 501, sender=False))
+        asked = server.parse_input(found, request)
+        caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
+        call = calls.Call(
+            service.name, found.operation.name, claim.scope.region, caller, outcome.request_id, now, facts.store
+        )
+        output = await self._output(bound, call, asked)
+        outcome.response = server.render_output(
+            service, found.operation, found.protocol, dict(output), outcome.request_id
+        )
+
+    def _service(self, outcome: Outcome, claim: sigv4.Claim) -> services.Service:
+        """The service that the request is for. Raises Refused for one that has no operations here."""
+        if claim.scope.region not in self._facts.regions:
+            raise refusals.Refusal("SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
+        if outcome.service is None:
+            said = (
+                f"Roadstead has no service {claim.scope.service[:100]!r}, for which this request is signed; it has "
+                f"{', '.join(sorted(self._facts.registry.services))}."
+            )
+            code = "InvalidAction" if outcome.protocol == "query" else "UnknownOperationException"
+            raise exchange.Refused(exchange.Fault(code, said, 404))
+        return outcome.service
+
+    def _signing_key(self, known: users.Known, scope: sigv4.Scope) -> bytes:
+        # With the secret in it: a key that is made anew under the same id signs differently.
+        name = (known.access_key, known.secret, scope)
+        key = self._keys.get(name)
+        if key is None:
+            if len(self._keys) >= MOST_KEYS:
+                self._keys.clear()
+            key = self._keys[name] = sigv4.signing_key(known.secret, scope)
+        return key
+
+    async def _output(self, bound: registry.Bound, call: calls.Call, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the operation answers. Raises Refused for every error that a caller is told."""
+        service, operation = bound.service, bound.operation
+        rows = faults.table(service)
+        if problems := validate.problems(operation.input, dict(asked)):
+            code = faults.chosen(service, operation, rows.validation)
+            raise exchange.Refused(exchange.Fault(code, validate.sentence(problems)))
+        try:
+            window = None
+            if bound.pages is not None:
+                where = (call.account, call.region, call.service, call.operation)
+                window, asked = paging.opened(
+                    bound.pages, operation, where, asked, self._facts.cursors, service.protocol
+                )
+            output = await self._called(bound, call, asked)
+            return output if window is None else paging.cut(window, output, self._facts.cursors)
+        except paging.Foreign as error:
+            code = faults.chosen(service, operation, rows.cursor)
+            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+        except idempotency.Mismatch as error:
+            code = faults.chosen(service, operation, rows.mismatch)
+            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+        except errors.Error as error:
+            fault = faults.fault(service, operation, error)
+            if not faults.known(service, fault.code):
+                raise errors.Failed(f"{service.name} has no error {fault.code}: {error.message}") from error
+            if fault.status >= 500 and not isinstance(error, errors.Busy):
+                raise
+            raise exchange.Refused(fault) from error
+
+    async def _called(self, bound: registry.Bound, call: calls.Call, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        member = bound.operation.idempotency_token
+        token = asked.get(member) if member is not None else None
+        if not token:
+            return await bound.handler(call, asked)
+        without = {key: value for key, value in asked.items() if key != member}
+        again = self._facts.registry.find(call.service, bound.notes.get("again", ""))
+        return await self._tokens.once(
+            idempotency.Request(call, token, without),
+            lambda marked: bound.handler(marked, asked),
+            None if again is None else lambda marked: again.handler(marked, _fitting(again, asked)),
+        )
+
+
+def _fitting(bound: registry.Bound, asked: Mapping[str, Any]) -> dict[str, Any]:
+    members = bound.operation.input.members if bound.operation.input is not None else {}
+    return {key: value for key, value in asked.items() if key in members}
+
+
+def _failed(outcome: Outcome) -> exchange.Fault:
+    if outcome.service is None:
+        code = "InternalFailure"
+        return exchange.Fault(code, "Roadstead failed. Its log tells why.", 500, sender=False)
+    known = outcome.operation in outcome.service.operation_names
+    return faults.internal(outcome.service, outcome.service.operation(outcome.operation) if known else None)
+
+
+def _write_down(outcome: Outcome, seconds: float) -> None:
+    log.info(
+        "request",
+        extra={
+            journal.FIELDS: {
+                "request_id": outcome.request_id,
+                "service": outcome.service.name if outcome.service is not None else "-",
+                "operation": outcome.operation,
+                "region": outcome.region,
+                "caller": outcome.caller,
+                "status": outcome.response.status,
+                "code": outcome.code,
+                "ms": round(seconds * 1000, 3),
+            }
+        },
+    )

@@ -1,0 +1,322 @@
+"""The one port: connections and their limits, HTTP by aiohttp, everything else by the desk.
+
+What holds off slow and greedy callers: a request must be there, whole, some seconds after its first byte; bodies are
+bounded each and together; a large body is read only for an access key that there is; and when there are as many
+connections as may be, the one that has waited longest without a request being worked on gives way to the new one.
+So there are always connections left for those who do ask something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, http, web, web_protocol
+
+from roadstead.aws.door import desk, metrics
+from roadstead.wire import exchange, refusals, sigv4
+
+log = logging.getLogger(__name__)
+
+_NAME = "Roadstead"
+_CLOSING = 2.0
+"""Seconds for requests in work when the server stops."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one caller, and all of them together, may take."""
+
+    connections: int = 512
+    arriving: float = 10.0
+    """Seconds from the first byte of a request to its last."""
+    idle: float = 75.0
+    """Seconds without a request, and for taking an answer."""
+    line: int = 16_384
+    """Bytes of a request line: presigned URLs with session tokens are long."""
+    header: int = 8_192
+    headers: int = 100
+    body: int = exchange.MAX_BODY
+    unasked: int = 65_536
+    """Bytes of a body that are read before it is known whether the access key exists."""
+    bodies: int = 64 * 1024 * 1024
+    """Bytes of all bodies that are held at a time."""
+
+
+Page = Callable[[], Awaitable[tuple[str, bytes]]]
+"""A page for everyone: its content type and body."""
+
+
+class Server:
+    """The door's state while it is open: who is connected, what is held, what was counted."""
+
+    def __init__(self, desk: desk.Desk, pages: Mapping[str, Page], limits: Limits) -> None:
+        self._desk = desk
+        self._limits = limits
+        self._held = 0
+        self._waiting: dict[_Connection, None] = {}
+        self._open = 0
+        self._evicted = 0
+        self._slow = 0
+        self._pages = {**pages, "/healthz": _health, "/metrics": self._metrics}
+        self.requests = metrics.Requests()
+        self._http = web.Server(
+            self._handle,
+            access_log=None,
+            keepalive_timeout=limits.idle,
+            max_line_size=limits.line,
+            max_field_size=limits.header,
+            max_headers=limits.headers,
+            lingering_time=1.0,
+            auto_decompress=False,
+        )
+
+    def protocol(self) -> asyncio.Protocol:
+        return _Connection(self, self._http, self._limits)
+
+    async def close(self) -> None:
+        self._http.pre_shutdown()
+        await self._http.shutdown(_CLOSING)
+
+    def enter(self) -> bool:
+        """Whether a new connection may stay. One that waits gives way; when all are at work, the new one does."""
+        if self._open >= self._limits.connections:
+            oldest = next(iter(self._waiting), None)
+            self._evicted += 1
+            if oldest is None:
+                return False
+            oldest.drop()
+        self._open += 1
+        return True
+
+    def left(self, connection: _Connection) -> None:
+        self._open -= 1
+        self._waiting.pop(connection, None)
+
+    def waits(self, connection: _Connection, *, waits: bool) -> None:
+        """A connection is without a request in work (again: it goes to the end of the queue), or has one."""
+        self._waiting.pop(connection, None)
+        if waits:
+            self._waiting[connection] = None
+
+    def too_slow(self) -> None:
+        self._slow += 1
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        started = time.perf_counter()
+        connection = request.protocol
+        assert isinstance(connection, _Connection)
+        head = _head(request)
+        page = self._pages.get(head.path) if request.method == "GET" and _anonymous(head) else None
+        if page is not None:
+            connection.working()
+            kind, text = await page()
+            connection.answered()
+            return web.Response(body=text, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: _NAME})
+        taken = 0
+        try:
+            try:
+                whole, taken = await self._whole(request, head)
+            except (refusals.Refusal, exchange.Refused) as refusal:
+                outcome = self._desk.refused(head, refusal)
+                # What is left of the body is not waited for.
+                request.protocol.keep_alive(False)
+                request.protocol.close()
+            else:
+                connection.working()
+                outcome = await self._desk.answer(whole)
+        finally:
+            self._held -= taken
+            connection.answered()
+        service = outcome.service.name if outcome.service is not None else "-"
+        status = outcome.response.status
+        self.requests.count(service, outcome.operation, status, time.perf_counter() - started)
+        body = b"" if request.method == hdrs.METH_HEAD else outcome.response.body
+        headers = {hdrs.SERVER: _NAME, **outcome.response.headers}
+        return web.Response(status=status, headers=headers, body=body)
+
+    async def _whole(self, request: web.BaseRequest, head: exchange.Request) -> tuple[exchange.Request, int]:
+        """The request with its body, and how much of it is held. Raises Refused or Refusal before reading too much."""
+        length = request.content_length
+        if length is not None and length > self._limits.body:
+            raise _too_large(length, self._limits.body)
+        if length is None or length > self._limits.unasked:
+            await self._desk.admit(sigv4.read(head))
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= http.HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        if not request.body_exists:
+            return head, 0
+        parts: list[bytes] = []
+        taken = 0
+        try:
+            async for part in request.content.iter_any():
+                taken += len(part)
+                self._held += len(part)
+                parts.append(part)
+                if taken > self._limits.body:
+                    raise _too_large(taken, self._limits.body)
+                if self._held > self._limits.bodies:
+                    said = "More is being sent than there is room for: try again."
+                    raise exchange.Refused(exchange.Fault("ServiceUnavailable", said, 503, sender=False))
+        except BaseException:
+            self._held -= taken
+            raise
+        whole = exchange.Request(head.method, head.path, head.query, head.headers, b"".join(parts))
+        return whole, taken
+
+    async def _metrics(self) -> tuple[str, bytes]:
+        gauges = {
+            "roadstead_connections": ("Connections now.", float(self._open)),
+            "roadstead_connections_waiting": ("Connections without a request in work.", float(len(self._waiting))),
+            "roadstead_connections_evicted": ("Connections that gave way, or found no room.", float(self._evicted)),
+            "roadstead_connections_slow": ("Connections that were too slow.", float(self._slow)),
+            "roadstead_body_bytes": ("Bytes of bodies that are held now.", float(self._held)),
+        }
+        return metrics.CONTENT_TYPE, self.requests.exposed(gauges).encode()
+
+
+class _Connection(web_protocol.RequestHandler):
+    """aiohttp's connection with a clock of ours: aiohttp itself has none for a head or a body that never ends."""
+
+    __slots__ = ("_alarm", "_arriving", "_entered", "_limits", "_server", "_working")
+
+    def __init__(self, server: Server, manager: web.Server, limits: Limits) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            **manager._kwargs,
+        )
+        self._server = server
+        self._limits = limits
+        self._alarm: asyncio.TimerHandle | None = None
+        self._arriving = self._working = self._entered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._entered = self._server.enter()
+        if not self._entered:
+            self.drop()
+            return
+        self._server.waits(self, waits=True)
+        self._arriving = True
+        self._set_alarm(self._limits.arriving)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._set_alarm(None)
+        if self._entered:
+            self._entered = False
+            self._server.left(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._arriving and not self._working:
+            self._arriving = True
+            self._set_alarm(self._limits.arriving)
+        super().data_received(data)
+
+    def working(self) -> None:
+        """A request is here, whole."""
+        self._arriving, self._working = False, True
+        self._set_alarm(None)
+        if self._entered:
+            self._server.waits(self, waits=False)
+
+    def answered(self) -> None:
+        """Its answer is on the way; who does not take it in time is dropped as who asks nothing is."""
+        self._arriving = self._working = False
+        if self._entered:
+            self._set_alarm(self._limits.idle)
+            self._server.waits(self, waits=True)
+
+    def drop(self) -> None:
+        """End the connection now, with nothing more sent."""
+        self._set_alarm(None)
+        if self._entered:
+            self._entered = False
+            self._server.left(self)
+        transport = self.transport
+        self.force_close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """What is no HTTP, or failed outside the desk: one sentence, and never what it was inside."""
+        if status >= 500 and exc is not None:
+            log.error("a request failed", exc_info=exc)
+        self._arriving = self._working = False
+        name = "InternalFailure" if status >= 500 else "MalformedHttpRequestException"
+        text = "Roadstead failed. Its log tells why." if status >= 500 else "This is no HTTP request that is taken."
+        body = msgspec.json.encode({"__type": name, "message": text})
+        response = web.Response(
+            status=status, body=body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: _NAME}
+        )
+        response.force_close()
+        return response
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if seconds is not None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        self._server.too_slow()
+        self.drop()
+
+
+def _head(request: web.BaseRequest) -> exchange.Request:
+    headers = [(name.decode("latin-1"), text.decode("utf-8", "surrogateescape")) for name, text in request.raw_headers]
+    return exchange.Request.make(request.method, _target(request), headers)
+
+
+def _target(request: web.BaseRequest) -> str:
+    """What stood on the request line: a signature is over the raw form. Of an absolute one its path."""
+    target = request._message.path
+    if not target.startswith("/") and "://" in target:
+        _, _, rest = target.partition("://")
+        return "/" + rest.partition("/")[2]
+    return target
+
+
+def _anonymous(head: exchange.Request) -> bool:
+    return "authorization" not in head.headers and "X-Amz-" not in head.query
+
+
+async def _health() -> tuple[str, bytes]:
+    return "text/plain; charset=utf-8", b"ok\n"
+
+
+def _too_large(size: int, most: int) -> exchange.Refused:
+    said = f"The body has {size} bytes or more; at most {most} are taken."
+    return exchange.Refused(exchange.Fault("RequestEntityTooLargeException", said, 413))
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    server: Server, address: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, int]]:
+    """Listen while inside; where (port 0 takes a free one). Requests in work are waited for at the end, for a while."""
+    loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": 10.0}
+    listener = await loop.create_server(server.protocol, address, port, backlog=1024, reuse_address=True, **options)
+    where = listener.sockets[0].getsockname()
+    try:
+        yield str(where[0]), int(where[1])
+    finally:
+        listener.close()
+        await server.close()

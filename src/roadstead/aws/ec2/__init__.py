@@ -1,0 +1,9 @@
+"""The operations of EC2 that clusters need. VPCs and subnets are kept; instances are the nodes of nodegroups.
+
+filters     `Filters` of a Describe operation, and DryRun
+vpcs        VPCs: create, describe, delete
+subnets     subnets: create, describe, delete
+tags        tags of both
+offers      regions, zones, instance types
+instances   instances
+"""

@@ -1,0 +1,133 @@
+"""Subnets: create, describe, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roadstead.aws import calls, kept
+from roadstead.aws.ec2 import filters, tags
+from roadstead.clusters import nodegroups
+from roadstead.clusters import spec as clusters
+from roadstead.core import errors
+from roadstead.network import regions, spec, views
+from roadstead.store import facts, keys, writes
+
+_UNBUILT = ("Ipv6CidrBlock", "Ipv6Native", "OutpostArn", "Ipv4IpamPoolId", "Ipv6IpamPoolId")
+_FILTERS = {
+    "subnet-id": filters.plain("SubnetId"),
+    "subnet-arn": filters.plain("SubnetArn"),
+    "vpc-id": filters.plain("VpcId"),
+    "cidr": filters.plain("CidrBlock"),
+    "cidr-block": filters.plain("CidrBlock"),
+    "cidrBlock": filters.plain("CidrBlock"),
+    "availability-zone": filters.plain("AvailabilityZone"),
+    "availabilityZone": filters.plain("AvailabilityZone"),
+    "availability-zone-id": filters.plain("AvailabilityZoneId"),
+    "available-ip-address-count": filters.plain("AvailableIpAddressCount"),
+    "default-for-az": filters.plain("DefaultForAz"),
+    "map-public-ip-on-launch": filters.plain("MapPublicIpOnLaunch"),
+    "owner-id": filters.plain("OwnerId"),
+    "state": filters.plain("State"),
+}
+
+
+@calls.operation("ec2", "CreateSubnet")
+async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    filters.not_dry(asked)
+    for member in _UNBUILT:
+        if asked.get(member):
+            kept.refuse("UnsupportedOperation", f"{member} is not built yet: a subnet here has one IPv4 network.")
+    if not asked.get("CidrBlock"):
+        kept.refuse("MissingParameter", "The request must contain the parameter cidrBlock")
+    vpc_key = spec.vpc_key(call.account, call.region, asked["VpcId"]) if asked["VpcId"] else None
+    vpc = await call.store.get(vpc_key) if vpc_key else None
+    if vpc_key is None or vpc is None:
+        kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{asked['VpcId']}' does not exist")
+    with kept.coded({errors.Invalid: "InvalidParameterValue"}):
+        cidr = spec.canonical(asked["CidrBlock"])
+    with kept.coded({errors.Invalid: "InvalidSubnet.Range"}):
+        spec.check_subnet(cidr, spec.read_vpc(vpc.desired.body).cidr)
+    all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
+    zone = _zone(call, asked)
+    for _ in range(kept.TRIES):
+        states, revision = await kept.listed(call.store, all_subnets)
+        siblings = [one for one in map(_read, states) if one.vpc == asked["VpcId"]]
+        with kept.coded({errors.Conflict: "InvalidSubnet.Conflict"}):
+            spec.check_free(cidr, siblings)
+        if len(siblings) >= spec.MOST_SUBNETS:
+            kept.refuse("SubnetLimitExceeded", f"The VPC has {len(siblings)} subnets, as many as there may be.")
+        wanted = spec.Subnet(
+            id=kept.id_of(call, "subnet"),
+            vpc=asked["VpcId"],
+            cidr=cidr,
+            zone=zone.name,
+            zone_id=zone.id,
+            tags=tags.asked_for(asked, "subnet"),
+            created_at=call.now.timestamp(),
+        )
+        put = writes.Put(spec.subnet_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent())
+        try:
+            with kept.coded({errors.NotFound: "InvalidVpcID.NotFound"}):
+                await call.store.commit(
+                    put, writes.Require(vpc_key, writes.Present()), writes.Unchanged(all_subnets, revision)
+                )
+        except errors.Conflict:
+            # Another subnet came first: is there still room?
+            continue
+        return {"Subnet": views.subnet(call.account, call.region, wanted)}
+    raise errors.Busy("many subnets are being made: try again")
+
+
+@calls.operation("ec2", "DescribeSubnets")
+async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    filters.not_dry(asked)
+    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.SUBNET))
+    shown = [views.subnet(call.account, call.region, _read(state)) for state in states]
+    chosen = filters.named(shown, "SubnetId", asked.get("SubnetIds"), code="InvalidSubnetID.NotFound", what="subnet")
+    return {"Subnets": filters.applied(chosen, asked, _FILTERS)}
+
+
+@calls.operation("ec2", "DeleteSubnet")
+async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Only when no cluster and no nodegroup is in it."""
+    filters.not_dry(asked)
+    id = asked["SubnetId"]
+    key = spec.subnet_key(call.account, call.region, id) if id else None
+    if key is None or await call.store.get(key) is None:
+        kept.refuse("InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
+    below = [keys.Prefix(call.account, call.region, kind) for kind in (clusters.KIND, nodegroups.KIND)]
+    (of_clusters, first), (of_groups, second) = [await kept.listed(call.store, prefix) for prefix in below]
+    users = [
+        *(state.key for state in of_clusters if id in clusters.read(state.desired.body).place.subnets),
+        *(state.key for state in of_groups if id in nodegroups.read(state.desired.body).subnets),
+    ]
+    if users:
+        said = ", ".join(f"{user.kind} {'/'.join(user.names)}" for user in users)
+        kept.refuse(
+            "DependencyViolation", f"The subnet '{id}' has dependencies and cannot be deleted: {said} is in it."
+        )
+    with kept.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidSubnetID.NotFound"}):
+        await call.store.commit(
+            writes.Delete(key, writes.Present()),
+            writes.Unchanged(below[0], first),
+            writes.Unchanged(below[1], second),
+        )
+    return {}
+
+
+def _read(state: facts.State) -> spec.Subnet:
+    return spec.read_subnet(state.desired.body)
+
+
+def _zone(call: calls.Call, asked: calls.Asked) -> regions.Zone:
+    """The zone that is asked for by name or id, or the first. Raises InvalidParameterValue."""
+    offered: Sequence[regions.Zone] = regions.zones(call.region)
+    name, id = asked.get("AvailabilityZone"), asked.get("AvailabilityZoneId")
+    for zone in offered:
+        if name in (None, zone.name) and id in (None, zone.id):
+            return zone
+    kept.refuse(
+        "InvalidParameterValue",
+        f"Value ({name or id}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
+        f"following availability zones: {', '.join(zone.name for zone in offered)}.",
+    )

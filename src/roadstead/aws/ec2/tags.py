@@ -1,0 +1,129 @@
+"""Tags of VPCs and subnets: CreateTags, DeleteTags, DescribeTags, and those that a Create operation is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from roadstead.aws import calls, kept
+from roadstead.aws.ec2 import filters
+from roadstead.network import spec
+from roadstead.store import facts, keys, writes
+
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "vpc": (spec.VPC, "InvalidVpcID.NotFound"),
+    "subnet": (spec.SUBNET, "InvalidSubnetID.NotFound"),
+}
+"""By what an id begins with: kind in the store, and the error when there is none."""
+_FILTERS = {
+    "key": filters.plain("Key"),
+    "value": filters.plain("Value"),
+    "resource-id": filters.plain("ResourceId"),
+    "resource-type": filters.plain("ResourceType"),
+}
+
+
+def asked_for(asked: calls.Asked, type: str) -> dict[str, str]:
+    """The tags of a Create operation's TagSpecifications. Raises InvalidParameterValue for those of another type."""
+    tags: dict[str, str] = {}
+    for given in asked.get("TagSpecifications", ()):
+        if given.get("ResourceType") != type:
+            kept.refuse(
+                "InvalidParameterValue", f"'{given.get('ResourceType')}' is not a valid taggable resource type here."
+            )
+        tags.update(_of(given))
+    return kept.tags_after({}, tags, code="InvalidParameterValue")
+
+
+@calls.operation("ec2", "CreateTags")
+async def create_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Sets the tags on all resources, or on none when one of them does not exist."""
+    filters.not_dry(asked)
+    put = _of(asked)
+    await _change(call, asked, lambda tags: kept.tags_after(tags, put, code="InvalidParameterValue"))
+    return {}
+
+
+@calls.operation("ec2", "DeleteTags")
+async def delete_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Without tags all go; a tag with a value goes only if that is its value."""
+    filters.not_dry(asked)
+    given = asked.get("Tags")
+
+    def without(tags: Mapping[str, str]) -> dict[str, str]:
+        gone = [
+            tag["Key"] for tag in given or () if tag.get("Value") is None or tags.get(tag["Key"]) == tag.get("Value")
+        ]
+        return {} if given is None else {key: value for key, value in tags.items() if key not in gone}
+
+    await _change(call, asked, without)
+    return {}
+
+
+@calls.operation("ec2", "DescribeTags")
+async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    filters.not_dry(asked)
+    found = []
+    for type, (kind, _) in _KINDS.items():
+        for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, kind)):
+            thing = _read(state)
+            found += [
+                {"Key": key, "Value": value, "ResourceId": thing.id, "ResourceType": type}
+                for key, value in sorted(thing.tags.items())
+            ]
+    for_keys = {**_FILTERS, **{f"tag:{tag['Key']}": _value_of(tag["Key"]) for tag in found}}
+    return {"Tags": filters.applied(found, asked, for_keys)}
+
+
+def _value_of(key: str) -> filters.Values:
+    return lambda shown: [shown["Value"]] if shown["Key"] == key else []
+
+
+def _of(given: Mapping[str, object]) -> dict[str, str]:
+    tags = given.get("Tags", ())
+    assert isinstance(tags, list | tuple)
+    for tag in tags:
+        if not tag.get("Key"):
+            kept.refuse("MissingParameter", "A tag needs a key.")
+    return {tag["Key"]: tag.get("Value") or "" for tag in tags}
+
+
+async def _change(call: calls.Call, asked: calls.Asked, change: Callable[[Mapping[str, str]], dict[str, str]]) -> None:
+    """Change all in one transaction; made anew when somebody else came between."""
+    named = [_key(call, id) for id in sorted(set(asked["Resources"]))]
+    if not named:
+        kept.refuse("MissingParameter", "The request must contain the parameter resourceIdSet")
+    first, *others = named
+
+    async def changes(state: facts.State | None) -> tuple[writes.Write, ...]:
+        made: list[writes.Write] = [_put(state, first, change, None)]
+        for key in others:
+            there = await call.store.get(key)
+            made.append(_put(there, key, change, writes.At(there.desired.generation) if there else None))
+        return tuple(made)
+
+    await kept.changed(call, first, changes)
+
+
+def _put(
+    state: facts.State | None,
+    key: keys.Key,
+    change: Callable[[Mapping[str, str]], dict[str, str]],
+    expected: writes.Expected,
+) -> writes.Put:
+    if state is None:
+        code = _KINDS[key.names[0].partition("-")[0]][1]
+        kept.refuse(code, f"The {key.kind} ID '{key.names[0]}' does not exist")
+    thing = _read(state)
+    return writes.Put(key, spec.written(replace(thing, tags=change(thing.tags))), expected)
+
+
+def _key(call: calls.Call, id: str) -> keys.Key:
+    kind = _KINDS.get(id.partition("-")[0])
+    if kind is None:
+        kept.refuse("InvalidID", f"The ID '{id}' is not valid: VPCs and subnets have tags here.")
+    return keys.Key(call.account, call.region, kind[0], id)
+
+
+def _read(state: facts.State) -> spec.Vpc | spec.Subnet:
+    return (spec.read_vpc if state.key.kind == spec.VPC else spec.read_subnet)(state.desired.body)

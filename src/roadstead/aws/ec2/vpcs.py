@@ -1,0 +1,84 @@
+"""VPCs: create, describe, delete."""
+
+from __future__ import annotations
+
+from roadstead.aws import calls, kept
+from roadstead.aws.ec2 import filters, tags
+from roadstead.core import errors
+from roadstead.network import spec, views
+from roadstead.store import keys, writes
+
+_UNBUILT = (
+    "AmazonProvidedIpv6CidrBlock",
+    "Ipv6CidrBlock",
+    "Ipv6Pool",
+    "Ipv6IpamPoolId",
+    "Ipv4IpamPoolId",
+    "VpcEncryptionControl",
+)
+_FILTERS = {
+    "vpc-id": filters.plain("VpcId"),
+    "cidr": filters.plain("CidrBlock"),
+    "cidr-block-association.cidr-block": filters.plain("CidrBlock"),
+    "owner-id": filters.plain("OwnerId"),
+    "state": filters.plain("State"),
+    "is-default": filters.plain("IsDefault"),
+}
+
+
+@calls.operation("ec2", "CreateVpc")
+async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    filters.not_dry(asked)
+    for member in _UNBUILT:
+        if asked.get(member):
+            kept.refuse("UnsupportedOperation", f"{member} is not built yet: a VPC here has one IPv4 network.")
+    if asked.get("InstanceTenancy", "default") != "default":
+        kept.refuse("UnsupportedOperation", "Only the tenancy 'default' is offered.")
+    if not asked.get("CidrBlock"):
+        kept.refuse("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
+    with kept.coded({errors.Invalid: "InvalidParameterValue"}):
+        cidr = spec.canonical(asked["CidrBlock"])
+    with kept.coded({errors.Invalid: "InvalidVpc.Range"}):
+        spec.check_vpc(cidr)
+    others = keys.Prefix(call.account, call.region, spec.VPC)
+    states, revision = await kept.listed(call.store, others)
+    if len(states) >= spec.MOST_VPCS:
+        kept.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+    wanted = spec.Vpc(
+        id=kept.id_of(call, "vpc"), cidr=cidr, tags=tags.asked_for(asked, "vpc"), created_at=call.now.timestamp()
+    )
+    await call.store.commit(
+        writes.Put(spec.vpc_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent()),
+        *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST_VPCS - 1 else ()),
+    )
+    return {"Vpc": views.vpc(call.account, wanted)}
+
+
+@calls.operation("ec2", "DescribeVpcs")
+async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    filters.not_dry(asked)
+    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.VPC))
+    shown = [views.vpc(call.account, spec.read_vpc(state.desired.body)) for state in states]
+    chosen = filters.named(shown, "VpcId", asked.get("VpcIds"), code="InvalidVpcID.NotFound", what="vpc")
+    return {"Vpcs": filters.applied(chosen, asked, _FILTERS)}
+
+
+@calls.operation("ec2", "DeleteVpc")
+async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Only when no subnet is in it."""
+    filters.not_dry(asked)
+    id = asked["VpcId"]
+    key = spec.vpc_key(call.account, call.region, id) if id else None
+    if key is None or await call.store.get(key) is None:
+        kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
+    all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
+    states, revision = await kept.listed(call.store, all_subnets)
+    inside = [state.key.names[0] for state in states if spec.read_subnet(state.desired.body).vpc == id]
+    if inside:
+        kept.refuse(
+            "DependencyViolation",
+            f"The vpc '{id}' has dependencies and cannot be deleted: delete its subnets first ({', '.join(inside)}).",
+        )
+    with kept.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidVpcID.NotFound"}):
+        await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(all_subnets, revision))
+    return {}

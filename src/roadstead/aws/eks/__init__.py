@@ -1,0 +1,9 @@
+"""The operations of EKS. They read and write the store only: the office of clusters does the work.
+
+found        the cluster, nodegroup, role or subnets that a request names, or EKS's error
+clusters     create, describe, list, delete
+changes      changes of a cluster, and the updates that they are
+nodegroups   create, describe, list, delete, change
+versions     which versions are offered
+tags         tags of clusters and nodegroups
+"""

@@ -1,0 +1,125 @@
+"""Clusters: create, describe, list, delete.
+
+Source of codes and sentences: EKS API Reference, and what EKS is known to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from roadstead.aws import calls, kept
+from roadstead.aws.eks import found
+from roadstead.clusters import nodegroups, spec, views
+from roadstead.core import errors
+from roadstead.network import spec as network
+from roadstead.store import facts, keys, writes
+
+FEWEST_ZONES = 2
+
+
+@calls.operation("eks", "CreateCluster", again="DescribeCluster")
+async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Ask for a cluster. The answer is sent as soon as it is kept."""
+    name = asked["name"]
+    key = spec.key(call.account, call.region, name)
+    if await call.store.get(key) is not None:
+        kept.refuse("ResourceInUseException", f"Cluster already exists with name: {name}", clusterName=name)
+    asked_tags = kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    role = await found.role(call, asked["roleArn"], "eks.amazonaws.com", clusterName=name)
+    groups = asked["resourcesVpcConfig"].get("securityGroupIds", ())
+    if groups:
+        # An emulator that takes ids of groups that there are not would say yes to rules that nobody keeps.
+        kept.refuse("InvalidParameterException", f"The security group '{groups[0]}' does not exist", clusterName=name)
+    subnets = await found.subnets(call, asked["resourcesVpcConfig"].get("subnetIds", ()), clusterName=name)
+    place = await _place(call, subnets, name)
+    with kept.coded(found.CODES, clusterName=name):
+        wanted = spec.filled({**asked, "tags": asked_tags}, place, call.now.timestamp(), call.caller.arn)
+    others = keys.Prefix(call.account, call.region, spec.KIND)
+    states, revision = await kept.listed(call.store, others)
+    if len(states) >= spec.MOST:
+        kept.refuse(
+            "ResourceLimitExceededException",
+            f"Cluster limit exceeded: this region has {len(states)} clusters, as many as there may be.",
+            clusterName=name,
+        )
+    with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
+        await call.store.commit(
+            writes.Put(key, spec.written(wanted), writes.Absent()),
+            role,
+            *found.held(call, subnets),
+            *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST - 1 else ()),
+        )
+    return {"cluster": views.cluster(await _kept(call, key))}
+
+
+@calls.operation("eks", "DescribeCluster")
+async def describe_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    return {"cluster": views.cluster((await found.cluster(call, asked["name"])).state)}
+
+
+@calls.operation("eks", "ListClusters")
+async def list_clusters(call: calls.Call, _: calls.Asked) -> calls.Answer:
+    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.KIND))
+    return {"clusters": sorted(state.key.names[0] for state in states)}
+
+
+@calls.operation("eks", "DeleteCluster")
+async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Ask for a cluster to be deleted, in whatever state it is. Asking twice is as good."""
+    name = asked["name"]
+    below = keys.Prefix(call.account, call.region, nodegroups.KIND, name)
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        cluster = found.as_cluster(state, name)
+        states, revision = await kept.listed(call.store, below)
+        if cluster.wanted.deleting:
+            return ()
+        if cluster.wanted.deletion_protection:
+            kept.refuse(
+                "InvalidRequestException",
+                f"Cluster {name} has deletion protection: switch it off with UpdateClusterConfig first.",
+                clusterName=name,
+            )
+        if states:
+            kept.refuse("ResourceInUseException", "Cluster has nodegroups attached", clusterName=name)
+        body = spec.written(replace(cluster.wanted, deleting=True))
+        return writes.Put(cluster.state.key, body), writes.Unchanged(below, revision)
+
+    state = await kept.changed(call, spec.key(call.account, call.region, name), change)
+    return {"cluster": views.cluster(state)}
+
+
+async def _place(call: calls.Call, subnets: Sequence[network.Subnet], name: str) -> spec.Place:
+    """Where the subnets are. Raises InvalidParameterException for too few, or for those of several VPCs."""
+    zones = sorted({subnet.zone for subnet in subnets})
+    if len(zones) < FEWEST_ZONES:
+        kept.refuse(
+            "InvalidParameterException",
+            f"Subnets specified must be in at least two different AZs; these are in {', '.join(zones) or 'none'}.",
+            clusterName=name,
+        )
+    vpcs = {subnet.vpc for subnet in subnets}
+    if len(vpcs) > 1:
+        kept.refuse(
+            "InvalidParameterException",
+            f"Subnets specified must belong to the same VPC; these are of {', '.join(sorted(vpcs))}.",
+            clusterName=name,
+        )
+    vpc = await call.store.get(network.vpc_key(call.account, call.region, vpcs.pop()))
+    if vpc is None:
+        raise errors.Conflict(f"the VPC of subnet {subnets[0].id} is being deleted")
+    wanted = network.read_vpc(vpc.desired.body)
+    return spec.Place(
+        vpc=wanted.id,
+        vpc_cidr=wanted.cidr,
+        subnets=tuple(subnet.id for subnet in subnets),
+        zones=tuple(subnet.zone for subnet in subnets),
+    )
+
+
+async def _kept(call: calls.Call, key: keys.Key) -> facts.State:
+    state = await call.store.get(key)
+    if state is None:
+        raise errors.Conflict(f"{key} was deleted as soon as it was made")
+    return state

@@ -1,0 +1,184 @@
+"""Nodegroups: create, describe, list, delete, change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from roadstead.aws import calls, kept
+from roadstead.aws.eks import found
+from roadstead.clusters import nodegroups, spec, updates, views
+from roadstead.core import errors
+from roadstead.store import facts, keys, writes
+
+
+@calls.operation("eks", "CreateNodegroup", again="DescribeNodegroup")
+async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Ask for a nodegroup of an ACTIVE cluster."""
+    name, of = asked["nodegroupName"], asked["clusterName"]
+    about = {"clusterName": of, "nodegroupName": name}
+    cluster = await found.cluster(call, of)
+    key = nodegroups.key(call.account, call.region, of, name)
+    if await call.store.get(key) is not None:
+        kept.refuse(
+            "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {of}", **about
+        )
+    if cluster.status not in ("ACTIVE", "UPDATING"):
+        kept.refuse(
+            "InvalidRequestException", f"Cluster '{of}' is not in ACTIVE status: it is {cluster.status}.", **about
+        )
+    kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    role = await found.role(call, asked["nodeRole"], "ec2.amazonaws.com", **about)
+    subnets = await found.subnets(call, asked["subnets"], **about)
+    strangers = [subnet.id for subnet in subnets if subnet.vpc != cluster.wanted.place.vpc]
+    if strangers or not subnets:
+        said = (
+            f"Subnets must be of the cluster's VPC {cluster.wanted.place.vpc}; these are not: {', '.join(strangers)}."
+        )
+        kept.refuse("InvalidParameterException", said if strangers else "Subnets must not be empty.", **about)
+    with kept.coded(found.CODES, **about):
+        wanted = nodegroups.filled(
+            asked,
+            vpc=cluster.wanted.place.vpc,
+            zones=tuple(subnet.zone for subnet in subnets),
+            version=views.version_shown(cluster.wanted.version, cluster.seen),
+            created_at=call.now.timestamp(),
+        )
+    below = keys.Prefix(call.account, call.region, nodegroups.KIND, of)
+    states, revision = await kept.listed(call.store, below)
+    if len(states) >= nodegroups.MOST:
+        kept.refuse(
+            "ResourceLimitExceededException",
+            f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
+            **about,
+        )
+    with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
+        await call.store.commit(
+            writes.Put(key, nodegroups.written(wanted), writes.Absent()),
+            # The cluster as it was looked at: not one that is being deleted since.
+            writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
+            role,
+            *found.held(call, subnets),
+            *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
+        )
+    return {"nodegroup": views.nodegroup((await found.nodegroup(call, of, name)).state)}
+
+
+@calls.operation("eks", "DescribeNodegroup")
+async def describe_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    group = await found.nodegroup(call, asked["clusterName"], asked["nodegroupName"])
+    return {"nodegroup": views.nodegroup(group.state)}
+
+
+@calls.operation("eks", "ListNodegroups")
+async def list_nodegroups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    cluster = await found.cluster(call, asked["clusterName"])
+    below = keys.Prefix(call.account, call.region, nodegroups.KIND, cluster.wanted.name)
+    return {"nodegroups": sorted(state.key.names[1] for state in await kept.everything(call.store, below))}
+
+
+@calls.operation("eks", "DeleteNodegroup")
+async def delete_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Ask for a nodegroup to be deleted, in whatever state it is. Asking twice is as good."""
+    name, of = asked["nodegroupName"], asked["clusterName"]
+    await found.cluster(call, of)
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        group = found.as_nodegroup(state, of, name)
+        if group.wanted.deleting:
+            return ()
+        return (writes.Put(group.state.key, nodegroups.written(replace(group.wanted, deleting=True))),)
+
+    state = await kept.changed(call, nodegroups.key(call.account, call.region, of, name), change)
+    return {"nodegroup": views.nodegroup(state)}
+
+
+@calls.operation("eks", "UpdateNodegroupConfig")
+async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Change size, labels, taints, or how it is updated and repaired: one update."""
+    name, of = asked["nodegroupName"], asked["clusterName"]
+    about = {"clusterName": of, "nodegroupName": name}
+    if asked.get("warmPoolConfig"):
+        kept.refuse("InvalidParameterException", "warmPoolConfig is not built yet: leave it out", **about)
+    await found.cluster(call, of)
+    update = updates.Update(
+        id=kept.uuid_of(call, "update"),
+        type="ConfigUpdate",
+        parameters=_parameters(asked),
+        created_at=call.now.timestamp(),
+    )
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        group = found.as_nodegroup(state, of, name)
+        if group.status not in ("ACTIVE", "DEGRADED"):
+            kept.refuse(
+                "ResourceInUseException",
+                f"Nodegroup cannot be updated as it is currently not in Active State: it is {group.status}.",
+                **about,
+            )
+        with kept.coded(found.CODES, **about):
+            wanted = _after(group.wanted, asked)
+        changed = replace(wanted, update=update.id, modified_at=call.now.timestamp())
+        return (
+            writes.Put(group.state.key, nodegroups.written(changed)),
+            updates.begun(group.state.key, update),
+            writes.Require(spec.key(call.account, call.region, of), writes.Present()),
+        )
+
+    await kept.changed(call, nodegroups.key(call.account, call.region, of, name), change)
+    return {"update": views.update(update)}
+
+
+def _after(wanted: nodegroups.Nodegroup, asked: calls.Asked) -> nodegroups.Nodegroup:
+    """The nodegroup with the change. Raises Invalid."""
+    size = nodegroups.scaling(wanted.scaling, asked.get("scalingConfig", {}))
+    labels, taints = asked.get("labels", {}), asked.get("taints", {})
+    removed = set(labels.get("removeLabels", ()))
+    return replace(
+        wanted,
+        scaling=size,
+        most=max(wanted.most, size.desired),
+        labels={
+            key: value
+            for key, value in {**wanted.labels, **labels.get("addOrUpdateLabels", {})}.items()
+            if key not in removed
+        },
+        taints=_taints(wanted.taints, taints.get("addOrUpdateTaints", ()), taints.get("removeTaints", ())),
+        update_config=dict(asked.get("updateConfig") or wanted.update_config),
+        repair=dict(asked.get("nodeRepairConfig") or wanted.repair),
+    )
+
+
+def _taints(
+    before: tuple[nodegroups.Taint, ...], put: Iterable[Mapping[str, str]], remove: Iterable[Mapping[str, str]]
+) -> tuple[nodegroups.Taint, ...]:
+    """Taints are told apart by key and effect, as Kubernetes does."""
+    after = {(taint.key, taint.effect): taint for taint in before}
+    after.update({(taint.key, taint.effect): taint for taint in map(nodegroups.taint, put)})
+    for gone in map(nodegroups.taint, remove):
+        after.pop((gone.key, gone.effect), None)
+    return tuple(after.values())
+
+
+def _parameters(asked: calls.Asked) -> tuple[tuple[str, str], ...]:
+    """What was asked for in the words of the model's UpdateParamType."""
+    size, labels, taints = asked.get("scalingConfig", {}), asked.get("labels", {}), asked.get("taints", {})
+    update, repair = asked.get("updateConfig", {}), asked.get("nodeRepairConfig", {})
+    found: tuple[tuple[str, Any], ...] = (
+        ("MinSize", size.get("minSize")),
+        ("MaxSize", size.get("maxSize")),
+        ("DesiredSize", size.get("desiredSize")),
+        ("LabelsToAdd", labels.get("addOrUpdateLabels")),
+        ("LabelsToRemove", labels.get("removeLabels")),
+        ("TaintsToAdd", taints.get("addOrUpdateTaints")),
+        ("TaintsToRemove", taints.get("removeTaints")),
+        ("MaxUnavailable", update.get("maxUnavailable")),
+        ("MaxUnavailablePercentage", update.get("maxUnavailablePercentage")),
+        ("UpdateStrategy", update.get("updateStrategy")),
+        ("NodeRepairConfig", repair or None),
+    )
+    return tuple(
+        (type, value if isinstance(value, str) else json.dumps(value)) for type, value in found if value is not None
+    )

@@ -1,0 +1,110 @@
+"""Roles, and which of AWS's managed policies they have."""
+
+from __future__ import annotations
+
+import msgspec
+
+from roadstead.aws import calls, kept
+from roadstead.aws.iam import views
+from roadstead.core import errors
+from roadstead.identity import names, policies, roles
+from roadstead.store import facts, keys, writes
+
+
+@calls.operation("iam", "CreateRole")
+async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    with kept.coded({errors.Invalid: "MalformedPolicyDocument"}):
+        roles.check_trust(asked["AssumeRolePolicyDocument"])
+    if asked.get("PermissionsBoundary"):
+        kept.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
+    given = {tag["Key"]: tag["Value"] for tag in asked.get("Tags", ())}
+    role = roles.Role(
+        name=asked["RoleName"],
+        id=names.unique_id("AROA"),
+        trust=asked["AssumeRolePolicyDocument"],
+        created=call.now.timestamp(),
+        path=asked.get("Path", "/"),
+        description=asked.get("Description"),
+        longest_session=asked.get("MaxSessionDuration", 3600),
+        tags=kept.tags_after({}, given, code="InvalidInput"),
+    )
+    try:
+        await call.store.commit(roles.put(call.account, role, writes.Absent()))
+    except errors.AlreadyExists:
+        kept.refuse("EntityAlreadyExists", f"Role with name {role.name} already exists.")
+    return {"Role": views.role(call.account, role)}
+
+
+@calls.operation("iam", "GetRole")
+async def get_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    state = await call.store.get(roles.key(call.account, asked["RoleName"]))
+    return {"Role": views.role(call.account, _there(state, asked["RoleName"]))}
+
+
+@calls.operation("iam", "ListRoles")
+async def list_roles(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    below = asked.get("PathPrefix", "/")
+    states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
+    found = [role for role in (roles.read(state.desired.body) for state in states) if role.path.startswith(below)]
+    return {"Roles": [views.role(call.account, role, whole=False) for role in found], "IsTruncated": False}
+
+
+@calls.operation("iam", "DeleteRole")
+async def delete_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Only without policies."""
+    key = roles.key(call.account, asked["RoleName"])
+    state = await call.store.get(key)
+    role = _there(state, asked["RoleName"])
+    if role.policies:
+        kept.refuse("DeleteConflict", "Cannot delete entity, must detach all policies first.")
+    assert state is not None
+    with kept.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ConcurrentModification"}):
+        await call.store.commit(writes.Delete(key, writes.At(state.desired.generation)))
+    return {}
+
+
+@calls.operation("iam", "AttachRolePolicy")
+async def attach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Attaching twice is as good as once."""
+    arn = asked["PolicyArn"]
+    if policies.name_of(arn) is None:
+        kept.refuse("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        role = _there(state, asked["RoleName"])
+        if arn in role.policies:
+            return ()
+        if len(role.policies) >= roles.MOST_POLICIES:
+            kept.refuse("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {roles.MOST_POLICIES}")
+        return (roles.put(call.account, msgspec.structs.replace(role, policies=(*role.policies, arn))),)
+
+    await kept.changed(call, roles.key(call.account, asked["RoleName"]), change)
+    return {}
+
+
+@calls.operation("iam", "DetachRolePolicy")
+async def detach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    arn = asked["PolicyArn"]
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        role = _there(state, asked["RoleName"])
+        if arn not in role.policies:
+            kept.refuse("NoSuchEntity", f"Policy {arn} was not found.")
+        left = tuple(policy for policy in role.policies if policy != arn)
+        return (roles.put(call.account, msgspec.structs.replace(role, policies=left)),)
+
+    await kept.changed(call, roles.key(call.account, asked["RoleName"]), change)
+    return {}
+
+
+@calls.operation("iam", "ListAttachedRolePolicies")
+async def list_attached_role_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    role = _there(await call.store.get(roles.key(call.account, asked["RoleName"])), asked["RoleName"])
+    shown = [{"PolicyName": policies.name_of(arn) or arn, "PolicyArn": arn} for arn in role.policies]
+    return {"AttachedPolicies": shown, "IsTruncated": False}
+
+
+def _there(state: facts.State | None, name: str) -> roles.Role:
+    if state is None:
+        kept.refuse("NoSuchEntity", f"The role with name {name} cannot be found.")
+    return roles.read(state.desired.body)

@@ -1,0 +1,126 @@
+"""Users and their access keys."""
+
+from __future__ import annotations
+
+from roadstead.aws import calls, kept
+from roadstead.aws.iam import views
+from roadstead.core import errors
+from roadstead.identity import names, users
+from roadstead.store import facts, keys, writes
+
+MOST_KEYS = 2
+"""Access keys of a user: IAM's quota."""
+
+
+@calls.operation("iam", "CreateUser")
+async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    if asked.get("PermissionsBoundary"):
+        kept.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
+    given = {tag["Key"]: tag["Value"] for tag in asked.get("Tags", ())}
+    user = users.User(
+        name=asked["UserName"],
+        id=names.unique_id("AIDA"),
+        created=call.now.timestamp(),
+        path=asked.get("Path", "/"),
+        tags=kept.tags_after({}, given, code="InvalidInput"),
+    )
+    try:
+        await call.store.commit(users.put_user(call.account, user, writes.Absent()))
+    except errors.AlreadyExists:
+        kept.refuse("EntityAlreadyExists", f"User with name {user.name} already exists.")
+    return {"User": views.user(call.account, user)}
+
+
+@calls.operation("iam", "GetUser")
+async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """The one that is named, or who calls."""
+    name = asked.get("UserName") or _caller(call)
+    if name == users.ROOT:
+        root = {"Path": "/", "UserId": call.account, "Arn": call.caller.arn, "UserName": "root", "CreateDate": call.now}
+        return {"User": root}
+    return {"User": views.user(call.account, _there(await call.store.get(users.user_key(call.account, name)), name))}
+
+
+@calls.operation("iam", "ListUsers")
+async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    below = asked.get("PathPrefix", "/")
+    states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.USER))
+    found = [user for user in (users.read_user(state.desired.body) for state in states) if user.path.startswith(below)]
+    return {"Users": [views.user(call.account, user, whole=False) for user in found], "IsTruncated": False}
+
+
+@calls.operation("iam", "DeleteUser")
+async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Only without access keys."""
+    name = asked["UserName"]
+    key = users.user_key(call.account, name)
+    _there(await call.store.get(key), name)
+    owned, revision = await _keys_of(call, name)
+    if owned:
+        kept.refuse("DeleteConflict", "Cannot delete entity, must delete access keys first.")
+    with kept.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ConcurrentModification"}):
+        await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(_all_keys(call), revision))
+    return {}
+
+
+@calls.operation("iam", "CreateAccessKey")
+async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """The one answer that has the secret."""
+    name = asked.get("UserName") or _caller(call)
+    needed: tuple[writes.Write, ...] = ()
+    if name != users.ROOT:
+        place = users.user_key(call.account, name)
+        _there(await call.store.get(place), name)
+        needed = (writes.Require(place, writes.Present()),)
+    owned, revision = await _keys_of(call, name)
+    if len(owned) >= MOST_KEYS:
+        kept.refuse("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
+    key, secret, made = users.new_access_key(call.account, name, call.now.timestamp())
+    with kept.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ServiceFailure"}):
+        await call.store.commit(*made, *needed, writes.Unchanged(_all_keys(call), revision))
+    shown = {"UserName": "root", **views.access_key(key), "SecretAccessKey": secret}
+    return {"AccessKey": shown}
+
+
+@calls.operation("iam", "ListAccessKeys")
+async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    name = asked.get("UserName") or _caller(call)
+    if name != users.ROOT:
+        _there(await call.store.get(users.user_key(call.account, name)), name)
+    owned, _ = await _keys_of(call, name)
+    return {"AccessKeyMetadata": [views.access_key(key) for key in owned], "IsTruncated": False}
+
+
+@calls.operation("iam", "DeleteAccessKey")
+async def delete_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """The key and its secret, at once."""
+    name, id = asked.get("UserName") or _caller(call), asked["AccessKeyId"]
+    place = users.access_key_key(call.account, id)
+    state = await call.store.get(place)
+    if state is None or users.read_access_key(state.desired.body).user != name:
+        kept.refuse("NoSuchEntity", f"The Access Key with id {id} cannot be found.")
+    with kept.coded({errors.NotFound: "NoSuchEntity"}):
+        await call.store.commit(writes.Delete(place, writes.Present()), writes.DeleteSecret(place))
+    return {}
+
+
+def _caller(call: calls.Call) -> str:
+    """The name of the user who calls, or ROOT."""
+    return call.caller.arn.rpartition("/")[2] if ":user/" in call.caller.arn else users.ROOT
+
+
+def _all_keys(call: calls.Call) -> keys.Prefix:
+    return keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY)
+
+
+async def _keys_of(call: calls.Call, name: str) -> tuple[list[users.AccessKey], int]:
+    """A user's keys, oldest first, and the revision of the list."""
+    states, revision = await kept.listed(call.store, _all_keys(call))
+    found = [users.read_access_key(state.desired.body) for state in states]
+    return sorted((key for key in found if key.user == name), key=lambda key: (key.created, key.id)), revision
+
+
+def _there(state: facts.State | None, name: str) -> users.User:
+    if state is None:
+        kept.refuse("NoSuchEntity", f"The user with name {name} cannot be found.")
+    return users.read_user(state.desired.body)

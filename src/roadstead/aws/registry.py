@@ -1,0 +1,156 @@
+"""The operations there are: collected from modules, held against the models, counted.
+
+Built once in `serve` and passed on; a program with an operation that its model lacks does not start.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from roadstead.aws import calls, faults, paging
+from roadstead.core import errors
+from roadstead.wire import services, shapes
+
+SERVICES = (
+    "eks",
+    "eks-auth",
+    "iam",
+    "sts",
+    "ec2",
+    "logs",
+    "cloudtrail",
+    "servicediscovery",
+    "appmesh",
+    "elbv2",
+    "cloudformation",
+    "autoscaling",
+    "roadstead",
+)
+"""Every service that the front desk knows by its model."""
+
+Column = Literal["behaves", "answers empty", "refused"]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An operation that can be called."""
+
+    service: services.Service
+    operation: shapes.Operation
+    handler: calls.Handler
+    pages: paging.Rule | None
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class States:
+    """States that a life cycle of ours has, to be held against an enum of a model."""
+
+    service: str
+    shape: str
+    states: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Operations by service and name, and the models of the services that have any."""
+
+    bound: Mapping[tuple[str, str], Bound]
+    services: Mapping[str, services.Service]
+    """By the name in a signature's scope."""
+    known: frozenset[str]
+    """Names of all services with a model, with operations or not."""
+
+    def find(self, service: str, operation: str) -> Bound | None:
+        return self.bound.get((service, operation))
+
+
+def build(
+    modules: Iterable[types.ModuleType], states: Iterable[States] = (), known: Iterable[str] = SERVICES
+) -> Registry:
+    """The registry of all marked functions of these modules.
+
+    Raises Invalid, naming everything that is wrong: an operation that the model lacks, marked twice, or with an error
+    (note `errors`, codes divided by spaces) or an `again` that the model lacks; a code of a table; a state.
+    """
+    wrong: list[str] = []
+    models: dict[str, services.Service] = {}
+    rules: dict[str, Mapping[str, paging.Rule]] = {}
+    bound: dict[tuple[str, str], Bound] = {}
+    for handler, mark in _marked(modules):
+        name = f"{mark.service} {mark.operation}"
+        try:
+            service = models.get(mark.service) or models.setdefault(mark.service, services.load(mark.service))
+            operation = service.operation(mark.operation)
+        except errors.NotFound as error:
+            wrong.append(f"{name}: {error.message}")
+            continue
+        if (mark.service, mark.operation) in bound:
+            wrong.append(f"{name} is marked twice")
+        if mark.service not in rules:
+            rules[mark.service] = paging.rules(mark.service)
+        pages = rules[mark.service].get(mark.operation)
+        bound[mark.service, mark.operation] = Bound(service, operation, handler, pages, mark.notes)
+        codes = mark.notes.get("errors", "").split()
+        wrong += [f"{name}: the model has no error {code}" for code in codes if not faults.known(service, code)]
+    wrong += [
+        f"{one.service.name} {one.operation.name}: there is no {again} to answer for it again"
+        for one in bound.values()
+        if (again := one.notes.get("again")) and (one.service.name, again) not in bound
+    ]
+    for service in models.values():
+        wrong += _codes_unknown(service)
+    wrong += [said for one in states for said in _states_unknown(models, one)]
+    if wrong:
+        raise errors.Invalid(f"the operations do not fit their models: {'; '.join(sorted(wrong))}")
+    by_scope = {service.signing_name: service for service in models.values()}
+    return Registry(types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models))
+
+
+def _marked(modules: Iterable[types.ModuleType]) -> Iterable[tuple[calls.Handler, calls.Marked]]:
+    """Each module's own marked functions; what it imports from another is the other's."""
+    for module in modules:
+        for value in vars(module).values():
+            mark = calls.marked(value)
+            if mark is not None and value.__module__ == module.__name__:
+                yield value, mark
+
+
+def _codes_unknown(service: services.Service) -> list[str]:
+    """Rows of its table from which the service has no code at all."""
+    rows = faults.table(service).rows()
+    return [f"{service.name}: its model has none of the errors {row}" for row in rows if not _any(service, row)]
+
+
+def _any(service: services.Service, row: faults.Codes) -> bool:
+    return any(faults.known(service, code) for code in row)
+
+
+def _states_unknown(models: Mapping[str, services.Service], one: States) -> list[str]:
+    service = models.get(one.service)
+    if service is None:
+        return [f"{one.service}: has states of {one.shape} and no operation"]
+    unknown = sorted(one.states - service.shape(one.shape).enum)
+    return [f"{one.service}: {one.shape} has no state {state}" for state in unknown]
+
+
+def column(bound: Bound | None) -> Column:
+    if bound is None:
+        return "refused"
+    return "answers empty" if bound.notes.get("answers") == "empty" else "behaves"
+
+
+def coverage(registry: Registry) -> dict[str, dict[Column, list[str]]]:
+    """For each service the names of its operations in three columns. Reads all models: some 100 ms."""
+    whole: dict[str, dict[Column, list[str]]] = {}
+    loaded = {service.name: service for service in registry.services.values()}
+    for name in sorted(registry.known):
+        service = loaded.get(name) or services.load(name)
+        rows: dict[Column, list[str]] = {"behaves": [], "answers empty": [], "refused": []}
+        for operation in sorted(service.operation_names):
+            rows[column(registry.find(name, operation))].append(operation)
+        whole[name] = rows
+    return whole

@@ -1,0 +1,106 @@
+"""Our own service: how Roadstead is doing, and what happened to an account's resources.
+
+What `serve` is, it writes into the store when it starts (`announced`): operations know of nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from roadstead.aws import calls, kept
+from roadstead.clusters import events, spec, views
+from roadstead.clusters import nodegroups as groups
+from roadstead.core import errors
+from roadstead.store import keys, writes
+
+GLOBAL = "aws-global"
+PROGRAM = "program"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of Roadstead, e.g. `agent`. `message`: why it is not well, and what to do."""
+
+    name: str
+    healthy: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What `serve` says of itself. `started`: seconds since 1970."""
+
+    version: str
+    instance: str
+    started: float
+    parts: tuple[Part, ...] = ()
+
+
+def announced(account: str, program: Program) -> writes.Put:
+    """What `serve` writes when it starts, and when a part of it comes to be well or unwell."""
+    return writes.Put(_key(account), msgspec.json.encode(program))
+
+
+@calls.operation("roadstead", "GetStatus")
+async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
+    state = await call.store.get(_key(call.account))
+    if state is None:
+        raise errors.Failed("serve has not said yet what it is: ask again when it has started")
+    program = msgspec.json.decode(state.desired.body, type=Program)
+    return {
+        "version": program.version,
+        "instance": program.instance,
+        "accountId": call.account,
+        "region": call.region,
+        "startedAt": views.moment(program.started),
+        "healthy": all(part.healthy for part in program.parts),
+        "revision": call.store.revision,
+        "parts": [_shown(part) for part in program.parts],
+    }
+
+
+@calls.operation("roadstead", "ListEvents")
+async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Oldest first: those of a resource and of what belongs to it, or all of the region."""
+    since, until = asked.get("startTime"), asked.get("endTime")
+    arn = asked.get("resourceArn")
+    shown = []
+    for record in await kept.records(call.store, keys.Prefix(call.account, call.region, events.KIND)):
+        event = events.read(record.body)
+        at, of = views.moment(record.at), _arn(record.key)
+        if (
+            (arn is None or of == arn or of.startswith(f"{arn.replace(':cluster/', ':nodegroup/')}/"))
+            and asked.get("severity") in (None, event.severity)
+            and (since is None or at >= since)
+            and (until is None or at < until)
+        ):
+            shown.append(
+                {
+                    "id": f"{record.number:020d}",
+                    "time": at,
+                    "resourceArn": of,
+                    "severity": event.severity,
+                    "reason": event.reason,
+                    "message": event.message,
+                    "facts": dict(event.facts),
+                }
+            )
+    return {"events": shown}
+
+
+def _key(account: str) -> keys.Key:
+    return keys.Key(account, GLOBAL, PROGRAM, "serve")
+
+
+def _shown(part: Part) -> dict[str, Any]:
+    return {"name": part.name, "healthy": part.healthy, **({"message": part.message} if part.message else {})}
+
+
+def _arn(key: keys.Key) -> str:
+    """The ARN of what an event happened to; that of a nodegroup without its id, which other ones of its name share."""
+    kind, *rest = key.names
+    assert kind in (spec.KIND, groups.KIND)
+    return f"arn:aws:eks:{key.region}:{key.account}:{kind}/{'/'.join(rest)}"

@@ -1,0 +1,135 @@
+"""Where to ask, for which region and as whom: from flags, the environment and the AWS config files.
+
+Source: AWS SDKs and Tools Reference Guide, "Configuration and authentication settings": what the environment says
+goes before the files; AWS_ENDPOINT_URL_<SERVICE> before AWS_ENDPOINT_URL; keys of a profile stand in `credentials`
+or in `config`. Ours: without a word about a profile it is `roadstead`, which `roadstead start` writes, unless the
+environment alone says endpoint and keys. Nothing is ever sent to AWS: an endpoint must be given.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from roadstead.core import errors
+from roadstead.wire import sigv4
+
+PROFILE = "roadstead"
+REGION = "eu-central-1"
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+@dataclass(frozen=True)
+class Access:
+    region: str
+    endpoint: str
+    """For services without one of their own, `http://127.0.0.1:4566`."""
+    credentials: sigv4.Credentials = field(repr=False)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """By service, from AWS_ENDPOINT_URL_<SERVICE>."""
+    ca_bundle: str | None = None
+    """A file of certificates to trust instead of the system's, for an endpoint with https."""
+
+
+def files(environment: Mapping[str, str], home: Path) -> tuple[Path, Path]:
+    """The config file and the credentials file."""
+    return (
+        Path(environment.get("AWS_CONFIG_FILE") or home / ".aws" / "config").expanduser(),
+        Path(environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials").expanduser(),
+    )
+
+
+def region(environment: Mapping[str, str], settings: Mapping[str, str], asked: str | None) -> str:
+    """The region: the flag's, the environment's, the profile's, else the one that Roadstead begins with."""
+    found = (
+        asked
+        or environment.get("AWS_REGION")
+        or environment.get("AWS_DEFAULT_REGION")
+        or settings.get("region")
+        or REGION
+    )
+    if not _REGION.fullmatch(found):
+        raise errors.Invalid(f"{found!r} is no region such as {REGION}")
+    return found
+
+
+def settings(
+    environment: Mapping[str, str], config: str, credentials: str, asked: str | None
+) -> tuple[str, dict[str, str]]:
+    """The profile's name and what both files say of it. `config` and `credentials` are the files' texts.
+
+    Raises NotFound for a profile that was asked for and is in neither file.
+    """
+    wanted = asked or environment.get("AWS_PROFILE")
+    name = wanted or PROFILE
+    sections = [_section(credentials, name, name), _section(config, name, f"profile {name}")]
+    if name == "default":
+        sections.append(_section(config, name, name))
+    if wanted and not any(section is not None for section in sections):
+        raise errors.NotFound(f"the AWS config has no profile {name!r}")
+    merged: dict[str, str] = {}
+    for section in reversed(sections):
+        merged |= section or {}
+    return name, merged
+
+
+def access(
+    environment: Mapping[str, str], config: str, credentials: str, *, profile: str | None, region_asked: str | None
+) -> Access:
+    """Whom to ask and as whom. Raises NotFound when there is no endpoint or there are no keys, saying what to do."""
+    name, found = settings(environment, config, credentials, profile)
+    endpoint = environment.get("AWS_ENDPOINT_URL") or found.get("endpoint_url")
+    own = {
+        key.removeprefix("AWS_ENDPOINT_URL_").lower().replace("_", ""): value
+        for key, value in environment.items()
+        if key.startswith("AWS_ENDPOINT_URL_") and value
+    }
+    if not endpoint:
+        raise errors.NotFound(
+            f"no endpoint of Roadstead is known: neither AWS_ENDPOINT_URL nor endpoint_url of the AWS profile "
+            f"{name!r} is set; 'roadstead start' writes the profile {PROFILE!r}"
+        )
+    return Access(
+        region(environment, found, region_asked),
+        endpoint,
+        _keys(environment, found, name, profile),
+        own,
+        environment.get("AWS_CA_BUNDLE") or found.get("ca_bundle") or None,
+    )
+
+
+def _keys(environment: Mapping[str, str], found: Mapping[str, str], name: str, asked: str | None) -> sigv4.Credentials:
+    """The environment's keys, unless a profile is asked for by flag, as the AWS CLI has it."""
+    key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
+    if key and secret and asked is None:
+        return sigv4.Credentials(key, secret, environment.get("AWS_SESSION_TOKEN") or None)
+    key, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
+    if key and secret:
+        return sigv4.Credentials(key, secret, found.get("aws_session_token"))
+    raise errors.NotFound(
+        f"no credentials: neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set, nor has the AWS profile "
+        f"{name!r} keys"
+    )
+
+
+def _section(text: str, profile: str, section: str) -> dict[str, str] | None:
+    parser = configparser.RawConfigParser(interpolation=None, default_section="\0", strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        said = " ".join(str(error).split())
+        raise errors.Invalid(f"the AWS config is damaged, so profile {profile!r} cannot be read: {said}") from error
+    return dict(parser[section]) if parser.has_section(section) else None
+
+
+def read(path: Path) -> str:
+    """A file's text; empty when there is none. Raises Denied for one that may not be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.Denied(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,193 @@
+"""A nodegroup as it is wanted: the request as it came, and the form with all defaults filled in.
+
+Source of the defaults: EKS API Reference, CreateNodegroup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from roadstead.clusters import versions
+from roadstead.core import errors
+from roadstead.network import sizes
+from roadstead.store import keys
+
+KIND = "nodegroup"
+MOST = 30
+"""Nodegroups of a cluster, and below the nodes of a nodegroup: EKS's default quotas."""
+MOST_NODES = 450
+DEFAULT_TYPE = "t3.medium"
+IMAGES = {"x86_64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
+"""The image type by architecture."""
+
+UNBUILT = ("remoteAccess", "launchTemplate", "warmPoolConfig")
+"""Members of requests that ask for what is not built yet. Refused rather than ignored."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    minimum: int = 2
+    maximum: int = 2
+    desired: int = 2
+
+
+@dataclass(frozen=True)
+class Taint:
+    key: str
+    effect: str
+    value: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodegroup:
+    """The desired state of a nodegroup. `request` is what CreateNodegroup was given."""
+
+    cluster: str
+    name: str
+    role: str
+    version: str
+    subnets: tuple[str, ...]
+    zones: tuple[str, ...]
+    """Of the subnets, in their order."""
+    vpc: str
+    types: tuple[str, ...] = (DEFAULT_TYPE,)
+    image: str = IMAGES["x86_64"]
+    disk: int = 20
+    """GiB."""
+    capacity: str = "ON_DEMAND"
+    scaling: Scaling = Scaling()
+    most: int = 2
+    """The largest number of nodes that was ever asked for: what may still be on its way."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    update_config: Mapping[str, Any] = field(default_factory=lambda: {"maxUnavailable": 1})
+    repair: Mapping[str, Any] = field(default_factory=lambda: {"enabled": False})
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: float
+    """Seconds since 1970."""
+    modified_at: float
+    update: str | None = None
+    """The last update asked for."""
+    deleting: bool = False
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+def key(account: str, region: str, cluster: str, name: str) -> keys.Key:
+    return keys.Key(account, region, KIND, cluster, name)
+
+
+def read(body: bytes) -> Nodegroup:
+    return msgspec.json.decode(body, type=Nodegroup)
+
+
+def written(nodegroup: Nodegroup) -> bytes:
+    return msgspec.json.encode(nodegroup)
+
+
+def node(number: int) -> str:
+    """The name of a nodegroup's node, from 1 on."""
+    return f"node-{number}"
+
+
+def nodes(count: int) -> tuple[str, ...]:
+    return tuple(node(number) for number in range(1, count + 1))
+
+
+def subnet_of(nodegroup: Nodegroup, part: str) -> tuple[str, str]:
+    """Subnet and zone of a node: they are spread evenly, and a node stays where it is."""
+    at = (int(part.removeprefix("node-")) - 1) % len(nodegroup.subnets)
+    return nodegroup.subnets[at], nodegroup.zones[at]
+
+
+def filled(asked: Mapping[str, Any], *, vpc: str, zones: tuple[str, ...], version: str, created_at: float) -> Nodegroup:
+    """The filled-in form of a CreateNodegroup request for a cluster of `version`. Raises Invalid."""
+    for member in UNBUILT:
+        if asked.get(member):
+            raise errors.Invalid(f"{member} is not built yet: leave it out", member=member)
+    wanted = asked.get("version", version)
+    _check_version(wanted, version)
+    _check_release(asked.get("releaseVersion"), wanted)
+    types = tuple(asked.get("instanceTypes") or (DEFAULT_TYPE,))
+    size = scaling(Scaling(), asked.get("scalingConfig", {}))
+    return Nodegroup(
+        cluster=asked["clusterName"],
+        name=asked["nodegroupName"],
+        role=asked["nodeRole"],
+        version=wanted,
+        subnets=tuple(asked["subnets"]),
+        zones=zones,
+        vpc=vpc,
+        types=types,
+        image=_image(asked.get("amiType"), types),
+        disk=asked.get("diskSize", 20),
+        capacity=asked.get("capacityType", "ON_DEMAND"),
+        scaling=size,
+        most=size.desired,
+        labels=dict(asked.get("labels", {})),
+        taints=tuple(taint(one) for one in asked.get("taints", ())),
+        update_config=dict(asked.get("updateConfig") or {"maxUnavailable": 1}),
+        repair=dict(asked.get("nodeRepairConfig") or {"enabled": False}),
+        tags=dict(asked.get("tags", {})),
+        created_at=created_at,
+        modified_at=created_at,
+        request=dict(asked),
+    )
+
+
+def scaling(before: Scaling, asked: Mapping[str, Any]) -> Scaling:
+    """What a `scalingConfig` makes of it. Raises Invalid."""
+    made = Scaling(
+        asked.get("minSize", before.minimum),
+        asked.get("maxSize", before.maximum),
+        asked.get("desiredSize", before.desired),
+    )
+    if made.minimum > made.maximum:
+        raise errors.Invalid(f"minimum capacity {made.minimum} can't be greater than maximum size {made.maximum}")
+    if made.desired < made.minimum:
+        raise errors.Invalid(f"desired capacity {made.desired} can't be less than minimum size {made.minimum}")
+    if made.desired > made.maximum:
+        raise errors.Invalid(f"desired capacity {made.desired} can't be greater than maximum size {made.maximum}")
+    if made.maximum > MOST_NODES:
+        raise errors.Invalid(f"maximum size {made.maximum}: a nodegroup has at most {MOST_NODES} nodes")
+    return made
+
+
+def taint(asked: Mapping[str, str]) -> Taint:
+    """Raises Invalid for a taint without key or effect, which the model lets pass."""
+    if not asked.get("key") or not asked.get("effect"):
+        raise errors.Invalid("a taint needs a key and an effect")
+    return Taint(asked["key"], asked["effect"], asked.get("value", ""))
+
+
+def _check_version(wanted: str, cluster: str) -> None:
+    versions.find(wanted)
+    behind = int(cluster.partition(".")[2]) - int(wanted.partition(".")[2])
+    if not 0 <= behind <= 3:
+        raise errors.Invalid(
+            f"nodes of version {wanted} do not fit a cluster of version {cluster}: "
+            "they may be as new as it, or up to three minors older",
+            version=wanted,
+        )
+
+
+def _check_release(release: str | None, version: str) -> None:
+    ours = versions.find(version).node_release
+    if release is not None and release != ours:
+        raise errors.Invalid(f"requested release version {release} is not valid for {version}: it is {ours}")
+
+
+def _image(asked: str | None, types: tuple[str, ...]) -> str:
+    try:
+        architectures = {sizes.find(name).architecture for name in types}
+    except errors.NotFound as error:
+        raise errors.Invalid(error.message) from error
+    if len(architectures) > 1:
+        raise errors.Invalid(f"instance types {', '.join(types)} are of several architectures; a nodegroup has one")
+    ours = IMAGES[architectures.pop()]
+    if asked not in (None, ours):
+        raise errors.Invalid(f"amiType {asked} is not offered for {', '.join(types)}: it is {ours}", image=asked)
+    return ours

@@ -1,0 +1,148 @@
+"""The office at work: one loop that sees, plans and applies, for each cluster and nodegroup by itself.
+
+It is woken by desired states in the store and by the agent, and writes observations, the ends of updates, events, and
+that a thing is gone. It may be cut off anywhere: everything is found again in the store and at the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from roadstead.clusters import agent as agents
+from roadstead.clusters import events, lifecycles, observed, plan, things, updates
+from roadstead.core import clock as clocks
+from roadstead.core import errors
+from roadstead.core import loop as loops
+from roadstead.store import facts, interface, keys, writes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the office works with. `now`: seconds since 1970; `clock`: what it waits by."""
+
+    store: interface.Store
+    agent: agents.Agent
+    now: Callable[[], float]
+    clock: clocks.Clock
+
+
+class Office:
+    """`run` until cancelled."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._loop = loops.Loop(self.work, failed=_failed, clock=tools.clock)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._loop.run())
+            tasks.create_task(self._follow_store())
+            tasks.create_task(self._follow_agent())
+
+    async def work(self, key: keys.Key) -> float | None:
+        """See, plan, apply: for one thing, once. Seconds until to look again."""
+        state = await self._tools.store.get(key)
+        if state is None:
+            self._loop.forget(key)
+            return None
+        thing = things.of(state.desired)
+        before = observed.read(state.observation.body) if state.observation else None
+        sight = await self._tools.agent.see(key)
+        situation = things.situation(thing, before, sight)
+        steps, again = plan.plan(situation)
+        turns = [step for step in steps if isinstance(step, plan.Turn)]
+        await self._keep(thing, _seen(before, situation.status, sight), turns[0] if turns else None)
+        for step in steps:
+            await self._apply(thing, step)
+        return again
+
+    async def _apply(self, thing: things.Thing, step: plan.Step) -> None:
+        agent = self._tools.agent
+        match step:
+            case plan.Tell():
+                await agent.tell(thing.key, step.part, step.generation, thing.parts[step.part])
+            case plan.Replace():
+                await agent.replace(thing.key, step.part, step.generation, step.incarnation)
+            case plan.Remove():
+                await agent.remove(thing.key, step.part, step.generation)
+            case plan.Turn():
+                # Kept with the observation, in one transaction.
+                return
+            case _:
+                assert_never(step)
+
+    async def _keep(self, thing: things.Thing, seen: observed.Observed, turn: plan.Turn | None) -> None:
+        """Write what was seen, and what it means for the life of the thing: one transaction."""
+        store, now = self._tools.store, self._tools.now()
+        if turn is None:
+            await store.observe(thing.key, observed.written(seen), thing.generation)
+            return
+        status = thing.life.after(seen.status, turn.event)
+        told = events.append(thing.key, events.of_turn(thing.key, seen.status, status, turn.reason), now)
+        if status == lifecycles.GONE:
+            await store.commit(writes.Delete(thing.key, writes.At(thing.generation)), told)
+            return
+        settles = turn.event in lifecycles.UPDATE.events(lifecycles.UPDATE.initial)
+        ends = (
+            (updates.ended(thing.key, thing.update, turn.event, turn.reason if turn.event == "failed" else "", now),)
+            if settles and thing.update is not None and thing.update != seen.settled
+            else ()
+        )
+        after = replace(
+            seen,
+            status=status,
+            settled=thing.update if settles else seen.settled,
+            release=thing.release if turn.event == "ready" else seen.release,
+        )
+        await store.commit(writes.Observe(thing.key, observed.written(after), thing.generation), told, *ends)
+
+    async def _follow_store(self) -> None:
+        """Wake what is wanted: all at first, then what changes."""
+        while True:
+            revision = self._tools.store.revision
+            for kind in things.KINDS:
+                await self._wake_all(kind)
+            try:
+                async for changes in self._tools.store.watch(revision):
+                    for change in changes.changes:
+                        if change.part is facts.Part.DESIRED and change.key.kind in things.KINDS:
+                            self._loop.wake(change.key)
+            except errors.Gone:
+                log.info("the changes since revision %d are not known any more: looking at everything", revision)
+
+    async def _wake_all(self, kind: str) -> None:
+        after: keys.Key | None = None
+        while True:
+            page = await self._tools.store.list(kind=kind, after=after, limit=interface.LONGEST_PAGE)
+            for state in page.items:
+                self._loop.wake(state.key)
+            if page.next is None:
+                return
+            after = page.next
+
+    async def _follow_agent(self) -> None:
+        async for key in self._tools.agent.changes():
+            self._loop.wake(key)
+
+
+def _seen(before: observed.Observed | None, status: str, sight: observed.Sight) -> observed.Observed:
+    """What is kept of a look. A cluster keeps its endpoint and authority once they are known."""
+    kept = before or observed.Observed(status)
+    there = tuple(part for _, part in sorted(sight.parts.items()) if part.phase is not observed.Phase.ABSENT)
+    return replace(
+        kept,
+        status=status,
+        parts=there,
+        endpoint=sight.endpoint or kept.endpoint,
+        authority=sight.authority or kept.authority,
+    )
+
+
+def _failed(key: keys.Key, error: Exception, again: float) -> None:
+    log.warning("%s: %s; tried again in %.1f s", key, error, again)

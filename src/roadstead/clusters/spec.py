@@ -1,0 +1,197 @@
+"""A cluster as it is wanted: the request as it came, and the form with all defaults filled in.
+
+Source of the defaults: EKS API Reference, CreateCluster and its data types.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from roadstead.clusters import versions
+from roadstead.core import addresses, errors
+from roadstead.store import keys
+
+KIND = "cluster"
+MOST = 100
+"""Clusters in a region: EKS's default quota."""
+MEMBERS = ("etcd-a", "etcd-b", "etcd-c", "api-a", "api-b", "api-c")
+"""The parts of a control plane, in the order in which they are replaced."""
+LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+SERVICE_NETWORKS = ("10.100.0.0/16", "172.20.0.0/16")
+"""The first that does not overlap the VPC, unless one is asked for."""
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+
+UNBUILT = (
+    "outpostConfig",
+    "encryptionConfig",
+    "remoteNetworkConfig",
+    "computeConfig",
+    "storageConfig",
+    "kubeApiServerConfig",
+    "kubeSchedulerConfig",
+    "kubeControllerManagerConfig",
+)
+"""Members of requests that ask for what is not built yet. Refused rather than ignored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who may come in to the API servers, and from where."""
+
+    public: bool = True
+    private: bool = False
+    public_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    mode: str = "CONFIG_MAP"
+    creator_is_admin: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a cluster is in the network. Found by the front desk, as the request names subnets alone."""
+
+    vpc: str
+    vpc_cidr: str
+    subnets: tuple[str, ...]
+    zones: tuple[str, ...]
+    """Of the subnets, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The desired state of a cluster. `request` is what CreateCluster was given."""
+
+    name: str
+    role: str
+    version: str
+    place: Place
+    service_cidr: str
+    access: Access = Access()
+    security_groups: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    support: str = "EXTENDED"
+    tier: str = "standard"
+    zonal_shift: bool = False
+    deletion_protection: bool = False
+    self_managed_addons: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: float
+    """Seconds since 1970."""
+    creator: str
+    """The ARN of who asked for it."""
+    update: str | None = None
+    """The last update asked for."""
+    deleting: bool = False
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+def key(account: str, region: str, name: str) -> keys.Key:
+    return keys.Key(account, region, KIND, name)
+
+
+def read(body: bytes) -> Cluster:
+    return msgspec.json.decode(body, type=Cluster)
+
+
+def written(cluster: Cluster) -> bytes:
+    return msgspec.json.encode(cluster)
+
+
+def filled(asked: Mapping[str, Any], place: Place, created_at: float, creator: str) -> Cluster:
+    """The filled-in form of a CreateCluster request. Raises Invalid for what cannot be."""
+    check_built(asked)
+    network = asked.get("kubernetesNetworkConfig", {})
+    if network.get("ipFamily", "ipv4") != "ipv4":
+        raise errors.Invalid("clusters here have IPv4 addresses: ipFamily ipv6 is not built yet")
+    return Cluster(
+        name=asked["name"],
+        role=asked["roleArn"],
+        version=versions.find(asked.get("version", versions.DEFAULT)).minor,
+        place=place,
+        service_cidr=_service_cidr(network.get("serviceIpv4Cidr"), place.vpc_cidr),
+        access=access(Access(), asked),
+        security_groups=tuple(asked["resourcesVpcConfig"].get("securityGroupIds", ())),
+        logs=logs((), asked.get("logging", {})),
+        support=asked.get("upgradePolicy", {}).get("supportType", "EXTENDED"),
+        tier=asked.get("controlPlaneScalingConfig", {}).get("tier", "standard"),
+        zonal_shift=asked.get("zonalShiftConfig", {}).get("enabled", False),
+        deletion_protection=asked.get("deletionProtection", False),
+        self_managed_addons=asked.get("bootstrapSelfManagedAddons", True),
+        tags=dict(asked.get("tags", {})),
+        created_at=created_at,
+        creator=creator,
+        request=dict(asked),
+    )
+
+
+def access(before: Access, asked: Mapping[str, Any]) -> Access:
+    """What a request makes of it: members that it leaves out stay. Raises Invalid."""
+    vpc, entry = asked.get("resourcesVpcConfig", {}), asked.get("accessConfig", {})
+    made = Access(
+        public=vpc.get("endpointPublicAccess", before.public),
+        private=vpc.get("endpointPrivateAccess", before.private),
+        public_cidrs=tuple(vpc.get("publicAccessCidrs") or before.public_cidrs),
+        mode=entry.get("authenticationMode", before.mode),
+        creator_is_admin=entry.get("bootstrapClusterCreatorAdminPermissions", before.creator_is_admin),
+    )
+    if not made.public and not made.private:
+        raise errors.Invalid("private and public endpoint access cannot both be disabled: nobody could come in")
+    for cidr in made.public_cidrs:
+        _network(cidr, "publicAccessCidrs")
+    return made
+
+
+def logs(before: Sequence[str], asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """The types of logs that are on after a `logging` member: what it does not name stays."""
+    on = set(before)
+    for group in asked.get("clusterLogging", ()):
+        if group.get("enabled", False):
+            on |= set(group.get("types", ()))
+        else:
+            on -= set(group.get("types", ()))
+    return tuple(name for name in LOG_TYPES if name in on)
+
+
+def check_built(asked: Mapping[str, Any]) -> None:
+    """Raises Invalid for a request that asks for what is not built. Switching it off asks for nothing."""
+    for member in UNBUILT:
+        if _asks(asked.get(member)):
+            raise errors.Invalid(f"{member} is not built yet: leave it out", member=member)
+    if _asks(asked.get("kubernetesNetworkConfig", {}).get("elasticLoadBalancing")):
+        raise errors.Invalid("kubernetesNetworkConfig.elasticLoadBalancing is not built yet: leave it out")
+    mode = asked.get("resourcesVpcConfig", {}).get("controlPlaneEgressMode", "AWS_MANAGED")
+    if mode != "AWS_MANAGED":
+        raise errors.Invalid(f"controlPlaneEgressMode {mode} is not built yet: leave it out")
+
+
+def _asks(value: object) -> bool:
+    """Whether there is anything in it but False."""
+    if isinstance(value, Mapping):
+        return any(_asks(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_asks(item) for item in value)
+    return value is not None and value is not False
+
+
+def _service_cidr(asked: str | None, vpc: str) -> str:
+    if asked is None:
+        return next((cidr for cidr in SERVICE_NETWORKS if not addresses.overlap(cidr, vpc)), SERVICE_NETWORKS[0])
+    network = _network(asked, "serviceIpv4Cidr")
+    if not 12 <= network.prefixlen <= 24:
+        raise errors.Invalid(f"serviceIpv4Cidr {asked}: its prefix must be between /12 and /24", cidr=asked)
+    if not addresses.within(asked, _PRIVATE):
+        raise errors.Invalid(f"serviceIpv4Cidr {asked} is in none of {', '.join(_PRIVATE)}", cidr=asked)
+    if addresses.overlap(asked, vpc):
+        raise errors.Invalid(f"serviceIpv4Cidr {asked} overlaps the VPC's {vpc}", cidr=asked)
+    return asked
+
+
+def _network(text: str, member: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise errors.Invalid(f"{member}: {text!r} is no network in CIDR notation: {error}", cidr=text) from error

@@ -1,0 +1,180 @@
+"""What is shown: a desired state and its observation in the shapes of EKS's model. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from roadstead.clusters import lifecycles, nodegroups, observed, spec, updates, versions
+from roadstead.store import facts, keys
+
+_UNWELL = (observed.Phase.FAILING, observed.Phase.REFUSED)
+
+
+def cluster_arn(key: keys.Key) -> str:
+    return f"arn:aws:eks:{key.region}:{key.account}:cluster/{key.names[0]}"
+
+
+def nodegroup_arn(key: keys.Key, created: int) -> str:
+    """With an id that one of the same name that is made later does not have. created: the revision of its first."""
+    own = uuid.UUID(bytes=hashlib.sha256(f"{key}@{created}".encode()).digest()[:16], version=4)
+    return f"arn:aws:eks:{key.region}:{key.account}:nodegroup/{key.names[0]}/{key.names[1]}/{own}"
+
+
+def arn(desired: facts.Desired) -> str:
+    """Of a cluster or a nodegroup."""
+    return cluster_arn(desired.key) if desired.key.kind == spec.KIND else nodegroup_arn(desired.key, desired.created)
+
+
+def seen(state: facts.State) -> observed.Observed | None:
+    return observed.read(state.observation.body) if state.observation else None
+
+
+def cluster_status(wanted: spec.Cluster, saw: observed.Observed | None) -> str:
+    return observed.status(lifecycles.CLUSTER, saw, wanted.update, wanted.deleting)
+
+
+def nodegroup_status(wanted: nodegroups.Nodegroup, saw: observed.Observed | None) -> str:
+    return observed.status(lifecycles.NODEGROUP, saw, wanted.update, wanted.deleting)
+
+
+def version_shown(wanted: str, saw: observed.Observed | None) -> str:
+    """The minor that it runs: the wanted one only from when all of it does."""
+    return saw.release.rpartition(".")[0] if saw and saw.release else wanted
+
+
+def cluster(state: facts.State) -> dict[str, Any]:
+    """The model's Cluster."""
+    wanted, saw = spec.read(state.desired.body), seen(state)
+    minor = version_shown(wanted.version, saw)
+    shown: dict[str, Any] = {
+        "name": wanted.name,
+        "arn": cluster_arn(state.key),
+        "createdAt": moment(wanted.created_at),
+        "version": minor,
+        "platformVersion": versions.find(minor).platform,
+        "status": cluster_status(wanted, saw),
+        "roleArn": wanted.role,
+        "resourcesVpcConfig": _vpc_config(wanted),
+        "kubernetesNetworkConfig": {"serviceIpv4Cidr": wanted.service_cidr, "ipFamily": "ipv4"},
+        "logging": {"clusterLogging": _logging(wanted.logs)},
+        "accessConfig": {
+            "authenticationMode": wanted.access.mode,
+            "bootstrapClusterCreatorAdminPermissions": wanted.access.creator_is_admin,
+        },
+        "upgradePolicy": {"supportType": wanted.support},
+        "zonalShiftConfig": {"enabled": wanted.zonal_shift},
+        "controlPlaneScalingConfig": {"tier": wanted.tier},
+        "deletionProtection": wanted.deletion_protection,
+        "tags": dict(wanted.tags),
+        "health": {"issues": _issues(saw, "InternalFailure")},
+    }
+    if saw and saw.endpoint:
+        shown["endpoint"] = saw.endpoint
+    if saw and saw.authority:
+        shown["certificateAuthority"] = {"data": saw.authority}
+    return shown
+
+
+def nodegroup(state: facts.State) -> dict[str, Any]:
+    """The model's Nodegroup."""
+    wanted, saw = nodegroups.read(state.desired.body), seen(state)
+    minor = version_shown(wanted.version, saw)
+    return {
+        "nodegroupName": wanted.name,
+        "nodegroupArn": nodegroup_arn(state.key, state.desired.created),
+        "clusterName": wanted.cluster,
+        "version": minor,
+        "releaseVersion": versions.find(minor).node_release,
+        "createdAt": moment(wanted.created_at),
+        "modifiedAt": moment(wanted.modified_at),
+        "status": nodegroup_status(wanted, saw),
+        "capacityType": wanted.capacity,
+        "scalingConfig": {
+            "minSize": wanted.scaling.minimum,
+            "maxSize": wanted.scaling.maximum,
+            "desiredSize": wanted.scaling.desired,
+        },
+        "instanceTypes": list(wanted.types),
+        "subnets": list(wanted.subnets),
+        "amiType": wanted.image,
+        "nodeRole": wanted.role,
+        "labels": dict(wanted.labels),
+        "taints": [_taint(taint) for taint in wanted.taints],
+        "diskSize": wanted.disk,
+        "health": {"issues": _issues(saw, "NodeCreationFailure")},
+        "updateConfig": dict(wanted.update_config),
+        "nodeRepairConfig": dict(wanted.repair),
+        "tags": dict(wanted.tags),
+    }
+
+
+def update(shown: updates.Update) -> dict[str, Any]:
+    """The model's Update."""
+    problem = {"errorCode": "OperationNotPermitted", "errorMessage": shown.problem}
+    return {
+        "id": shown.id,
+        "status": shown.status,
+        "type": shown.type,
+        "params": [{"type": type, "value": value} for type, value in shown.parameters],
+        "createdAt": moment(shown.created_at),
+        "errors": [problem] if shown.problem else [],
+    }
+
+
+def version(offered: versions.Version) -> dict[str, Any]:
+    """The model's ClusterVersionInformation."""
+    return {
+        "clusterVersion": offered.minor,
+        "clusterType": "eks",
+        "defaultPlatformVersion": offered.platform,
+        "defaultVersion": offered.minor == versions.DEFAULT,
+        "releaseDate": _midnight(offered.released),
+        "endOfStandardSupportDate": _midnight(offered.standard_until),
+        "endOfExtendedSupportDate": _midnight(offered.extended_until),
+        "status": "standard-support",
+        "versionStatus": "STANDARD_SUPPORT",
+        "kubernetesPatchVersion": offered.patch,
+    }
+
+
+def moment(at: float) -> dt.datetime:
+    """Seconds since 1970 as a time in UTC."""
+    return dt.datetime.fromtimestamp(at, dt.UTC)
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def _vpc_config(wanted: spec.Cluster) -> dict[str, Any]:
+    return {
+        "subnetIds": list(wanted.place.subnets),
+        "securityGroupIds": list(wanted.security_groups),
+        "vpcId": wanted.place.vpc,
+        "endpointPublicAccess": wanted.access.public,
+        "endpointPrivateAccess": wanted.access.private,
+        "publicAccessCidrs": list(wanted.access.public_cidrs),
+        "controlPlaneEgressMode": "AWS_MANAGED",
+    }
+
+
+def _logging(on: tuple[str, ...]) -> list[dict[str, Any]]:
+    off = [name for name in spec.LOG_TYPES if name not in on]
+    groups = [{"types": list(on), "enabled": True}, {"types": off, "enabled": False}]
+    return [group for group in groups if group["types"]]
+
+
+def _taint(taint: nodegroups.Taint) -> Mapping[str, str]:
+    return {"key": taint.key, "effect": taint.effect, **({"value": taint.value} if taint.value else {})}
+
+
+def _issues(saw: observed.Observed | None, code: str) -> list[dict[str, Any]]:
+    unwell = [part for part in saw.parts if part.phase in _UNWELL] if saw else []
+    return [
+        {"code": code, "message": f"{part.name}: {part.reason or part.phase.value}", "resourceIds": [part.name]}
+        for part in unwell
+    ]

@@ -1,0 +1,11 @@
+"""Network: the office of VPCs and subnets, and what a region has to offer: zones and instance types.
+
+Who may call it: the front desk, and the office of clusters. What it never does: speak AWS protocols, touch Linux.
+
+    spec      a VPC and a subnet as they are wanted; which addresses they may have
+    regions   regions and their zones: data
+    sizes     instance types: data
+    views     what is shown, in the shapes of EC2's model
+
+Kept in the store: `vpc/ID`, `subnet/ID`.
+"""

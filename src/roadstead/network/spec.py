@@ -1,0 +1,117 @@
+"""A VPC and a subnet as they are wanted, and which addresses they may have.
+
+Source of the rules: EC2 API Reference, CreateVpc and CreateSubnet: /16 to /28, base addresses are made canonical, and
+five addresses of each subnet are taken.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from roadstead.core import addresses, errors
+from roadstead.store import keys
+
+VPC = "vpc"
+SUBNET = "subnet"
+MOST_VPCS = 100
+"""VPCs of a region, and below the subnets of a VPC."""
+MOST_SUBNETS = 200
+LARGEST = 16
+"""The shortest prefix."""
+
+TAKEN = {
+    "127.0.0.0/8": "the machine's loopback",
+    "169.254.0.0/16": "link-local addresses: routers and metadata",
+    "198.19.0.0/16": "the networks of control planes",
+    "224.0.0.0/3": "multicast and reserved addresses",
+    "0.0.0.0/8": "this network",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vpc:
+    id: str
+    cidr: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnet:
+    id: str
+    vpc: str
+    cidr: str
+    zone: str
+    zone_id: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: float
+
+
+def vpc_key(account: str, region: str, id: str) -> keys.Key:
+    return keys.Key(account, region, VPC, id)
+
+
+def subnet_key(account: str, region: str, id: str) -> keys.Key:
+    return keys.Key(account, region, SUBNET, id)
+
+
+def read_vpc(body: bytes) -> Vpc:
+    return msgspec.json.decode(body, type=Vpc)
+
+
+def read_subnet(body: bytes) -> Subnet:
+    return msgspec.json.decode(body, type=Subnet)
+
+
+def written(thing: Vpc | Subnet) -> bytes:
+    return msgspec.json.encode(thing)
+
+
+def canonical(text: str) -> str:
+    """A network in CIDR notation without bits behind its prefix. Raises Invalid for other texts."""
+    try:
+        if "/" not in text:
+            raise ValueError("it has no prefix length")
+        return str(ipaddress.IPv4Network(text, strict=False))
+    except ValueError as error:
+        raise errors.Invalid(
+            f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block.", cidr=text
+        ) from error
+
+
+def check_vpc(cidr: str) -> None:
+    """Whether a VPC may have a canonical CIDR. Raises Invalid."""
+    _check_size(cidr)
+    for taken, by in TAKEN.items():
+        if addresses.overlap(cidr, taken):
+            raise errors.Invalid(f"The CIDR '{cidr}' is invalid: {taken} is kept for {by}.", cidr=cidr)
+
+
+def check_subnet(cidr: str, vpc: str) -> None:
+    """Whether a subnet of a VPC may have a canonical CIDR. Raises Invalid."""
+    _check_size(cidr)
+    if not addresses.within(cidr, [vpc]):
+        raise errors.Invalid(f"The CIDR '{cidr}' is invalid: it is not in the VPC's {vpc}.", cidr=cidr)
+
+
+def check_free(cidr: str, others: Iterable[Subnet]) -> None:
+    """Whether no other subnet of the VPC has any of the addresses. Raises Conflict."""
+    for other in others:
+        if addresses.overlap(cidr, other.cidr):
+            raise errors.Conflict(
+                f"The CIDR '{cidr}' conflicts with another subnet: {other.id} has {other.cidr}.",
+                cidr=cidr,
+                subnet=other.id,
+            )
+
+
+def _check_size(cidr: str) -> None:
+    if not LARGEST <= ipaddress.IPv4Network(cidr).prefixlen <= addresses.SMALLEST_SUBNET:
+        raise errors.Invalid(
+            f"The CIDR '{cidr}' is invalid: its prefix must be between /{LARGEST} and /{addresses.SMALLEST_SUBNET}.",
+            cidr=cidr,
+        )

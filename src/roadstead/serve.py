@@ -1,0 +1,272 @@
+"""The composition root of `serve`: the store, the account, the operations, the door; one task group.
+
+    python -m roadstead.serve --state DIR [--address 127.0.0.1] [--port 4566] [--region eu-central-1]
+        [--certificate FILE --key FILE] [--profile-of HOME:UID:GID]
+
+Loopback speaks plain HTTP unless a certificate is given; every other address speaks TLS, with a certificate of our own
+CA when none is given. SIGTERM and SIGINT end it: requests in work are answered, what was committed is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import datetime as dt
+import ipaddress
+import logging
+import os
+import re
+import resource
+import signal
+import ssl
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+import roadstead
+from roadstead.aws import idempotency, registry, sts
+from roadstead.aws import roadstead as own
+from roadstead.aws.door import desk, journal, server
+from roadstead.aws.ec2 import instances, offers, subnets, vpcs
+from roadstead.aws.ec2 import tags as ec2_tags
+from roadstead.aws.eks import changes, clusters, nodegroups, versions
+from roadstead.aws.eks import tags as eks_tags
+from roadstead.aws.iam import roles, users
+from roadstead.clusters import lifecycles
+from roadstead.core import errors, lifecycle
+from roadstead.identity import accounts, homes, profile
+from roadstead.network import regions
+from roadstead.store import interface, local
+
+log = logging.getLogger("roadstead.serve")
+
+MODULES: tuple[types.ModuleType, ...] = (
+    *(clusters, nodegroups, changes, versions, eks_tags),
+    *(vpcs, subnets, instances, offers, ec2_tags),
+    *(roles, users, sts, own),
+)
+"""Every module with operations."""
+
+
+def _states(shape: str, table: lifecycle.Lifecycle) -> registry.States:
+    return registry.States("eks", shape, table.states - {lifecycles.GONE})
+
+
+STATES: tuple[registry.States, ...] = (
+    _states("ClusterStatus", lifecycles.CLUSTER),
+    _states("NodegroupStatus", lifecycles.NODEGROUP),
+    _states("UpdateStatus", lifecycles.UPDATE),
+)
+"""The states of our life cycles that AWS's models name, too."""
+
+REGIONS = frozenset(regions.CODES)
+"""All of the partition `aws`; each of them is served here."""
+
+_DESCRIPTORS = 8192
+_SWEEPING = 3600.0
+"""Seconds between two looks for idempotency tokens whose day is over."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    state: Path
+    address: str
+    port: int
+    region: str
+    certificate: Path | None
+    key: Path | None
+    profile_of: homes.Owner | None
+    instance: str = "main"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How the door speaks: `tls` is None for plain HTTP; `ca`: what clients have to trust."""
+
+    tls: ssl.SSLContext | None = None
+    ca: Path | None = None
+
+
+async def run(
+    options: Options, modules: tuple[types.ModuleType, ...] = MODULES, states: tuple[registry.States, ...] = STATES
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    _raise_descriptors()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    trust = _trust(options)
+    operations = registry.build(modules, states)
+    async with local.opened(local.Places(options.state)) as store:
+        account = await accounts.ensure(store, _now().timestamp())
+        await store.commit(own.announced(account.account.id, _program(options)))
+        facts = desk.Facts(operations, store, REGIONS, account.cursors, secure=trust.tls is not None, now=_now)
+        door = server.Server(desk.Desk(facts), {"/coverage": _coverage(operations)}, server.Limits())
+        async with server.opened(door, options.address, options.port, trust.tls) as (address, port):
+            endpoint = _endpoint(address, port, secure=trust.tls is not None)
+            _write_profile(options, account, endpoint, trust)
+            _say(account, endpoint, operations)
+            async with asyncio.TaskGroup() as group:
+                sweeping = group.create_task(_sweep(store))
+                _say_ready()
+                await stop.wait()
+                log.info("stopping")
+                sweeping.cancel()
+
+
+def _trust(options: Options) -> Trust:
+    """Raises Failed for a certificate that cannot be used."""
+    loopback = ipaddress.ip_address(options.address).is_loopback
+    if options.certificate is None and loopback:
+        return Trust()
+    # Only here: reading the library takes longer than the rest of the start.
+    from roadstead.aws.door import certificates
+
+    if options.certificate is not None and options.key is not None:
+        return Trust(certificates.context(certificates.Files(options.certificate, options.key)))
+    files = certificates.ensure(options.state / "tls", certificates.names(options.address), _now())
+    return Trust(certificates.context(files), files.ca)
+
+
+def _program(options: Options) -> own.Program:
+    return own.Program(roadstead.__version__, options.instance, _now().timestamp())
+
+
+def _endpoint(address: str, port: int, *, secure: bool) -> str:
+    """The URL for callers on this machine."""
+    where = ipaddress.ip_address(address)
+    if where.is_unspecified:
+        address = "127.0.0.1" if where.version == 4 else "::1"
+    host = f"[{address}]" if ":" in address else address
+    return f"{'https' if secure else 'http'}://{host}:{port}"
+
+
+def _coverage(operations: registry.Registry) -> server.Page:
+    async def page() -> tuple[str, bytes]:
+        counted = await asyncio.to_thread(registry.coverage, operations)
+        return "application/json", msgspec.json.encode(counted)
+
+    return page
+
+
+def _write_profile(options: Options, account: accounts.Opened, endpoint: str, trust: Trust) -> None:
+    """A person whose home cannot be written to can still be served: it is said, and not an end."""
+    if options.profile_of is None:
+        return
+    if account.secret is None:
+        log.warning("no profile is written: the administrator's first access key was deleted")
+        return
+    ca = _readable_ca(options.profile_of, trust)
+    wanted = profile.Profile(endpoint, options.region, account.account.access_key, account.secret, ca)
+    try:
+        changed = homes.write(options.profile_of, wanted)
+    except (errors.Error, OSError) as error:
+        log.warning("the AWS profile was not written: %s", error)
+    else:
+        log.info("the AWS profile %r %s", profile.NAME, "was written" if changed else "is as it should be")
+
+
+def _readable_ca(owner: homes.Owner, trust: Trust) -> str | None:
+    """The CA's certificate where its person can read it: the state is nobody else's."""
+    if trust.ca is None:
+        return None
+    return str(homes.place(owner, "roadstead-ca.pem", trust.ca.read_text()))
+
+
+def _say(account: accounts.Opened, endpoint: str, operations: registry.Registry) -> None:
+    log.warning(
+        "policies are not evaluated yet: every caller whose signature is good is the account's administrator",
+        extra={journal.FIELDS: {"account": account.account.id}},
+    )
+    fields = {"endpoint": endpoint, "operations": len(operations.bound), "version": roadstead.__version__}
+    log.info("serving", extra={journal.FIELDS: fields})
+
+
+async def _sweep(store: interface.Store) -> None:
+    while True:
+        try:
+            await idempotency.sweep(store, _now())
+        except errors.Error:
+            log.exception("old idempotency tokens could not be removed; they are tried again in an hour")
+        await asyncio.sleep(_SWEEPING)
+
+
+def _raise_descriptors() -> None:
+    """As many open files as a user may have: connections that are still shaking hands are not counted by the door."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _say_ready() -> None:
+    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
+    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
+    if descriptor.isdecimal():
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), b"\n")
+            os.close(int(descriptor))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _options(arguments: list[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="roadstead-serve", description="The AWS APIs of one Roadstead instance.")
+    parser.add_argument("--state", type=Path, required=True, help="the folder of the store")
+    parser.add_argument("--instance", default="main", help="the name of this Roadstead on its machine")
+    parser.add_argument("--address", default="127.0.0.1", help="an IP address; other than loopback means TLS")
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--region", default="eu-central-1", help="the region of the profile")
+    parser.add_argument("--certificate", type=Path, help="PEM, with those between it and its CA")
+    parser.add_argument("--key", type=Path, help="PEM")
+    parser.add_argument("--profile-of", help="HOME:UID:GID, a person whose AWS profile is written")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    read = parser.parse_args(arguments)
+    if (read.certificate is None) != (read.key is None):
+        parser.error("--certificate and --key go together")
+    try:
+        ipaddress.ip_address(read.address)
+    except ValueError:
+        parser.error(f"--address {read.address}: an IP address is wanted")
+    if read.region not in REGIONS:
+        parser.error(f"--region {read.region}: no such region")
+    owner = None
+    if read.profile_of is not None:
+        found = re.fullmatch(r"(/.*):(\d+):(\d+)", read.profile_of)
+        if found is None:
+            parser.error(f"--profile-of {read.profile_of}: HOME:UID:GID is wanted")
+        owner = homes.Owner(Path(found[1]), int(found[2]), int(found[3]))
+    journal.start(read.log_level)
+    return Options(read.state, read.address, read.port, read.region, read.certificate, read.key, owner, read.instance)
+
+
+def main(
+    arguments: list[str] | None = None,
+    modules: tuple[types.ModuleType, ...] = MODULES,
+    states: tuple[registry.States, ...] = STATES,
+) -> int:
+    options = _options(arguments)
+    try:
+        asyncio.run(run(options, modules, states))
+    except errors.Error as error:
+        log.critical(error.message, extra={journal.FIELDS: error.facts})
+        return 1
+    except OSError as error:
+        log.critical(
+            "cannot listen on %s port %d: %s (another one running? --port takes another)",
+            *(options.address, options.port, error.strerror),
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

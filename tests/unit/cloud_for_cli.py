@@ -1,0 +1,201 @@
+"""A small AWS in memory that the CLI's tests ask: requests and answers go through the wire's codecs and checks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from roadstead.wire import client, exchange, server, services, validate
+
+CREATED = dt.datetime(2026, 11, 1, 12, 0, tzinfo=dt.UTC)
+REGION = "eu-central-1"
+
+
+class Refusal(Exception):
+    def __init__(self, code: str, message: str) -> None:
+        self.fault = exchange.Fault(code, message)
+
+
+class Cloud:
+    """`answer` is the server's side; `call` is that of `cli.service.Api`. `calls` lists what was asked."""
+
+    region = REGION
+
+    def __init__(self) -> None:
+        self.models = {name: services.load(name) for name in ("eks", "ec2", "iam", "roadstead")}
+        self.calls: list[str] = []
+        self.clusters: dict[str, dict[str, Any]] = {}
+        self.nodegroups: dict[tuple[str, str], dict[str, Any]] = {}
+        self.vpcs: dict[str, dict[str, Any]] = {}
+        self.subnets: dict[str, dict[str, Any]] = {}
+        self.roles: dict[str, dict[str, Any]] = {}
+        self.policies: dict[str, list[str]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.fail_at: str | None = None
+
+    def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
+        model = self.models[service]
+        known = model.operation(operation)
+        return client.parse(model, known, self.answer(service, client.serialize(model, known, values, token="t" * 36)))
+
+    def answer(self, service: str, request: exchange.Request) -> exchange.Response:
+        model = self.models[service]
+        found = server.match(model, request)
+        asked = server.parse_input(found, request)
+        assert validate.problems(found.operation.input, asked) == []
+        name = found.operation.name
+        self.calls.append(name)
+        try:
+            if name == self.fail_at:
+                raise Refusal("ServerException", "out of order")
+            act: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, name)
+            return server.render_output(model, found.operation, found.protocol, act(asked), "r")
+        except Refusal as refused:
+            return server.render_error(model, found.protocol, refused.fault, "r")
+
+    def ListClusters(self, asked: dict[str, Any]) -> dict[str, Any]:
+        names, size = sorted(self.clusters), asked.get("maxResults", 100)
+        at = int(asked.get("nextToken", "0"))
+        more = {"nextToken": str(at + size)} if at + size < len(names) else {}
+        return {"clusters": names[at : at + size], **more}
+
+    def DescribeCluster(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if (found := self.clusters.get(asked["name"])) is None:
+            raise Refusal("ResourceNotFoundException", f"No cluster found for name: {asked['name']}.")
+        if found["status"] == "DELETING":
+            # Seen once more, then gone.
+            del self.clusters[asked["name"]]
+        return {"cluster": found}
+
+    def CreateCluster(self, asked: dict[str, Any]) -> dict[str, Any]:
+        name = asked["name"]
+        if name in self.clusters:
+            raise Refusal("ResourceInUseException", f"Cluster already exists with name: {name}")
+        kept = {key: value for key, value in asked.items() if key in self.models["eks"].shape("Cluster").members}
+        vpc = {**asked["resourcesVpcConfig"], "vpcId": "vpc-0"}
+        arn = f"arn:aws:eks:{REGION}:000000000000:cluster/{name}"
+        self.clusters[name] = {
+            **kept,
+            "arn": arn,
+            "status": "ACTIVE",
+            "createdAt": CREATED,
+            "resourcesVpcConfig": vpc,
+        }
+        return {"cluster": self.clusters[name]}
+
+    def DeleteCluster(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if any(of == asked["name"] for of, _ in self.nodegroups):
+            raise Refusal("ResourceInUseException", "Cluster has nodegroups attached")
+        self.clusters[asked["name"]]["status"] = "DELETING"
+        return {"cluster": self.clusters[asked["name"]]}
+
+    def ListNodegroups(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.DescribeCluster({"name": asked["clusterName"]})
+        return {"nodegroups": [name for of, name in self.nodegroups if of == asked["clusterName"]]}
+
+    def DescribeNodegroup(self, asked: dict[str, Any]) -> dict[str, Any]:
+        name = asked["nodegroupName"]
+        if (found := self.nodegroups.get((asked["clusterName"], name))) is None:
+            raise Refusal("ResourceNotFoundException", f"No node group found for name: {name}.")
+        if found["status"] == "DELETING":
+            del self.nodegroups[asked["clusterName"], name]
+        return {"nodegroup": found}
+
+    def CreateNodegroup(self, asked: dict[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in asked.items() if key in self.models["eks"].shape("Nodegroup").members}
+        made = {**kept, "status": "ACTIVE", "createdAt": CREATED, "amiType": "AL2023_x86_64_STANDARD"}
+        self.nodegroups[asked["clusterName"], asked["nodegroupName"]] = made
+        return {"nodegroup": made}
+
+    def DeleteNodegroup(self, asked: dict[str, Any]) -> dict[str, Any]:
+        found = self.DescribeNodegroup(asked)
+        found["nodegroup"]["status"] = "DELETING"
+        return found
+
+    def UpdateNodegroupConfig(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.DescribeNodegroup(asked)["nodegroup"]["scalingConfig"].update(asked["scalingConfig"])
+        return {"update": {"id": "u-1", "status": "InProgress"}}
+
+    def DescribeUpdate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"update": {"id": asked["updateId"], "status": "Successful"}}
+
+    def ListEvents(self, asked: dict[str, Any]) -> dict[str, Any]:
+        of = asked.get("resourceArn")
+        return {"events": [event for event in self.events if of is None or event["resourceArn"] == of]}
+
+    def CreateVpc(self, asked: dict[str, Any]) -> dict[str, Any]:
+        made = {"VpcId": f"vpc-{len(self.vpcs)}", "CidrBlock": asked["CidrBlock"], "Tags": _tags(asked)}
+        self.vpcs[made["VpcId"]] = made
+        return {"Vpc": made}
+
+    def CreateSubnet(self, asked: dict[str, Any]) -> dict[str, Any]:
+        made = {
+            "SubnetId": f"subnet-{len(self.subnets)}",
+            **{key: asked[key] for key in ("VpcId", "CidrBlock", "AvailabilityZone")},
+            "Tags": _tags(asked),
+        }
+        self.subnets[made["SubnetId"]] = made
+        return {"Subnet": made}
+
+    def DescribeVpcs(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"Vpcs": [each for each in self.vpcs.values() if _fits(each, asked)]}
+
+    def DescribeSubnets(self, asked: dict[str, Any]) -> dict[str, Any]:
+        ids = asked.get("SubnetIds")
+        return {
+            "Subnets": [
+                each
+                for each in self.subnets.values()
+                if _fits(each, asked) and (ids is None or each["SubnetId"] in ids)
+            ]
+        }
+
+    def DeleteSubnet(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert self.clusters == {}, "a cluster holds its subnets"
+        del self.subnets[asked["SubnetId"]]
+        return {}
+
+    def DeleteVpc(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert not [each for each in self.subnets.values() if each["VpcId"] == asked["VpcId"]]
+        del self.vpcs[asked["VpcId"]]
+        return {}
+
+    def GetRole(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if (found := self.roles.get(asked["RoleName"])) is None:
+            raise Refusal("NoSuchEntityException", f"The role with name {asked['RoleName']} cannot be found.")
+        return {"Role": found}
+
+    def CreateRole(self, asked: dict[str, Any]) -> dict[str, Any]:
+        name = asked["RoleName"]
+        arn = f"arn:aws:iam::000000000000:role/{name}"
+        self.roles[name] = {"RoleName": name, "Arn": arn, "Path": "/", "RoleId": "AROA", "CreateDate": CREATED}
+        self.policies[name] = []
+        return {"Role": self.roles[name]}
+
+    def AttachRolePolicy(self, asked: dict[str, Any]) -> dict[str, Any]:
+        attached = self.policies[asked["RoleName"]]
+        if asked["PolicyArn"] not in attached:
+            attached.append(asked["PolicyArn"])
+        return {}
+
+    def ListAttachedRolePolicies(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"AttachedPolicies": [{"PolicyArn": arn} for arn in self.policies[asked["RoleName"]]]}
+
+    def DetachRolePolicy(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.policies[asked["RoleName"]].remove(asked["PolicyArn"])
+        return {}
+
+    def DeleteRole(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert self.policies.pop(asked["RoleName"]) == []
+        del self.roles[asked["RoleName"]]
+        return {}
+
+
+def _tags(asked: dict[str, Any]) -> list[dict[str, str]]:
+    return [tag for each in asked.get("TagSpecifications", []) for tag in each["Tags"]]
+
+
+def _fits(thing: dict[str, Any], asked: dict[str, Any]) -> bool:
+    tags = {f"tag:{tag['Key']}": tag["Value"] for tag in thing["Tags"]}
+    return all(tags.get(each["Name"]) in each["Values"] for each in asked.get("Filters", []))

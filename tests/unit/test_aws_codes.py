@@ -1,0 +1,59 @@
+"""Every error code that an operation is written with is one that its service has. Read from the source."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Iterator
+
+import pytest
+
+from roadstead import serve
+from roadstead.aws import calls, faults
+from roadstead.wire import services
+
+_REFUSING = frozenset({"Refused", "refuse"})
+_CODING = "coded"
+
+
+def codes(source: str) -> Iterator[str]:
+    """The codes written out in a module: first arguments of `Refused` and `refuse`, values of tables for `coded`."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        first = node.args[0]
+        if name in _REFUSING:
+            yield from _texts(first)
+        elif name == _CODING and isinstance(first, ast.Dict):
+            for value in first.values:
+                yield from _texts(value)
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def service_of(module: types.ModuleType) -> str | None:
+    marks = (calls.marked(value) for value in vars(module).values())
+    return next((mark.service for mark in marks if mark is not None), None)
+
+
+@pytest.mark.parametrize("module", serve.MODULES, ids=lambda module: module.__name__.removeprefix("roadstead.aws."))
+def test_codes_are_the_model_s(module: types.ModuleType) -> None:
+    name = service_of(module)
+    assert name is not None, "a module of operations has none"
+    service = services.load(name)
+    assert [code for code in codes(inspect.getsource(module)) if not faults.known(service, code)] == []
+
+
+def test_how_codes_are_found() -> None:
+    source = (
+        'kept.refuse("A", "x")\nraise calls.Refused("B", "y")\nwith kept.coded({E: "C"}, d="D"):\n    refuse(code, "E")'
+    )
+    assert sorted(codes(source)) == ["A", "B", "C"]
+    service = services.load("eks")
+    assert faults.known(service, "ResourceInUseException")
+    assert not faults.known(service, "NoSuchEntity")

@@ -1,0 +1,135 @@
+"""The registry: what it collects, what it refuses, how it counts; and the tables of errors."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from roadstead.aws import calls, faults, registry
+from roadstead.core import errors
+from roadstead.wire import exchange, services
+
+
+def module(*marks: tuple[str, str], **notes: str) -> types.ModuleType:
+    made = types.ModuleType("operations")
+    for number, (service, name) in enumerate(marks):
+
+        async def function(call: calls.Call, asked: calls.Asked) -> calls.Answer:  # noqa: ARG001
+            return {}
+
+        function.__module__ = made.__name__
+        setattr(made, f"function_{number}", calls.operation(service, name, **notes)(function))
+    return made
+
+
+def test_marked_functions_are_found_by_service_and_name() -> None:
+    built = registry.build([module(("eks", "DescribeCluster"), ("sts", "GetCallerIdentity"))])
+    bound = built.find("eks", "DescribeCluster")
+    assert bound is not None
+    assert (bound.operation.name, bound.service.name) == ("DescribeCluster", "eks")
+    assert built.find("eks", "ListClusters") is None
+    assert set(built.services) == {"eks", "sts"}
+
+
+def test_services_are_known_by_the_name_in_the_scope_of_a_signature() -> None:
+    assert registry.build([module(("elbv2", "DescribeTags"))]).services["elasticloadbalancing"].name == "elbv2"
+
+
+def test_what_a_module_imports_is_not_its_own() -> None:
+    other = module(("eks", "DescribeCluster"))
+    borrower = types.ModuleType("borrower")
+    vars(borrower).update(taken=vars(other)["function_0"])
+    assert len(registry.build([other, borrower]).bound) == 1
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        ([module(("eks", "DescribeClutser"))], "has no operation DescribeClutser"),
+        ([module(("eksx", "DescribeCluster"))], "no model of a service 'eksx'"),
+        ([module(("eks", "ListClusters"), ("eks", "ListClusters"))], "eks ListClusters is marked twice"),
+        ([module(("eks", "ListClusters"), errors="NoSuchThing")], "the model has no error NoSuchThing"),
+        ([module(("eks", "CreateCluster"), again="DescribeCluster")], "there is no DescribeCluster"),
+    ],
+)
+def test_what_does_not_fit_the_models_is_refused(modules: list[types.ModuleType], said: str) -> None:
+    with pytest.raises(errors.Invalid, match=said):
+        registry.build(modules)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(errors.Invalid, match=r"iam NoSuch.*sts NoSuch"):
+        registry.build([module(("iam", "NoSuch"), ("sts", "NoSuch"))])
+
+
+def test_states_are_held_against_the_models_enums() -> None:
+    operations = [module(("eks", "DescribeCluster"))]
+    registry.build(operations, [registry.States("eks", "ClusterStatus", frozenset({"CREATING", "ACTIVE"}))])
+    with pytest.raises(errors.Invalid, match="ClusterStatus has no state SLEEPING"):
+        registry.build(operations, [registry.States("eks", "ClusterStatus", frozenset({"SLEEPING"}))])
+    with pytest.raises(errors.Invalid, match="no operation"):
+        registry.build(operations, [registry.States("iam", "statusType", frozenset({"Active"}))])
+
+
+def test_coverage_counts_every_operation_of_every_model_in_one_column() -> None:
+    modules = [module(("eks", "DescribeCluster")), module(("eks", "ListFargateProfiles"), answers="empty")]
+    counted = registry.coverage(registry.build(modules, known=("eks", "sts")))
+    assert counted["eks"]["behaves"] == ["DescribeCluster"]
+    assert counted["eks"]["answers empty"] == ["ListFargateProfiles"]
+    for name, rows in counted.items():
+        assert sorted(name for names in rows.values() for name in names) == sorted(services.load(name).operation_names)
+    assert counted["sts"]["behaves"] == []
+
+
+@pytest.mark.parametrize("name", registry.SERVICES)
+def test_every_service_has_a_code_for_every_error(name: str) -> None:
+    service = services.load(name)
+    for row in faults.table(service).rows():
+        assert faults.known(service, faults.chosen(service, None, row)), row
+
+
+EKS = services.load("eks")
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "code"),
+    [
+        ("DescribeCluster", errors.NotFound("x"), "ResourceNotFoundException"),
+        ("ListTagsForResource", errors.NotFound("x"), "NotFoundException"),
+        ("CreateCluster", errors.AlreadyExists("x"), "ResourceInUseException"),
+        ("CreateCluster", errors.Invalid("x"), "InvalidParameterException"),
+        ("CreateCluster", errors.LimitExceeded("x"), "ResourceLimitExceededException"),
+        ("CreateCluster", errors.Busy("x"), "ServiceUnavailableException"),
+        ("CreateCluster", errors.Failed("x"), "ServerException"),
+        ("CreateCluster", calls.Refused("UnsupportedAvailabilityZoneException", "x"), None),
+    ],
+)
+def test_errors_of_the_house_have_the_codes_that_the_operation_names(
+    operation: str, error: errors.Error, code: str | None
+) -> None:
+    fault = faults.fault(EKS, EKS.operation(operation), error)
+    assert fault.code == (code or "UnsupportedAvailabilityZoneException")
+
+
+def test_facts_become_members_and_what_failed_inside_stays_inside() -> None:
+    missing = errors.NotFound("No cluster.", clusterName="one")
+    operation = EKS.operation("DescribeCluster")
+    assert faults.fault(EKS, operation, missing) == exchange.Fault(
+        "ResourceNotFoundException", "No cluster.", 404, members={"clusterName": "one"}
+    )
+    inside = faults.fault(EKS, operation, errors.Failed("cannot write /var/lib/x", output="secret"))
+    assert (inside.status, inside.sender, inside.members) == (500, False, {})
+    assert "/var/lib" not in inside.message
+
+
+def test_a_mark_changes_nothing_about_its_function() -> None:
+    seen: dict[str, Any] = {}
+
+    async def function(_call: calls.Call, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        seen.update(asked)
+        return asked
+
+    assert calls.operation("eks", "ListClusters")(function) is function

@@ -1,0 +1,273 @@
+"""Unmodified boto3 against a running serve: answers, pages, tokens, and every refusal in its protocol's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import botocore.exceptions  # type: ignore[import-untyped]
+import pytest
+from tests.wire import desk_served
+
+from roadstead.machine import main
+from roadstead.machine.aws import api
+
+CLUSTER: dict[str, Any] = {"roleArn": "arn:aws:iam::123456789012:role/eks", "resourcesVpcConfig": {}}
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+    folder = tmp_path_factory.mktemp("serve")
+    with desk_served.served(folder / "state", folder / "home") as running:
+        yield running
+    assert running.process.returncode == 0
+    assert not [line for line in running.lines if line["level"] == "NOT JSON"]
+
+
+def refused(client: Any, operation: str, **asked: Any) -> dict[str, Any]:
+    """The code, message and status of a call that is refused."""
+    with pytest.raises(botocore.exceptions.ClientError) as error:
+        getattr(client, operation)(**asked)
+    response = error.value.response
+    assert response["ResponseMetadata"]["RequestId"]
+    return {**response["Error"], "Status": response["ResponseMetadata"]["HTTPStatusCode"]}
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def test_five_protocols_are_answered(serve: desk_served.Served) -> None:
+    identity = serve.client("sts").get_caller_identity()
+    assert identity["Arn"] == f"arn:aws:iam::{identity['Account']}:user/admin"
+    eks = serve.client("eks")
+    eks.create_cluster(name="five", **CLUSTER)
+    assert eks.describe_cluster(name="five")["cluster"]["status"] == "ACTIVE"
+    eks.get_waiter("cluster_active").wait(name="five", WaiterConfig={"Delay": 0, "MaxAttempts": 1})
+    vpc = serve.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]
+    assert vpc in [{**one, "CidrBlock": "10.0.0.0/16"} for one in serve.client("ec2").describe_vpcs()["Vpcs"]]
+    assert serve.client("logs").describe_log_groups()["logGroups"] == []
+    assert len(serve.client("iam").list_users()["Users"]) == 5
+
+
+def test_all_regions_are_served_and_kept_apart(serve: desk_served.Served) -> None:
+    serve.client("eks", region_name="us-west-2").create_cluster(name="far", **CLUSTER)
+    assert "far" not in serve.client("eks").list_clusters()["clusters"]
+    assert refused(serve.client("eks", region_name="eu-nowhere-9"), "list_clusters")["Status"] == 403
+
+
+def test_paginators(serve: desk_served.Served) -> None:
+    eks = serve.client("eks", region_name="eu-west-1")
+    names = [f"page-{number}" for number in range(7)]
+    for name in names:
+        eks.create_cluster(name=name, **CLUSTER)
+    pages = list(eks.get_paginator("list_clusters").paginate(PaginationConfig={"PageSize": 3}))
+    assert [page["clusters"] for page in pages] == [names[:3], names[3:6], names[6:]]
+    groups = eks.get_paginator("list_nodegroups").paginate(clusterName="x", PaginationConfig={"PageSize": 2})
+    assert [len(page["nodegroups"]) for page in groups] == [2, 2, 2, 1]
+    users = serve.client("iam").get_paginator("list_users").paginate(PaginationConfig={"PageSize": 2})
+    assert [(len(page["Users"]), page["IsTruncated"]) for page in users] == [(2, True), (2, True), (1, False)]
+
+
+def test_a_token_of_another_list_is_refused(serve: desk_served.Served) -> None:
+    eks, iam = serve.client("eks"), serve.client("iam")
+    token = eks.list_nodegroups(clusterName="x", maxResults=1)["nextToken"]
+    for asked in ({"clusterName": "y"}, {"clusterName": "x", "nextToken": "1"}):
+        found = refused(eks, "list_nodegroups", **{"nextToken": token, **asked})
+        assert (found["Code"], found["Status"]) == ("InvalidParameterException", 400)
+    assert refused(iam, "list_users", Marker=token)["Code"] == "ValidationError"
+    assert refused(serve.client("ec2"), "describe_vpcs", NextToken=token)["Code"] == "InvalidNextToken"
+
+
+def test_idempotency_tokens(serve: desk_served.Served) -> None:
+    eks = serve.client("eks")
+    first = eks.create_cluster(name="once", clientRequestToken="once", **CLUSTER)["cluster"]
+    again = eks.create_cluster(name="once", clientRequestToken="once", **CLUSTER)["cluster"]
+    assert again == first
+    assert refused(eks, "create_cluster", name="other", clientRequestToken="once", **CLUSTER)["Code"] == (
+        "InvalidParameterException"
+    )
+    assert refused(eks, "create_cluster", name="once", **CLUSTER)["Code"] == "ResourceInUseException"
+    ec2 = serve.client("ec2")
+    asked = {"SubnetId": "subnet-1", "ClientToken": "t"}
+    assert ec2.create_nat_gateway(**asked)["NatGateway"] == ec2.create_nat_gateway(**asked)["NatGateway"]
+    assert refused(ec2, "create_nat_gateway", **{**asked, "SubnetId": "subnet-2"})["Code"] == (
+        "IdempotentParameterMismatch"
+    )
+
+
+def test_errors_are_the_exceptions_of_the_model(serve: desk_served.Served) -> None:
+    eks = serve.client("eks")
+    with pytest.raises(eks.exceptions.ResourceNotFoundException) as error:
+        eks.describe_cluster(name="none")
+    assert error.value.response["clusterName"] == "none"
+    assert refused(serve.client("iam"), "get_role", RoleName="none") == {
+        "Code": "NoSuchEntity",
+        "Message": "The role with name none cannot be found.",
+        "Type": "Sender",
+        "Status": 404,
+    }
+    insight = refused(eks, "describe_insight", clusterName="c", id="12345678-1234-1234-1234-123456789012")
+    assert (insight["Code"], insight["Status"]) == ("InvalidRequestException", 400)
+
+
+def test_what_the_model_does_not_allow(serve: desk_served.Served) -> None:
+    found = refused(serve.client("eks"), "create_cluster", name="-", **CLUSTER)
+    assert (found["Code"], found["Status"]) == ("ValidationException", 400)
+    assert "'name' failed to satisfy constraint" in found["Message"]
+    assert refused(serve.client("iam"), "get_role", RoleName="a b")["Code"] == "ValidationError"
+    assert refused(serve.client("ec2"), "describe_vpcs", MaxResults=9999)["Code"] == "InvalidParameterValue"
+
+
+def test_what_fails_inside_stays_inside(serve: desk_served.Served) -> None:
+    eks = serve.client("eks")
+    for operation, asked in (
+        ("describe_addon", {"clusterName": "c", "addonName": "a"}),
+        ("describe_update", {"name": "c", "updateId": "u"}),
+        ("list_insights", {"clusterName": "c"}),
+    ):
+        found = refused(eks, operation, **asked)
+        assert (found["Code"], found["Status"]) == ("ServerException", 500)
+        assert "/secret" not in found["Message"]
+    failed = [serve.line("an operation failed") for _ in range(3)]
+    assert "RuntimeError: the inside of it" in failed[0]["trace"]
+    assert all(line["request_id"] for line in failed)
+
+
+def test_what_there_is_not(serve: desk_served.Served) -> None:
+    eks = refused(serve.client("eks"), "list_addons", clusterName="c")
+    assert (eks["Code"], eks["Status"]) == ("UnsupportedOperationException", 501)
+    assert refused(serve.client("iam"), "list_roles")["Code"] == "UnsupportedOperation"
+    assert refused(serve.client("ec2"), "describe_hosts")["Code"] == "UnsupportedOperation"
+    nothing = refused(serve.client("lambda"), "list_functions")
+    assert (nothing["Code"], nothing["Status"]) == ("UnknownOperationException", 404)
+    assert refused(serve.client("dynamodb"), "list_tables")["Code"] == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "unknown", "wrong"),
+    [
+        ("eks", "list_clusters", "UnrecognizedClientException", "InvalidSignatureException"),
+        ("logs", "describe_log_groups", "UnrecognizedClientException", "InvalidSignatureException"),
+        ("sts", "get_caller_identity", "InvalidClientTokenId", "SignatureDoesNotMatch"),
+        ("ec2", "describe_vpcs", "AuthFailure", "SignatureDoesNotMatch"),
+    ],
+)
+def test_signatures_that_are_not_good(
+    serve: desk_served.Served, service: str, operation: str, unknown: str, wrong: str
+) -> None:
+    key = serve.client(service, aws_access_key_id="AKIAIOSFODNN7EXAMPLE")
+    assert refused(key, operation)["Code"] == unknown
+    assert refused(serve.client(service, aws_session_token="t"), operation)["Code"] == unknown
+    assert refused(serve.client(service, aws_secret_access_key="x"), operation)["Code"] == wrong
+    early = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(minutes=20)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=early):
+        expired = refused(serve.client(service), operation)
+    assert expired["Code"] in ("RequestExpired", "InvalidSignatureException")
+    assert "expired" in expired["Message"]
+
+
+def test_who_does_not_sign(serve: desk_served.Served) -> None:
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(f"{serve.endpoint}/clusters")
+    with error.value as answer:
+        assert (answer.code, json.load(answer)["__type"]) == (403, "MissingAuthenticationTokenException")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(f"{serve.endpoint}/?Action=GetCallerIdentity&Version=2011-06-15")
+    with error.value as answer:
+        assert answer.code == 403
+        assert b"<Code>MissingAuthenticationToken</Code>" in answer.read()
+
+
+def test_presigned_urls(serve: desk_served.Served) -> None:
+    url = serve.client("sts").generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    assert ":user/admin</Arn>" in get(url)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(url.replace("X-Amz-Expires=60", "X-Amz-Expires=61"))
+    with error.value as answer:
+        assert b"<Code>SignatureDoesNotMatch</Code>" in answer.read()
+
+
+def test_pages_for_everyone(serve: desk_served.Served) -> None:
+    assert get(f"{serve.endpoint}/healthz") == "ok\n"
+    serve.client("sts").get_caller_identity()
+    text = get(f"{serve.endpoint}/metrics")
+    assert 'roadstead_requests_total{service="sts",operation="GetCallerIdentity",status="200"}' in text
+    assert 'operation="GetCallerIdentity",status="200",le="+Inf"}' in text
+    assert "AKIA" not in text
+
+
+def test_coverage_is_told_by_the_command(serve: desk_served.Served, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["api", "coverage", "-o", "json", "--endpoint", serve.endpoint]) == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert counted["eks"]["answers empty"] == ["ListFargateProfiles"]
+    assert "CreateCluster" in counted["eks"]["behaves"]
+    assert len(counted["eks"]["refused"]) > 50
+    assert main.run(["api", "coverage", "--endpoint", serve.endpoint]) == 0
+    first, *rows, last = capsys.readouterr().out.splitlines()
+    assert first.split() == ["SERVICE", "BEHAVES", "ANSWERS", "EMPTY", "REFUSED"]
+    assert sum(int(row.split()[1]) for row in rows) == int(last.split()[1])
+    assert main.run(["api", "coverage", "sts", "--endpoint", serve.endpoint]) == 0
+    assert "behaves        GetCallerIdentity" in capsys.readouterr().out
+    assert main.run(["api", "coverage", "nothing", "--endpoint", serve.endpoint]) == 1
+    assert api.DEFAULT.endswith(":4566")
+
+
+def test_env_prints_what_serve_wrote(
+    serve: desk_served.Served, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ROADSTEAD_USER_UID", "SUDO_UID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(serve.home))
+    assert main.run(["env", "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["AWS_ENDPOINT_URL"] == serve.endpoint
+    assert found["AWS_SECRET_ACCESS_KEY"] == serve.profile.secret
+
+
+def test_the_log_tells_who_asked_what_and_nothing_secret(serve: desk_served.Served) -> None:
+    found = serve.client("sts").get_caller_identity()["ResponseMetadata"]["RequestId"]
+    line = serve.line("request", request_id=found)
+    assert {key: line[key] for key in ("service", "operation", "region", "status")} == {
+        "service": "sts",
+        "operation": "GetCallerIdentity",
+        "region": "eu-central-1",
+        "status": 200,
+    }
+    assert line["caller"].endswith(":user/admin")
+    assert 0 < line["ms"] < 10_000
+    assert any("administrator" in one["message"] for one in serve.lines)
+    assert serve.profile.secret not in json.dumps(serve.lines)
+
+
+def test_everything_is_kept_and_private_over_a_restart(tmp_path: Path) -> None:
+    with desk_served.served(tmp_path / "state", tmp_path / "home") as serve:
+        serve.client("eks").create_cluster(name="kept", clientRequestToken="t", **CLUSTER)
+        token = serve.client("eks").list_nodegroups(clusterName="x", maxResults=1)["nextToken"]
+        before = serve.profile
+    with desk_served.served(tmp_path / "state", tmp_path / "home") as serve:
+        assert (serve.profile.access_key, serve.profile.secret) == (before.access_key, before.secret)
+        eks = serve.client("eks")
+        assert eks.list_clusters()["clusters"] == ["kept"]
+        assert eks.create_cluster(name="kept", clientRequestToken="t", **CLUSTER)["cluster"]["name"] == "kept"
+        assert eks.list_nodegroups(clusterName="x", maxResults=1, nextToken=token)["nodegroups"] == ["group-1"]
+    for path in (tmp_path / "state").iterdir():
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_a_killed_serve_is_as_it_was(tmp_path: Path) -> None:
+    with desk_served.served(tmp_path / "state", tmp_path / "home") as serve:
+        serve.client("eks").create_cluster(name="kept", **CLUSTER)
+        serve.process.kill()
+        serve.process.wait()
+    with desk_served.served(tmp_path / "state", tmp_path / "home") as serve:
+        assert serve.client("eks").list_clusters()["clusters"] == ["kept"]

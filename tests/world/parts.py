@@ -1,0 +1,170 @@
+"""A simulated agent behind the office's protocol: steps take effect late, twice, partly or never, observations lag.
+
+It is to its parts what the agent is: it never goes back to an older generation, also not for a part that it removed,
+and starts a part anew only for the incarnation that was meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from roadstead.clusters import agent, observed
+from roadstead.core import clock as clocks
+from roadstead.store import keys
+
+Phase = observed.Phase
+Place = tuple[keys.Key, str]
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of one step: after each of `arrivals` seconds it is done (none: it is lost); a part that it starts
+    takes `start` seconds, or fails (None); what is seen after it arrives `lag` seconds later."""
+
+    arrivals: tuple[float, ...] = (0.0,)
+    start: float | None = 0.0
+    lag: float = 0.0
+
+
+@dataclass
+class World:
+    """See agent.Agent. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one owner, that had
+    been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot make."""
+
+    clock: clocks.Clock
+    fates: Iterator[Fate] = field(default_factory=lambda: iter(()))
+    refuses: frozenset[str] = frozenset()
+    parts: dict[Place, observed.Part] = field(default_factory=dict)
+    told: dict[Place, agent.Wanted] = field(default_factory=dict)
+    seen: dict[Place, observed.Part] = field(default_factory=dict)
+    steps: list[tuple[str, str, int]] = field(default_factory=list)
+    worst: int = 0
+    _proven: set[Place] = field(default_factory=set)
+    _looks: dict[Place, int] = field(default_factory=dict)
+    _coming: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _count: int = 0
+    _changed: list[keys.Key] = field(default_factory=list)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def tell(self, owner: keys.Key, part: str, generation: int, wanted: agent.Wanted) -> None:
+        self._send("tell", owner, part, generation, lambda fate: self._told((owner, part), generation, wanted, fate))
+        await asyncio.sleep(0)
+
+    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+        def effect(fate: Fate) -> None:
+            there = self.parts.get((owner, part))
+            meant = there and (there.generation, there.incarnation) == (generation, incarnation)
+            if there and meant and there.phase is not Phase.ABSENT:
+                self._start((owner, part), fate)
+
+        self._send("replace", owner, part, generation, effect)
+        await asyncio.sleep(0)
+
+    async def remove(self, owner: keys.Key, part: str, generation: int) -> None:
+        def effect(fate: Fate) -> None:
+            there = self.parts.get((owner, part), observed.Part(part))
+            if generation >= there.generation and there != observed.Part(part, generation=generation):
+                self._proven.discard((owner, part))
+                gone = observed.Part(part, generation=generation, incarnation=there.incarnation)
+                self._become((owner, part), gone, fate.lag)
+
+        self._send("remove", owner, part, generation, effect)
+        await asyncio.sleep(0)
+
+    async def see(self, owner: keys.Key) -> observed.Sight:
+        mine = {name: part for (of, name), part in self.seen.items() if of == owner}
+        up = owner.kind == "cluster" and any(part.phase is Phase.READY for part in mine.values())
+        return observed.Sight(mine, endpoint="https://198.51.100.1" if up else None, authority="Q0E=" if up else None)
+
+    async def changes(self) -> AsyncIterator[keys.Key]:
+        told = 0
+        while True:
+            moved = self._moved
+            while told < len(self._changed):
+                told += 1
+                yield self._changed[told - 1]
+            await moved.wait()
+
+    def turn(self) -> None:
+        """Let everything happen that is due."""
+        while self._coming and self._coming[0][0] <= self.clock.now():
+            heapq.heappop(self._coming)[2]()
+            away: dict[keys.Key, int] = {}
+            for owner, name in self._proven:
+                away[owner] = away.get(owner, 0) + (self.parts[owner, name].phase is not Phase.READY)
+            self.worst = max(self.worst, *away.values(), 0)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is on its way any more."""
+        return not self._coming
+
+    def present(self) -> list[Place]:
+        return sorted(place for place, part in self.parts.items() if part.phase is not Phase.ABSENT)
+
+    def _send(self, what: str, owner: keys.Key, part: str, generation: int, effect: Callable[[Fate], None]) -> None:
+        self.steps.append((what, part, generation))
+        fate = next(self.fates, Fate())
+        for delay in fate.arrivals:
+            self._later(delay, lambda: effect(fate))
+        # Agents look at what they have from time to time anyway.
+        self._later(fate.lag + 2.0, lambda: self._look((owner, part), fate.lag))
+        self.turn()
+
+    def _later(self, delay: float, event: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._coming, (self.clock.now() + delay, self._count, event))
+
+    def _told(self, place: Place, generation: int, wanted: agent.Wanted, fate: Fate) -> None:
+        there = self.parts.get(place, observed.Part(place[1]))
+        if generation <= there.generation:
+            return
+        self.told[place] = wanted
+        self._become(place, replace(there, generation=generation), fate.lag)
+        if wanted.release in self.refuses:
+            refused = replace(self.parts[place], phase=Phase.REFUSED, reason=f"there is no engine {wanted.release}")
+            self._become(place, refused, fate.lag)
+        elif there.phase in (Phase.ABSENT, Phase.REFUSED):
+            self._start(place, fate)
+
+    def _start(self, place: Place, fate: Fate) -> None:
+        there = self.parts[place]
+        phase = Phase.FAILING if fate.start is None else Phase.MAKING
+        started = replace(
+            there, phase=phase, release=self.told[place].release, incarnation=there.incarnation + 1, reason=""
+        )
+        self._become(place, started, fate.lag)
+        if fate.start is not None:
+            self._later(fate.start, lambda: self._up(place, started.incarnation, fate.lag))
+
+    def _up(self, place: Place, incarnation: int, lag: float) -> None:
+        there = self.parts[place]
+        if (there.phase, there.incarnation) == (Phase.MAKING, incarnation):
+            self._proven.add(place)
+            self._become(place, replace(there, phase=Phase.READY), lag)
+
+    def _become(self, place: Place, part: observed.Part, lag: float) -> None:
+        self.parts[place] = part
+        self._look(place, lag)
+
+    def _look(self, place: Place, lag: float) -> None:
+        if place not in self.parts:
+            return
+        part = self.parts[place]
+        self._count += 1
+        number = self._count
+
+        def arrive() -> None:
+            # What is known later stays.
+            if number > self._looks.get(place, 0):
+                self._looks[place] = number
+                if self.seen.get(place) != part:
+                    self.seen[place] = part
+                    self._changed.append(place[0])
+                    self._moved.set()
+                    self._moved = asyncio.Event()
+
+        self._later(lag, arrive)
