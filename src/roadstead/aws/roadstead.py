@@ -62,6 +62,15 @@ async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
     }
 
 
+def concerns(arn: str, of: str) -> bool:
+    """Whether an event of `of` is one of the resource `arn`: its own, or of a nodegroup of that cluster.
+
+    Events name a nodegroup without the last part of its ARN, which tells namesakes from each other: people who ask
+    for a nodegroup want to see what became of its namesake before it.
+    """
+    return of == arn or arn.startswith(f"{of}/") or of.startswith(f"{arn.replace(':cluster/', ':nodegroup/')}/")
+
+
 @calls.operation("roadstead", "ListEvents")
 async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Oldest first: those of a resource and of what belongs to it, or all of the region."""
@@ -72,7 +81,7 @@ async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         event = events.read(record.body)
         at, of = views.moment(record.at), _arn(record.key)
         if (
-            (arn is None or of == arn or of.startswith(f"{arn.replace(':cluster/', ':nodegroup/')}/"))
+            (arn is None or concerns(arn, of))
             and asked.get("severity") in (None, event.severity)
             and (since is None or at >= since)
             and (until is None or at < until)

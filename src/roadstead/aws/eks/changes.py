@@ -72,7 +72,10 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
 
 @calls.operation("eks", "UpdateClusterVersion")
 async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """Bring a cluster to the next minor. Its nodes must not become too old by it."""
+    """Bring a cluster to the next minor.
+
+    Nodes may be three minors older (Kubernetes' version skew policy), which three offered minors cannot exceed.
+    """
     name, version = asked["name"], asked["version"]
     with kept.coded(found.CODES, clusterName=name):
         offered = versions.find(version)
