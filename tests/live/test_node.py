@@ -15,6 +15,7 @@ from tests.live import conftest, fleet
 
 from roadstead import engine
 from roadstead.engine import images
+from roadstead.machine import shell
 from roadstead.messages import desired, jobs
 
 pytestmark = pytest.mark.live
@@ -93,8 +94,12 @@ def test_a_node_is_the_computer_that_its_type_says(node: conftest.RunningAgent) 
 
 def inside(node: conftest.RunningAgent, script: str) -> subprocess.CompletedProcess[str]:
     """A script in the node's shell, as `roadstead shell n0` would run it."""
-    opened = [word for word in node.client.shell("n0") if word not in ("--tty", "-t")]
     script = f"export PATH=/engine/containerd:$PATH CONTAINERD_NAMESPACE=k8s.io; {script}"
     return subprocess.run(
-        [*opened, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+        shell.inside(node.client.shell("n0"), ("/bin/sh", "-c", script), terminal=False),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )

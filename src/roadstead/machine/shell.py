@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -17,7 +18,11 @@ from roadstead.core import instance
 def shell(host: str, command: tuple[str, ...], instance_id: str) -> None:
     """Open a shell in HOST, or run COMMAND there."""
     client = Client(instance.Instance.named(instance_id).socket, timeout=10)
-    argv = client.shell(host)
-    if command:
-        argv = [*argv[:-1], *command]
+    argv = inside(client.shell(host), command, terminal=sys.stdin.isatty() and sys.stdout.isatty())
     os.execvp(argv[0], argv)
+
+
+def inside(shell_argv: list[str], command: tuple[str, ...], *, terminal: bool) -> list[str]:
+    """The command line for the host: `command` instead of the shell; a terminal only where there is one to lend."""
+    argv = [*shell_argv[:-1], *command] if command else shell_argv
+    return argv if terminal else [word for word in argv if word != "--tty"]

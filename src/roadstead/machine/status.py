@@ -25,7 +25,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         body = {"agent": agent, "observations": seen}
         click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
         return
-    counts = ", ".join(f"{count} {kind}" for kind, count in agent.counts.items() if count) or "nothing yet"
+    counts = ", ".join(counted(kind, count) for kind, count in agent.counts.items() if count) or "nothing yet"
     up = _age(time.time() - agent.since)
     click.echo(
         f"instance {agent.instance}: agent {agent.version} is running for {up} (pid {agent.pid}); keeps {counts}"
@@ -46,6 +46,13 @@ def table(seen: list[observed.Observation]) -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
         for row in rows
     )
+
+
+def counted(kind: str, count: int) -> str:
+    """`1 network`, `2 networks`; `1 publish`, `2 publishes`."""
+    if count != 1:
+        return f"{count} {kind}"
+    return f"1 {kind.removesuffix('es' if kind.endswith('shes') else 's')}"
 
 
 def _age(seconds: float) -> str:
