@@ -11,7 +11,7 @@ gates unit live: ## one stage
 	tests/run $@
 
 bench: ## figures, side by side with the bare way
-	PYTHONPATH=src $(PYTHON) -m bench
+	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench
 
 soak: ## longer: the store killed 2,000 times, then the live tests again and again, ROUNDS=10
 	ROADSTEAD_KILLS=2000 PYTHONPATH=src $(PYTHON) -m pytest -q tests/unit/test_store_kill.py

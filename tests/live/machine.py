@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import subprocess
 from pathlib import Path
@@ -27,8 +28,13 @@ def _lines(*command: str) -> set[str]:
     return {line.strip() for line in result.stdout.splitlines() if line.strip()}
 
 
+MARK = "ROADSTEAD_TEST_RUN"
+"""An environment variable that all processes of a test run inherit."""
+
+
 def _orphans() -> set[str]:
-    """Processes that nobody owns any more: children of PID 1 that are not the kernel's."""
+    """Processes of this run that nobody owns any more: children of PID 1 with its mark, or in a cgroup of ours."""
+    mark = f"{MARK}={os.environ.get(MARK)}".encode()
     found = set()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
@@ -36,10 +42,12 @@ def _orphans() -> set[str]:
         try:
             stat = (folder / "stat").read_text()
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            ours = mark in (folder / "environ").read_bytes().split(b"\0")
+            ours = ours or "/roadstead/" in (folder / "cgroup").read_text()
         except OSError:
             continue
         parent = int(stat.rsplit(")", 1)[1].split()[1])
-        if parent == 1 and command:
+        if parent == 1 and command and ours:
             found.add(f"{folder.name} {command.strip()}")
     return found
 

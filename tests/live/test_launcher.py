@@ -153,7 +153,7 @@ def test_a_newer_python_beside_an_old_one_is_taken(place: Place) -> None:
 
 
 def test_a_wrong_setting_is_said(warm: Place) -> None:
-    assert "use run or dev" in warm.run("--help", ROADSTEAD_ENV="prod").stderr
+    assert "use run, dev or peer" in warm.run("--help", ROADSTEAD_ENV="prod").stderr
     assert "give a full path" in warm.run("--help", ROADSTEAD_CACHE="relative").stderr
 
 

@@ -152,8 +152,11 @@ def _read_presigned(request: exchange.Request) -> Claim:
 
 def _stamp(text: str) -> dt.datetime:
     try:
-        if _STAMPED.fullmatch(text.strip()):
-            return dt.datetime.strptime(text.strip(), _STAMP).replace(tzinfo=dt.UTC)
+        stamp = text.strip()
+        if _STAMPED.fullmatch(stamp):
+            # By hand: strptime is a tenth of the whole check.
+            day = int(stamp[:4]), int(stamp[4:6]), int(stamp[6:8])
+            return dt.datetime(*day, int(stamp[9:11]), int(stamp[11:13]), int(stamp[13:15]), tzinfo=dt.UTC)
         return times.from_text(text, "rfc822")
     except (ValueError, exchange.Malformed) as error:
         raise refusals.Refusal("IncompleteSignature", "Date must be in ISO-8601 'basic format' or RFC 822.") from error

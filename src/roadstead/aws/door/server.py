@@ -120,7 +120,7 @@ class Server:
             kind, text = await page()
             connection.answered()
             return web.Response(body=text, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: _NAME})
-        taken = 0
+        taken, goes_on = 0, True
         try:
             try:
                 whole, taken = await self._whole(request, head)
@@ -129,6 +129,10 @@ class Server:
                 # What is left of the body is not waited for.
                 request.protocol.keep_alive(False)
                 request.protocol.close()
+                goes_on = False
+            except ConnectionError:
+                # Its sender has gone in the middle of it: nothing has failed here, and nobody reads an answer.
+                return web.Response(status=400)
             else:
                 connection.working()
                 outcome = await self._desk.answer(whole)
@@ -140,14 +144,19 @@ class Server:
         self.requests.count(service, outcome.operation, status, time.perf_counter() - started)
         body = b"" if request.method == hdrs.METH_HEAD else outcome.response.body
         headers = {hdrs.SERVER: _NAME, **outcome.response.headers}
-        return web.Response(status=status, headers=headers, body=body)
+        response = web.Response(status=status, headers=headers, body=body)
+        if not goes_on:
+            # Who is not told sends the next request into a closed connection.
+            response.force_close()
+        return response
 
     async def _whole(self, request: web.BaseRequest, head: exchange.Request) -> tuple[exchange.Request, int]:
         """The request with its body, and how much of it is held. Raises Refused or Refusal before reading too much."""
         length = request.content_length
         if length is not None and length > self._limits.body:
             raise _too_large(length, self._limits.body)
-        if length is None or length > self._limits.unasked:
+        # Who sends much is asked first who they are; a request without a body is asked once, with the rest of it.
+        if request.body_exists and (length is None or length > self._limits.unasked):
             await self._desk.admit(sigv4.read(head))
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version >= http.HttpVersion11:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
