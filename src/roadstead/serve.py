@@ -36,7 +36,9 @@ from roadstead.aws.ec2 import tags as ec2_tags
 from roadstead.aws.eks import changes, clusters, nodegroups, versions
 from roadstead.aws.eks import tags as eks_tags
 from roadstead.aws.iam import roles, users
-from roadstead.clusters import lifecycles
+from roadstead.clusters import agent as agents
+from roadstead.clusters import lifecycles, office
+from roadstead.core import clock as clocks
 from roadstead.core import errors, lifecycle
 from roadstead.identity import accounts, homes, profile
 from roadstead.network import regions
@@ -94,9 +96,12 @@ class Trust:
 
 
 async def run(
-    options: Options, modules: tuple[types.ModuleType, ...] = MODULES, states: tuple[registry.States, ...] = STATES
+    options: Options,
+    modules: tuple[types.ModuleType, ...] = MODULES,
+    states: tuple[registry.States, ...] = STATES,
+    agent: agents.Agent | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Without an agent what is asked for is kept, and nobody works on it."""
     _raise_descriptors()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,11 +118,17 @@ async def run(
             _write_profile(options, account, endpoint, trust)
             _say(account, endpoint, operations)
             async with asyncio.TaskGroup() as group:
-                sweeping = group.create_task(_sweep(store))
+                working = [group.create_task(_sweep(store))]
+                if agent is None:
+                    log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
+                else:
+                    tools = office.Tools(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
+                    working.append(group.create_task(office.Office(tools).run()))
                 _say_ready()
                 await stop.wait()
                 log.info("stopping")
-                sweeping.cancel()
+                for task in working:
+                    task.cancel()
 
 
 def _trust(options: Options) -> Trust:
@@ -252,10 +263,11 @@ def main(
     arguments: list[str] | None = None,
     modules: tuple[types.ModuleType, ...] = MODULES,
     states: tuple[registry.States, ...] = STATES,
+    agent: agents.Agent | None = None,
 ) -> int:
     options = _options(arguments)
     try:
-        asyncio.run(run(options, modules, states))
+        asyncio.run(run(options, modules, states, agent))
     except errors.Error as error:
         log.critical(error.message, extra={journal.FIELDS: error.facts})
         return 1

@@ -72,12 +72,8 @@ async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answe
         place = users.user_key(call.account, name)
         _there(await call.store.get(place), name)
         needed = (writes.Require(place, writes.Present()),)
-    owned, revision = await _keys_of(call, name)
-    if len(owned) >= MOST_KEYS:
-        kept.refuse("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
     key, secret, made = users.new_access_key(call.account, name, call.now.timestamp())
-    with kept.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ServiceFailure"}):
-        await call.store.commit(*made, *needed, writes.Unchanged(_all_keys(call), revision))
+    await _kept_within_quota(call, name, (*made, *needed))
     shown = {"UserName": "root", **views.access_key(key), "SecretAccessKey": secret}
     return {"AccessKey": shown}
 
@@ -102,6 +98,21 @@ async def delete_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answe
     with kept.coded({errors.NotFound: "NoSuchEntity"}):
         await call.store.commit(writes.Delete(place, writes.Present()), writes.DeleteSecret(place))
     return {}
+
+
+async def _kept_within_quota(call: calls.Call, name: str, made: tuple[writes.Write, ...]) -> None:
+    """Commit a new access key, unless its user has as many as may be; looked at anew when another one came between."""
+    for _ in range(kept.TRIES):
+        owned, revision = await _keys_of(call, name)
+        if len(owned) >= MOST_KEYS:
+            kept.refuse("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
+        try:
+            with kept.coded({errors.NotFound: "NoSuchEntity"}):
+                await call.store.commit(*made, writes.Unchanged(_all_keys(call), revision))
+        except errors.Conflict:
+            continue
+        return
+    raise errors.Busy("many access keys are being made: try again")
 
 
 def _caller(call: calls.Call) -> str:
