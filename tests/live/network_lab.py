@@ -187,16 +187,9 @@ def outside(folder: Path) -> Iterator[tuple[Path, Path]]:
         for netns in (machine, world):
             namespaces.create(netns)
             run(*inside(netns, "ip", "link", "set", "lo", "up"))
-        made = run(*inside(machine, "ip", "link", "add", "wan", "type", "veth", "peer", "name", "wan0"))
-        assert made == ""
-        with namespaces.opened(world):
-            # By descriptor through nsenter's own, as ip(8) knows namespaces only by name or pid.
-            holder = subprocess.Popen(inside(world, "sleep", "60"))
-            try:
-                run(*inside(machine, "ip", "link", "set", "wan0", "netns", str(holder.pid)))
-            finally:
-                holder.kill()
-                holder.wait()
+        # ip(8) takes a path where a name of a namespace is asked for.
+        peer = ("peer", "name", "wan0", "netns", str(world))
+        run(*inside(machine, "ip", "link", "add", "wan", "type", "veth", *peer))
         for netns, device, address in ((machine, "wan", MACHINE), (world, "wan0", WORLD)):
             run(*inside(netns, "ip", "address", "add", f"{address}/24", "dev", device))
             run(*inside(netns, "ip", "link", "set", device, "up"))

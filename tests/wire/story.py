@@ -76,7 +76,7 @@ class Customer:
     def trying(self, act: Callable[[], Any], look: Callable[[], Any] = lambda: None, *, token: bool = False) -> Any:
         """What `act` answers, or, when it was cut off, what `look` finds of it (None: it is made again).
 
-        token: it is safe to make again, and is looked for only when it is told that its answer was lost.
+        token: it is safe to make again just so.
         """
         cut = False
         while True:
@@ -177,7 +177,6 @@ def cluster(customer: Customer, name: str) -> None:
     token = f"update-{name}"
     update = customer.trying(
         lambda: eks.update_cluster_version(name=name, version="1.37", clientRequestToken=token)["update"],
-        lambda: last_update(eks, name=name),
         token=True,
     )
     ledger.clusters[name] = ("1.37", {"made": "first"}, [update["id"]])
@@ -185,12 +184,6 @@ def cluster(customer: Customer, name: str) -> None:
     customer.trying(lambda: eks.tag_resource(resourceArn=made["arn"], tags={"made": "then", "cost": "1"}))
     customer.trying(lambda: eks.untag_resource(resourceArn=made["arn"], tagKeys=["cost"]))
     ledger.clusters[name] = ("1.37", {"made": "then"}, [update["id"]])
-
-
-def last_update(eks: Any, **of: str) -> Any:
-    """The newest update of a cluster or a nodegroup, or None."""
-    ids = eks.list_updates(**of)["updateIds"]
-    return eks.describe_update(**of, updateId=ids[-1])["update"] if ids else None
 
 
 def nodes(customer: Customer, name: str, subnets: list[str]) -> None:
@@ -210,7 +203,6 @@ def nodes(customer: Customer, name: str, subnets: list[str]) -> None:
     larger = {**group, "scalingConfig": {"desiredSize": 3}, "clientRequestToken": f"scale-{name}-workers"}
     update = customer.trying(
         lambda: eks.update_nodegroup_config(**larger)["update"],
-        lambda: last_update(eks, name=name, nodegroupName="workers"),
         token=True,
     )
     customer.ledger.nodegroups[f"{name}/workers"] = (3, [update["id"]])

@@ -3,8 +3,9 @@
 Which member of an input is the token, the model says (`idempotencyToken`); botocore fills it in by itself, so that
 its retries are such requests. That a token was used is kept in the same transaction as what the operation did: when
 serve dies between the two, either both are there or neither is. The answer is kept as the observation of the token,
-unflushed. When it was lost with the power, what was done is not done again: the operation that the mark's note
-`again` names answers (CreateCluster: again="DescribeCluster"), or else the caller is told to look.
+unflushed. When it was lost, with the power or with serve, what was done is not done again: the operation that the
+mark's note `again` names answers, given the same input and the first request's id (CreateCluster:
+again="DescribeCluster"), or else the caller is told to look.
 
 Tokens are good for a day. They are the caller's account's, and one operation's: the same token for another operation
 is another token.
@@ -33,10 +34,11 @@ Handler = Callable[[calls.Call], Awaitable[Mapping[str, Any]]]
 
 
 class Used(msgspec.Struct, frozen=True):
-    """What is kept of a token: the digest of its request, and until when (seconds since 1970)."""
+    """What is kept of a token: the digest of its request, until when (seconds since 1970), and the request's id."""
 
     request: bytes
     until: float
+    request_id: str = ""
 
 
 class Mismatch(errors.Conflict):
@@ -82,7 +84,7 @@ class Tokens:
                 used = msgspec.msgpack.decode(state.desired.body, type=Used)
                 if used.until > now.timestamp():
                     return await self._answered(request, used, state, again)
-            body = msgspec.msgpack.encode(Used(request.digest, (now + LIFETIME).timestamp()))
+            body = msgspec.msgpack.encode(Used(request.digest, (now + LIFETIME).timestamp(), request.call.request_id))
             marking = _Marking(store, writes.Put(request.key, body))
             answer = await handler(replace(request.call, store=marking))
             if marking.generation is not None:
@@ -100,7 +102,8 @@ class Tokens:
             answer: dict[str, Any] = msgspec.msgpack.decode(state.observation.body)
             return answer
         if again is not None:
-            return await again(request.call)
+            # As the first request: ids that were made from its id are found again by it.
+            return await again(replace(request.call, request_id=used.request_id or request.call.request_id))
         raise errors.Busy("This was done already, but its answer was lost: look for what it made.")
 
     @contextlib.asynccontextmanager

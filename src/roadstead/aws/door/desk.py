@@ -201,13 +201,8 @@ class Desk:
         return await self._tokens.once(
             idempotency.Request(call, token, without),
             lambda marked: bound.handler(marked, asked),
-            None if again is None else lambda marked: again.handler(marked, _fitting(again, asked)),
+            None if again is None else lambda first: again.handler(first, without),
         )
-
-
-def _fitting(bound: registry.Bound, asked: Mapping[str, Any]) -> dict[str, Any]:
-    members = bound.operation.input.members if bound.operation.input is not None else {}
-    return {key: value for key, value in asked.items() if key in members}
 
 
 def _failed(outcome: Outcome) -> exchange.Fault:

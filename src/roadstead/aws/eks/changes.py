@@ -29,7 +29,7 @@ _KINDS: Mapping[str, str] = {
 """The type of the update by the member that is changed."""
 
 
-@calls.operation("eks", "UpdateClusterConfig")
+@calls.operation("eks", "UpdateClusterConfig", again="DescribeUpdate")
 async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Change one thing of a cluster."""
     name = asked["name"]
@@ -70,7 +70,7 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
     return {"update": views.update(update)}
 
 
-@calls.operation("eks", "UpdateClusterVersion")
+@calls.operation("eks", "UpdateClusterVersion", again="DescribeUpdate")
 async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Bring a cluster to the next minor.
 
@@ -102,10 +102,13 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
 
 @calls.operation("eks", "DescribeUpdate")
 async def describe_update(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    for update in await _updates(call, asked):
-        if update.id == asked["updateId"]:
+    """Also answers again for the operations that begin updates: their update has its id from their request's."""
+    name = asked.get("name") or asked["clusterName"]
+    wanted = asked.get("updateId") or kept.uuid_of(call, "update")
+    for update in await _updates(call, {**asked, "name": name}):
+        if update.id == wanted:
             return {"update": views.update(update)}
-    kept.refuse("ResourceNotFoundException", f"No update found for ID: {asked['updateId']}", clusterName=asked["name"])
+    kept.refuse("ResourceNotFoundException", f"No update found for ID: {wanted}", clusterName=name)
 
 
 @calls.operation("eks", "ListUpdates")

@@ -95,7 +95,7 @@ async def delete_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"nodegroup": views.nodegroup(state)}
 
 
-@calls.operation("eks", "UpdateNodegroupConfig")
+@calls.operation("eks", "UpdateNodegroupConfig", again="DescribeUpdate")
 async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Change size, labels, taints, or how it is updated and repaired: one update."""
     name, of = asked["nodegroupName"], asked["clusterName"]
