@@ -1,4 +1,4 @@
-"""botocore's waiters and paginators of the first operations, against the real serve; those of clusters are the story's."""
+"""botocore's waiters and paginators of the first operations against the real serve; those of clusters: the story."""
 
 from __future__ import annotations
 
