@@ -33,21 +33,22 @@ from roadstead.aws import roadstead as own
 from roadstead.aws.door import desk, journal, server
 from roadstead.aws.ec2 import instances, offers, subnets, vpcs
 from roadstead.aws.ec2 import tags as ec2_tags
-from roadstead.aws.eks import changes, clusters, nodegroups, versions
+from roadstead.aws.eks import access, changes, clusters, nodegroups, versions
 from roadstead.aws.eks import tags as eks_tags
 from roadstead.aws.iam import roles, users
 from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
+from roadstead.clusters.components import registries as image_sources
 from roadstead.core import clock as clocks
 from roadstead.core import errors, lifecycle
-from roadstead.identity import accounts, homes, profile
+from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
 from roadstead.store import interface, local
 
 log = logging.getLogger("roadstead.serve")
 
 MODULES: tuple[types.ModuleType, ...] = (
-    *(clusters, nodegroups, changes, versions, eks_tags),
+    *(clusters, nodegroups, changes, versions, eks_tags, access),
     *(vpcs, subnets, instances, offers, ec2_tags),
     *(roles, users, sts, own),
 )
@@ -85,6 +86,14 @@ class Options:
     key: Path | None
     profile_of: homes.Owner | None
     instance: str = "main"
+    agent: Path | None = None
+    """The agent's socket; None: what is asked for is kept, and nobody works on it."""
+    snapshot: Path | None = None
+    """What porter answers from."""
+    advertise: str = "127.0.0.1"
+    """The address of the machine at which clusters are reached."""
+    registries: Path | None = None
+    """Settings of where nodes get images from."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     trust = _trust(options)
+    registries = _registries(options)
     operations = registry.build(modules, states)
     async with local.opened(local.Places(options.state)) as store:
         account = await accounts.ensure(store, _now().timestamp())
@@ -116,19 +126,46 @@ async def run(
         async with server.opened(door, options.address, options.port, trust.tls) as (address, port):
             endpoint = _endpoint(address, port, secure=trust.tls is not None)
             _write_profile(options, account, endpoint, trust)
+            _leave_admin(options, account, endpoint, trust)
             _say(account, endpoint, operations)
             async with asyncio.TaskGroup() as group:
-                working = [group.create_task(_sweep(store))]
-                if agent is None:
-                    log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
-                else:
-                    tools = office.Tools(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
-                    working.append(group.create_task(office.Office(tools).run()))
+                working = [
+                    group.create_task(_sweep(store)),
+                    group.create_task(_work(options, store, agent, registries)),
+                ]
                 _say_ready()
                 await stop.wait()
                 log.info("stopping")
                 for task in working:
                     task.cancel()
+
+
+async def _work(
+    options: Options, store: interface.Store, agent: agents.Agent | None, registries: image_sources.Registries
+) -> None:
+    """The office with its hands, until cancelled."""
+    if agent is not None:
+        await _office(store, agent).run()
+    elif options.agent is None:
+        log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
+    else:
+        # Only here: a front desk without an agent needs none of it.
+        from roadstead.works import assembly
+
+        settings = assembly.Settings(
+            socket=options.agent,
+            state=options.state,
+            snapshot=options.snapshot,
+            ground=assembly.public(options.advertise),
+            registries=registries,
+        )
+        async with assembly.opened(store, settings) as works, asyncio.TaskGroup() as group:
+            group.create_task(works.run())
+            group.create_task(_office(store, works.agent).run())
+
+
+def _office(store: interface.Store, agent: agents.Agent) -> office.Office:
+    return office.Office(office.Tools(store, agent, lambda: _now().timestamp(), clocks.SystemClock()))
 
 
 def _trust(options: Options) -> Trust:
@@ -143,6 +180,18 @@ def _trust(options: Options) -> Trust:
         return Trust(certificates.context(certificates.Files(options.certificate, options.key)))
     files = certificates.ensure(options.state / "tls", certificates.names(options.address), _now())
     return Trust(certificates.context(files), files.ca)
+
+
+def _registries(options: Options) -> image_sources.Registries:
+    """Raises Failed for a file that root cannot have left so."""
+    if options.registries is None:
+        return image_sources.Registries()
+    try:
+        return image_sources.read(options.registries.read_bytes())
+    except OSError as error:
+        raise errors.Failed(
+            f"{options.registries} cannot be read: {error.strerror}", file=options.registries
+        ) from error
 
 
 def _program(options: Options) -> own.Program:
@@ -181,6 +230,16 @@ def _write_profile(options: Options, account: accounts.Opened, endpoint: str, tr
         log.warning("the AWS profile was not written: %s", error)
     else:
         log.info("the AWS profile %r %s", profile.NAME, "was written" if changed else "is as it should be")
+
+
+def _leave_admin(options: Options, account: accounts.Opened, endpoint: str, trust: Trust) -> None:
+    """For root, which writes the profile of whoever calls `roadstead start`."""
+    ca = None if trust.ca is None else trust.ca.read_text()
+    id, key = account.account.id, account.account.access_key
+    left = admin.Admin(
+        account=id, access_key=key, secret=account.secret, endpoint=endpoint, region=options.region, ca=ca
+    )
+    admin.write(options.state, left)
 
 
 def _readable_ca(owner: homes.Owner, trust: Trust) -> str | None:
@@ -238,15 +297,21 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--region", default="eu-central-1", help="the region of the profile")
     parser.add_argument("--certificate", type=Path, help="PEM, with those between it and its CA")
     parser.add_argument("--key", type=Path, help="PEM")
+    parser.add_argument("--agent", type=Path, help="the agent's socket")
+    parser.add_argument("--snapshot", type=Path, help="the file that porter answers from")
+    parser.add_argument("--engines", type=Path, help="the cache of the engines")
+    parser.add_argument("--advertise-address", default="127.0.0.1", help="where users reach clusters")
+    parser.add_argument("--registries", type=Path, help="a file of settings: mirrors, authorities, proxies")
     parser.add_argument("--profile-of", help="HOME:UID:GID, a person whose AWS profile is written")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     read = parser.parse_args(arguments)
     if (read.certificate is None) != (read.key is None):
         parser.error("--certificate and --key go together")
-    try:
-        ipaddress.ip_address(read.address)
-    except ValueError:
-        parser.error(f"--address {read.address}: an IP address is wanted")
+    for name, address in (("address", read.address), ("advertise-address", read.advertise_address)):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            parser.error(f"--{name} {address}: an IP address is wanted")
     if read.region not in REGIONS:
         parser.error(f"--region {read.region}: no such region")
     owner = None
@@ -256,7 +321,22 @@ def _options(arguments: list[str] | None) -> Options:
             parser.error(f"--profile-of {read.profile_of}: HOME:UID:GID is wanted")
         owner = homes.Owner(Path(found[1]), int(found[2]), int(found[3]))
     journal.start(read.log_level)
-    return Options(read.state, read.address, read.port, read.region, read.certificate, read.key, owner, read.instance)
+    if read.engines is not None:
+        os.environ["ROADSTEAD_CACHE"] = str(read.engines)
+    return Options(
+        read.state,
+        read.address,
+        read.port,
+        read.region,
+        read.certificate,
+        read.key,
+        owner,
+        read.instance,
+        read.agent,
+        read.snapshot,
+        read.advertise_address,
+        read.registries,
+    )
 
 
 def main(

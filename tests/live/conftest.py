@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
+import re
 import secrets
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.live import machine
@@ -23,19 +27,29 @@ from roadstead.agent import purge
 from roadstead.agent.links import namespaces
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
+from roadstead.machine import installation, start
+from roadstead.machine.doctor import mend
+from roadstead.machine.supervision import make, tree
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMESPACES = Path("/run/roadstead-tests")
+"""Namespaces that stand for machines: `ID.PID.STARTTIME`, the process being the test run that made it."""
+OWNED = re.compile(r"[^.]+\.(?P<pid>\d+)\.(?P<started>\d+)(-[a-z0-9-]+)?")
+"""With `-WORD` behind it: another namespace of the same test."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="live tests need root"))
+    # Last: it lives to the end of the run, and the others are not to run beside it.
+    items.sort(key=lambda item: "shared_cluster" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def machine_as_it_was() -> Iterator[None]:
     """Fails the run when anything of the machine is not as it was before."""
+    sweep_namespaces()
     os.environ[machine.MARK] = secrets.token_hex(8)
     before = machine.snapshot()
     yield
@@ -48,6 +62,29 @@ def machine_as_it_was() -> Iterator[None]:
     assert not left, "the machine is not as it was:\n" + "\n".join(left)
 
 
+def machine_namespace(id: str) -> Path:
+    """Where the namespace of an instance of this run is, so that a later run can tell that this one has gone."""
+    return NAMESPACES / f"{id}.{os.getpid()}.{_started(os.getpid())}"
+
+
+def sweep_namespaces(folder: Path = NAMESPACES) -> None:
+    """Remove the namespaces of runs that were killed. Their agents, whose owner the run was, purge the rest."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        owner = OWNED.fullmatch(path.name)
+        if owner is not None and _started(int(owner["pid"])) != owner["started"]:
+            namespaces.delete(path)
+    if folder.is_dir() and not any(folder.iterdir()):
+        namespaces.unshare_folder(folder)
+
+
+def _started(pid: int) -> str | None:
+    """When a process was started, in the kernel's ticks since boot (proc(5), stat); None when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 @dataclass
 class RunningAgent:
     """An agent of its own instance, and how to speak to it."""
@@ -56,11 +93,13 @@ class RunningAgent:
     client: Client
     process: subprocess.Popen[bytes]
     log: Path
+    users: tuple[int, ...] = ()
+    """User ids besides root's that may call."""
 
     def restart(self) -> float:
         """Start an agent after the last one ended; seconds until it answers."""
         started = time.monotonic()
-        self.process = spawn(self.places, self.log)
+        self.process = spawn(self.places, self.log, users=self.users)
         answered(self.client, self.process, self.log)
         return time.monotonic() - started
 
@@ -70,9 +109,12 @@ class RunningAgent:
         self.process.wait(10)
 
 
-def spawn(places: instance.Instance, log: Path, owner: int | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    places: instance.Instance, log: Path, owner: int | None = None, users: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "roadstead.agent.main", "--instance", places.id]
     command += ["--owner-pid", str(owner or os.getpid())]
+    command += [f"--allow-uid={user}" for user in users]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
     with log.open("ab") as out:
@@ -99,18 +141,18 @@ def answered(client: Client, process: subprocess.Popen[bytes], log: Path) -> Non
 
 
 @contextlib.contextmanager
-def running_agent(folder: Path) -> Iterator[RunningAgent]:
+def running_agent(folder: Path, users: tuple[int, ...] = ()) -> Iterator[RunningAgent]:
     """An agent of a new instance; afterwards everything of the instance is gone, or the test fails."""
     id = f"t-{secrets.token_hex(4)}"
-    netns = Path("/run/roadstead-tests") / id
+    netns = machine_namespace(id)
     netns.parent.mkdir(exist_ok=True)
     namespaces.create(netns)
     subprocess.run(["nsenter", f"--net={netns}", "ip", "link", "set", "lo", "up"], check=True)
     places = instance.Instance.named(id, netns)
     client = Client(places.socket)
     log = folder / f"agent-{id}.log"
-    process = spawn(places, log)
-    agent = RunningAgent(places, client, process, log)
+    process = spawn(places, log, users=users)
+    agent = RunningAgent(places, client, process, log, users)
     try:
         answered(client, process, log)
         yield agent
@@ -131,3 +173,69 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
         yield running
         log = running.log.read_text()
         assert "Traceback" not in log, log[-6000:]
+
+
+def person(home: Path) -> dict[str, str]:
+    """The environment of somebody at a shell with that home, and with the caches of this run."""
+    home.mkdir(exist_ok=True)
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    others = ("AWS_", "SUDO_", "ROADSTEAD_USER_", "ROADSTEAD_CHECKOUT", "ROADSTEAD_INSTANCE", "PYTHONPATH")
+    return {
+        "ROADSTEAD_CACHE": str(caches / "roadstead"),
+        "UV_CACHE_DIR": str(caches / "uv"),
+        **{name: value for name, value in os.environ.items() if not name.startswith(others)},
+        "HOME": str(home),
+    }
+
+
+@pytest.fixture
+def machine_before() -> Iterator[None]:
+    """Takes back what a first `roadstead start` does to a machine: user, programs, engines, settings, folders."""
+    users = {entry.pw_name for entry in pwd.getpwall()}
+    settings = mend.Places().record.exists()
+    roots = (instance.STATE_ROOT, instance.RUN_ROOT, instance.LOG_ROOT, installation.ROOT)
+    there = {path for path in (*roots, tree.CACHE) if path.exists()}
+    programs = set(installation.ROOT.glob("*"))
+    yield
+    if not settings:
+        mend.restore(mend.Places())
+    for path in set(installation.ROOT.glob("[!.]*")) - programs:
+        shutil.rmtree(path)
+    if installation.ROOT not in there:
+        (installation.ROOT / ".lock").unlink(missing_ok=True)
+    if tree.CACHE not in there and tree.CACHE.exists():
+        shutil.rmtree(tree.CACHE)
+    for path in set(roots) - there:
+        if path.exists() and not any(path.iterdir()):
+            path.rmdir()
+    if start.USER in {entry.pw_name for entry in pwd.getpwall()} - users:
+        subprocess.run(["userdel", start.USER], check=True, timeout=30)
+
+
+@pytest.fixture
+def started_instance(machine_before: None) -> Iterator[instance.Instance]:  # noqa: ARG001
+    """An instance for `roadstead start`, with a network namespace that stands for the machine's."""
+    id = f"t-start-{secrets.token_hex(4)}"
+    netns = machine_namespace(id)
+    namespaces.create(netns)
+    subprocess.run(["nsenter", f"--net={netns}", "ip", "link", "set", "lo", "up"], check=True)
+    places = instance.Instance.named(id, netns)
+    try:
+        yield places
+    finally:
+        make.down(places, unit=None, timeout=10)
+        command = [sys.executable, "-m", "roadstead.agent.purge", places.id]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True, timeout=120)
+        namespaces.delete(netns)
+        if not any(netns.parent.iterdir()):
+            namespaces.unshare_folder(netns.parent)
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One cluster of 3+3 and four nodes for all tests that name it (`shared.Cluster`)."""
+    # Only here: most runs of single files do without it.
+    from tests.live import shared
+
+    with shared.running(tmp_path_factory.mktemp("shared")) as made:
+        yield made

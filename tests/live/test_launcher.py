@@ -161,7 +161,8 @@ SUDO = '#!/bin/sh\necho "SUDO $@"\nwhile [ "$1" != -- ]; do shift; done\nshift\n
 
 
 @pytest.mark.parametrize(
-    "words", [["start"], ["stop"], ["shell", "node-1"], ["doctor", "--fix"], ["uninstall", "--yes"]]
+    "words",
+    [["start"], ["stop"], ["shell", "node-1"], ["doctor", "--fix"], ["engine", "share"], ["uninstall", "--yes"]],
 )
 def test_it_raises_itself_for_what_needs_root(warm: Place, words: list[str]) -> None:
     warm.program("sudo", SUDO)
@@ -180,7 +181,15 @@ def test_it_raises_itself_for_what_needs_root(warm: Place, words: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["start", "--help"], ["doctor"], ["engine", "list"], ["completion", "bash"]]
+    "words",
+    [
+        ["--help"],
+        ["start", "--help"],
+        ["doctor"],
+        ["engine", "list"],
+        ["create", "cluster", "share"],
+        ["completion", "bash"],
+    ],
 )
 def test_it_stays_who_it_is_for_the_rest(warm: Place, words: list[str]) -> None:
     warm.program("sudo", SUDO)

@@ -1,11 +1,11 @@
-"""The root tree with real s6, and `roadstead start` from a checkout that only root may enter."""
+"""The root tree with real s6, and `roadstead start` from a checkout that only root may enter. Half a minute."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import subprocess
@@ -13,19 +13,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.live import conftest
 
-from roadstead.agent.links import namespaces
 from roadstead.core import errors, instance
 from roadstead.machine import installation, start, uninstall
-from roadstead.machine.doctor import mend
-from roadstead.machine.supervision import make, see, tree
+from roadstead.machine.supervision import make, see, settings, tree
 
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).resolve().parents[2]
+
+SERVICES = ("agent", "serve", "porter")
 
 READY = "import os, signal, sys; print('up', *sys.argv[1:], flush=True); os.write(3, b'\\n'); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + READY
@@ -97,6 +99,14 @@ def test_a_changed_service_alone_is_restarted(places: instance.Instance) -> None
     assert b"newer" in Path(f"/proc/{pid(places)}/cmdline").read_bytes()
 
 
+def test_a_new_service_is_taken_up_by_a_running_tree(places: instance.Instance) -> None:
+    make.up(places, [service(READY)], unit=None, timeout=20)
+    thing, scanner = pid(places), see.tree(tree.folder(places)).scanner
+    assert make.up(places, [service(READY), service(READY, name="other")], unit=None, timeout=20)
+    assert pid(places, "other") > 0
+    assert (pid(places), see.tree(tree.folder(places)).scanner) == (thing, scanner)
+
+
 def test_a_killed_tree_is_taken_over(places: instance.Instance) -> None:
     make.up(places, [service(READY)], unit=None, timeout=20)
     before, scanner = pid(places), see.tree(tree.folder(places)).scanner
@@ -153,64 +163,49 @@ def closed_checkout() -> Iterator[Path]:
         yield place
 
 
-@pytest.fixture
-def machine_before() -> Iterator[None]:
-    """Takes back what a first `roadstead start` does to a machine: user, programs, settings, folders."""
-    users = {entry.pw_name for entry in pwd.getpwall()}
-    settings = mend.Places().record.exists()
-    roots = (instance.STATE_ROOT, instance.RUN_ROOT, instance.LOG_ROOT, installation.ROOT)
-    there = {path for path in roots if path.exists()}
-    programs = set(installation.ROOT.glob("*"))
-    yield
-    if not settings:
-        mend.restore(mend.Places())
-    for path in set(installation.ROOT.glob("[!.]*")) - programs:
-        shutil.rmtree(path)
-    if installation.ROOT not in there:
-        (installation.ROOT / ".lock").unlink(missing_ok=True)
-    for path in set(roots) - there:
-        if path.exists() and not any(path.iterdir()):
-            path.rmdir()
-    if start.USER in {entry.pw_name for entry in pwd.getpwall()} - users:
-        subprocess.run(["userdel", start.USER], check=True, timeout=30)
+@dataclass(frozen=True)
+class Person:
+    """Somebody at a shell on the machine that an instance's namespace stands for."""
+
+    checkout: Path
+    places: instance.Instance
+    environment: dict[str, str]
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Only `start` and `purge` need the world (packages), or the real machine."""
+        inside = [] if arguments[0] in ("start", "purge") else ["nsenter", f"--net={self.places.machine_netns}", "--"]
+        return subprocess.run(
+            [*inside, str(self.checkout / "roadstead"), *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+            cwd="/",
+        )
+
+    def told(self, *arguments: str) -> str:
+        """What a command prints that must go well."""
+        done = self(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
-@pytest.fixture
-def started_instance(machine_before: None, tmp_path: Path) -> Iterator[instance.Instance]:  # noqa: ARG001
-    """An instance for `roadstead start`, with a network namespace that stands for the machine's."""
-    netns = tmp_path / "netns" / "machine"
-    netns.parent.mkdir()
-    namespaces.create(netns)
-    places = instance.Instance.named(f"t-launcher-{secrets.token_hex(4)}", netns)
-    try:
-        yield places
-    finally:
-        make.down(places, unit=None, timeout=10)
-        command = [sys.executable, "-m", "roadstead.agent.purge", places.id]
-        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, check=True, timeout=120)
-        namespaces.delete(netns)
-        namespaces.unshare_folder(netns.parent)
-
-
-def roadstead(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [checkout / "roadstead", *arguments], capture_output=True, text=True, timeout=600, check=False, cwd="/"
-    )
+def someone(checkout: Path, places: instance.Instance, home: Path) -> Person:
+    return Person(checkout, places, {**conftest.person(home), "ROADSTEAD_INSTANCE": places.id})
 
 
 def test_services_run_from_a_checkout_that_only_root_may_enter(
-    closed_checkout: Path, started_instance: instance.Instance, monkeypatch: pytest.MonkeyPatch
+    closed_checkout: Path, started_instance: instance.Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = started_instance
-    options = ("--instance", places.id)
-    words = (*options, "--machine-netns", str(places.machine_netns), "--yes")
-    done = roadstead(closed_checkout, "start", *words)
-    assert done.returncode == 0, done.stderr
-    assert f"instance {places.id}: agent 0." in done.stdout
-    assert "is up" in done.stdout
+    person = someone(closed_checkout, places, tmp_path / "home")
+    words = ("start", "--machine-netns", str(places.machine_netns), "--yes")
+    done = person.told(*words)
+    assert f"instance {places.id}: agent 0." in done
+    assert "is up" in done
 
-    told = json.loads(roadstead(closed_checkout, "status", *options, "-o", "json").stdout)
-    agent = int(told["agent"]["pid"])
+    agent = pid(places, "agent")
     words_of_agent = Path(f"/proc/{agent}/cmdline").read_bytes().split(b"\0")
     python = Path(words_of_agent[0].decode())
     assert python.is_relative_to(installation.ROOT)
@@ -232,26 +227,141 @@ def test_services_run_from_a_checkout_that_only_root_may_enter(
     uid, _, file = seen.stdout.strip().partition(" ")
     assert int(uid) == pwd.getpwnam(start.USER).pw_uid, seen.stderr
     assert Path(file).is_relative_to(installation.ROOT)
-    os.kill(agent, signal.SIGKILL)
-    assert until(lambda: pid(places, "agent") not in (agent, -1), 10) < 2
+    for name in SERVICES:
+        killed = pid(places, name)
+        os.kill(killed, signal.SIGKILL)
+        assert until(functools.partial(_another, places, name, killed), 10) < 2
+        make.wait_ready(places, tree.Service(name, ()), deadline=time.monotonic() + 10)
 
     moved.rename(closed_checkout)
-    again = roadstead(closed_checkout, "start", *words)
-    assert (again.returncode, "was up" in again.stdout) == (0, True), again.stderr
+    before = [pid(places, name) for name in SERVICES]
+    assert "was up" in person.told("start")
+    assert [pid(places, name) for name in SERVICES] == before
 
-    stopped = roadstead(closed_checkout, "stop", *options)
-    assert stopped.stdout == f"instance {places.id}: stopped; its hosts, if any, keep running\n"
+    assert person.told("stop") == f"instance {places.id}: stopped; its hosts, if any, keep running\n"
     assert see.tree(tree.folder(places)) == see.Tree(None, {})
-    gone = roadstead(closed_checkout, "status", *options)
+    gone = person("status")
     assert gone.returncode == 1
     assert gone.stderr.startswith("Error: ")
 
     # As uninstall does for each instance, also while it runs.
-    assert roadstead(closed_checkout, "start", *words).returncode == 0
+    person.told("start")
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     uninstall.apply(uninstall.EndInstance(places.id), uninstall.Places())
     assert see.tree(tree.folder(places)) == see.Tree(None, {})
     assert not any(path.exists() for path in (places.state, places.run, places.log))
+
+
+def _another(places: instance.Instance, name: str, killed: int) -> bool:
+    return pid(places, name) not in (killed, -1)
+
+
+def test_serve_and_porter_run_without_root_and_are_shown(started_instance: instance.Instance, tmp_path: Path) -> None:
+    places = started_instance
+    person = someone(ROOT, places, tmp_path / "home")
+    others = tmp_path / "home" / ".aws" / "config"
+    others.parent.mkdir(mode=0o700)
+    others.write_text("[default]\nregion = somewhere\n")
+    person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4577", "--yes")
+    user = pwd.getpwnam(start.USER)
+    for name in ("serve", "porter"):
+        process = Path(f"/proc/{pid(places, name)}")
+        assert _ids(process, "Uid") == {user.pw_uid}
+        assert _ids(process, "Gid") == {user.pw_gid} == _ids(process, "Groups")
+        log = tree.log_folder(places, name)
+        assert (log.stat().st_uid, (log / "current").stat().st_uid) == (user.pw_uid, user.pw_uid)
+    for folder in (tree.serve_state(places), tree.snapshot(places).parent):
+        assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (user.pw_uid, 0o700)
+
+    told = json.loads(person.told("status", "-o", "json"))
+    assert [(one["name"], one["pid"]) for one in told["services"]] == [(name, pid(places, name)) for name in SERVICES]
+    assert all(one["pss"] > 1 << 20 for one in told["services"])
+    assert (told["serve"]["endpoint"], told["serve"]["answers"]) == ("http://127.0.0.1:4577", True)
+    shown = person.told("status")
+    assert f"http://127.0.0.1:4577, account {told['serve']['account']}" in shown
+    assert '"serving"' in person.told("logs", "serve")
+    assert "listening on" in person.told("logs", "agent", "-n", "20")
+
+    # The profile is the caller's, beside what they had; `env` says the same.
+    assert others.read_text().startswith("[default]\nregion = somewhere\n")
+    exported = json.loads(person.told("env", "-o", "json"))
+    assert exported["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4577"
+    assert exported["AWS_SECRET_ACCESS_KEY"] in (others.parent / "credentials").read_text()
+    assert person.told("get", "clusters") == "No clusters found\n"
+
+    # Another port concerns serve alone, and is kept by a start that does not name it.
+    before = [pid(places, name) for name in SERVICES]
+    person.told("start", "--port", "4578")
+    assert [pid(places, name) == was for name, was in zip(SERVICES, before, strict=True)] == [True, False, True]
+    assert "http://127.0.0.1:4578" in person.told("start")
+    assert "endpoint_url = http://127.0.0.1:4578" in others.read_text()
+
+    # What cannot be is said, and everything is as it was.
+    failed = person("start", "--address", "203.0.113.99")
+    assert failed.returncode == 1
+    assert "cannot listen on 203.0.113.99" in failed.stderr
+    assert settings.read(places).address == "127.0.0.1"
+    assert person.told("get", "clusters") == "No clusters found\n"
+    _settings_follow(places, person, tmp_path / "home")
+
+
+def _settings_follow(places: instance.Instance, person: Person, home: Path) -> None:
+    """Where endpoints are, with the caller's kubeconfig, and where images come from; wrong ones change nothing."""
+    kubeconfig, file = home / ".kube" / "config", home / "registries.toml"
+    kubeconfig.parent.mkdir()
+    cluster = "{cluster: {server: 'https://127.0.0.1:16443'}, name: one.eu-central-1.eksctl.io}"
+    kubeconfig.write_text(f"clusters:\n- {cluster}\n")
+    told = person.told("start", "--advertise-address", "127.0.0.2")
+    assert "clusters are reached at 127.0.0.2, no more at 127.0.0.1" in told
+    assert f"{kubeconfig} was changed accordingly" in told
+    assert kubeconfig.read_text() == f"clusters:\n- {cluster}\n".replace("127.0.0.1", "127.0.0.2")
+
+    file.write_text('[mirrors]\n"docker.io" = "https://mirror.example"\n')
+    person.told("start", "--registries", str(file))
+    serve, kept = pid(places, "serve"), settings.read(places).registries
+    assert kept is not None
+    given = places.state / kept
+    facts = given.stat()
+    assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (0, pwd.getpwnam(start.USER).pw_gid, 0o640)
+    assert f"--registries {given}" in (tree.folder(places) / "serve" / "run").read_text()
+    file.write_text('[mirrors]\n"docker.io" = "mirror.example"\n')
+    for words, said in (
+        (("--registries", str(file)), f"--registries {file}: mirrors of docker.io: 'mirror.example' is not a URL"),
+        (("--advertise-address", "203.0.113.99"), "203.0.113.99 is no address of this machine"),
+    ):
+        failed = person("start", *words)
+        assert failed.returncode == 1
+        assert failed.stderr.startswith(f"Error: {said}"), failed.stderr
+    assert "was up" in person.told("start")
+    assert (pid(places, "serve"), settings.read(places).registries) == (serve, kept)
+    person.told("start", "--registries", "none")
+    assert settings.read(places).registries is None
+    assert not list(places.state.glob("registries*"))
+    assert pid(places, "serve") != serve
+
+
+def test_a_port_that_is_taken_is_said_and_nothing_is_left(started_instance: instance.Instance, tmp_path: Path) -> None:
+    places = started_instance
+    person = someone(ROOT, places, tmp_path / "home")
+    listen = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 4579)); print('on', flush=True); sys.stdin.read()"
+    )
+    command = ["nsenter", f"--net={places.machine_netns}", "--", sys.executable, "-c", listen]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"on\n"
+        done = person("start", "--machine-netns", str(places.machine_netns), "--port", "4579", "--yes")
+        other.kill()
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(f"Error: port 4579 of 127.0.0.1 is taken by process {other.pid} (")
+    assert not any(path.exists() for path in (places.state, places.run, places.log))
+    assert not (tmp_path / "home" / ".aws").exists()
+
+
+def _ids(process: Path, which: str) -> set[int]:
+    lines = (process / "status").read_text().splitlines()
+    return {int(word) for line in lines if line.startswith(f"{which}:") for word in line.split()[1:]}
 
 
 def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
@@ -259,14 +369,18 @@ def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
 ) -> None:
     """/run is empty; `boot` becomes the s6-svscan, and is told to stop as systemd would: SIGTERM to it alone."""
     places = started_instance
+    start.ensure_user(start.USER)
+    settings.write(places, settings.Settings(port=4580, machine_netns=str(places.machine_netns)))
     command = [sys.executable, "-m", "roadstead.machine.supervision.boot", "--instance", places.id]
-    # The agent of this tree finds no package (its environment is its own), so it cannot touch the machine.
+    # The services of this tree find no package (their environment is their own), so they cannot touch the machine.
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     # Under the lock that a `start` holds while it waits for systemd.
     with make.alone(places), subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL) as process:
         until(lambda: see.tree(tree.folder(places)).scanner == process.pid, 20)
-        until(lambda: set(see.tree(tree.folder(places)).supervised) == {"agent", "agent/log"}, 5)
+        everything = {name for service in SERVICES for name in (service, f"{service}/log")}
+        until(lambda: set(see.tree(tree.folder(places)).supervised) == everything, 5)
         assert sys.executable in (tree.folder(places) / "agent" / "run").read_text()
+        assert "--port 4580" in (tree.folder(places) / "serve" / "run").read_text()
         process.terminate()
         assert process.wait(20) == 0
     assert see.tree(tree.folder(places)) == see.Tree(None, {})

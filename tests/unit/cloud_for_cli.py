@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ class Cloud:
     region = REGION
 
     def __init__(self) -> None:
-        self.models = {name: services.load(name) for name in ("eks", "ec2", "iam", "roadstead")}
+        self.models = {name: services.load(name) for name in ("eks", "ec2", "iam", "sts", "roadstead")}
         self.calls: list[str] = []
         self.clusters: dict[str, dict[str, Any]] = {}
         self.nodegroups: dict[tuple[str, str], dict[str, Any]] = {}
@@ -33,6 +34,10 @@ class Cloud:
         self.policies: dict[str, list[str]] = {}
         self.events: list[dict[str, Any]] = []
         self.fail_at: str | None = None
+        self.fail_with = "ServerException"
+        self.looks = 0
+        """How often a cluster is seen CREATING before it is ACTIVE; its members are ready one after the other."""
+        self._lock = threading.Lock()
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
         model = self.models[service]
@@ -45,12 +50,14 @@ class Cloud:
         asked = server.parse_input(found, request)
         assert validate.problems(found.operation.input, asked) == []
         name = found.operation.name
-        self.calls.append(name)
         try:
-            if name == self.fail_at:
-                raise Refusal("ServerException", "out of order")
-            act: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, name)
-            return server.render_output(model, found.operation, found.protocol, act(asked), "r")
+            with self._lock:
+                self.calls.append(name)
+                if name == self.fail_at:
+                    raise Refusal(self.fail_with, "out of order")
+                act: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, name)
+                done = act(asked)
+            return server.render_output(model, found.operation, found.protocol, done, "r")
         except Refusal as refused:
             return server.render_error(model, found.protocol, refused.fault, "r")
 
@@ -66,7 +73,65 @@ class Cloud:
         if found["status"] == "DELETING":
             # Seen once more, then gone.
             del self.clusters[asked["name"]]
+        if found["status"] == "CREATING":
+            self.looks -= 1
+            if self.looks < 0:
+                found["status"] = "ACTIVE"
         return {"cluster": found}
+
+    def ListClusterParts(self, asked: dict[str, Any]) -> dict[str, Any]:
+        name = asked["clusterName"]
+        if name not in self.clusters:
+            raise Refusal("ResourceNotFoundException", f"No cluster found for name: {name}.")
+        names = [f"{kind}-{zone}" for kind in ("etcd", "api") for zone in "abc"]
+        late = max(self.looks, 0) if self.clusters[name]["status"] == "CREATING" else 0
+        states = ["READY"] * (len(names) - late) + ["MAKING"] * late
+        members = [
+            {"name": part, "state": state, "zone": f"{REGION}{part[-1]}"}
+            for part, state in zip(names, states, strict=False)
+        ]
+        nodes = [
+            {"name": f"node-{number + 1}", "nodegroup": group, "zone": f"{REGION}{'abc'[number % 3]}", "state": "READY"}
+            for (of, group), made in self.nodegroups.items()
+            if of == name
+            for number in range(made["scalingConfig"]["desiredSize"])
+        ]
+        return {"parts": [*members, *nodes]}
+
+    def UntagResource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        (found,) = [each for each in self.clusters.values() if each["arn"] == asked["resourceArn"]]
+        for key in asked["tagKeys"]:
+            found["tags"].pop(key, None)
+        return {}
+
+    def DescribeClusterVersions(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"clusterVersions": [{"clusterVersion": minor} for minor in ("1.37", "1.36", "1.35")]}
+
+    def GetCallerIdentity(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"Account": "000000000000", "Arn": "arn:aws:iam::000000000000:user/ann", "UserId": "AIDA"}
+
+    def DescribeAvailabilityZones(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"AvailabilityZones": [{"ZoneName": f"{REGION}{zone}"} for zone in "abc"]}
+
+    def DescribeInstanceTypes(self, asked: dict[str, Any]) -> dict[str, Any]:
+        known = {"m5.large": "x86_64", "c5.large": "x86_64", "m6g.large": "arm64"}
+        (names,) = [each["Values"] for each in asked["Filters"]]
+        return {
+            "InstanceTypes": [
+                {"InstanceType": name, "ProcessorInfo": {"SupportedArchitectures": [kind]}}
+                for name, kind in known.items()
+                if name in names
+            ]
+        }
+
+    def DescribeInstances(self, asked: dict[str, Any]) -> dict[str, Any]:
+        filters = {each["Name"]: each["Values"][0] for each in asked["Filters"]}
+        group = self.nodegroups[filters["tag:eks:cluster-name"], filters["tag:eks:nodegroup-name"]]
+        nodes = [
+            {"InstanceId": f"i-{number}", "PrivateDnsName": f"ip-192-168-0-{number}.{REGION}.compute.internal"}
+            for number in range(group["scalingConfig"]["desiredSize"])
+        ]
+        return {"Reservations": [{"ReservationId": "r-1", "Instances": nodes}]}
 
     def CreateCluster(self, asked: dict[str, Any]) -> dict[str, Any]:
         name = asked["name"]
@@ -78,7 +143,9 @@ class Cloud:
         self.clusters[name] = {
             **kept,
             "arn": arn,
-            "status": "ACTIVE",
+            "status": "CREATING" if self.looks else "ACTIVE",
+            "endpoint": "https://127.0.0.1:30001",
+            "certificateAuthority": {"data": "Q0E="},
             "createdAt": CREATED,
             "resourcesVpcConfig": vpc,
         }
@@ -121,8 +188,14 @@ class Cloud:
         return {"update": {"id": asked["updateId"], "status": "Successful"}}
 
     def ListEvents(self, asked: dict[str, Any]) -> dict[str, Any]:
-        of = asked.get("resourceArn")
-        return {"events": [event for event in self.events if of is None or event["resourceArn"] == of]}
+        of, since = asked.get("resourceArn"), asked.get("startTime")
+        return {
+            "events": [
+                event
+                for event in self.events
+                if of in (None, event["resourceArn"]) and (since is None or event["time"] >= since)
+            ]
+        }
 
     def CreateVpc(self, asked: dict[str, Any]) -> dict[str, Any]:
         made = {"VpcId": f"vpc-{len(self.vpcs)}", "CidrBlock": asked["CidrBlock"], "Tags": _tags(asked)}
@@ -169,6 +242,8 @@ class Cloud:
     def CreateRole(self, asked: dict[str, Any]) -> dict[str, Any]:
         name = asked["RoleName"]
         arn = f"arn:aws:iam::000000000000:role/{name}"
+        if name in self.roles:
+            raise Refusal("EntityAlreadyExists", f"Role with name {name} already exists.")
         self.roles[name] = {"RoleName": name, "Arn": arn, "Path": "/", "RoleId": "AROA", "CreateDate": CREATED}
         self.policies[name] = []
         return {"Role": self.roles[name]}

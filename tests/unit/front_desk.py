@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from roadstead.aws.door import desk
 from roadstead.clusters import office
 from roadstead.core import clock as clocks
 from roadstead.identity import accounts
-from roadstead.store import local
+from roadstead.store import interface, local
 from roadstead.wire import exchange, services
 
 ENDPOINT = "http://127.0.0.1:4566"
@@ -45,6 +45,8 @@ class Place:
     client: Callable[..., Any]
     world: parts.World
     account: accounts.Opened
+    ask: Callable[[Callable[[interface.Store], Awaitable[Any]]], Any]
+    """Something of the store, for other threads."""
 
 
 @asynccontextmanager
@@ -78,10 +80,16 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
             made.meta.events.register("before-send", handle)
             return made
 
+        async def answered(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
+            return await question(store)
+
+        def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
+            return asyncio.run_coroutine_threadsafe(answered(question), running).result(DEADLINE)
+
         tools = office.Tools(store, world, lambda: 0.0, clocks.SystemClock())
         working = asyncio.ensure_future(office.Office(tools).run())
         try:
-            yield Place(client, world, account)
+            yield Place(client, world, account, ask)
         finally:
             working.cancel()
             await asyncio.wait([working])

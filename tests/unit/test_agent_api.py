@@ -21,6 +21,7 @@ from roadstead.agent_client import Client
 from roadstead.core import errors
 from roadstead.messages import desired, observed
 from roadstead.messages import jobs as types
+from roadstead.messages import machine as machines
 
 Put = dict[str, dict[str, tuple[int, desired.Message]]]
 
@@ -49,6 +50,9 @@ class Rooms:
         return observed.Status(
             instance="t", version="0", api=1, pid=os.getpid(), since=0, revision=1, counts={}, not_ready=0
         )
+
+    async def machine(self) -> machines.Machine:
+        return machines.Machine(memory=4, available=3, cores=2, disk=9, free=8, kernel="6.1")
 
     async def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
         yield f"{host}/{unit} {lines} {follow}\n".encode()
@@ -104,6 +108,10 @@ def test_a_batch_is_kept_and_woken_and_its_repetition_changes_nothing(bench: Ben
     assert {one.outcome for one in bench.client.accept(batch).accepted} == {"unchanged"}
     assert len(bench.rooms.accepted) == 2
     assert bench.client.wanted()["hosts"]["h"]["generation"] == 1
+
+
+def test_the_machine_is_looked_at_when_it_is_asked_for(bench: Bench) -> None:
+    assert bench.client.machine() == asyncio.run(bench.rooms.machine())
 
 
 def test_one_wrong_object_refuses_the_whole_batch(bench: Bench) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import time
+
 import pytest
 from tests.unit import cloud_for_cli
 from tests.unit.test_cli_grammar import call
 
 from roadstead.cli import asked, config, defaults, documents, show
-from roadstead.cli.actions import create, parts
+from roadstead.cli.actions import building, create
+from roadstead.cli.estate import parts
+from roadstead.cli.live import follow, scene, screen
 from roadstead.core import errors
 
 NAMES = defaults.Names("eu-central-1", "brisk-brig-1", "ng-12345678")
@@ -110,6 +115,13 @@ def from_file(text: str) -> config.ClusterConfig:
     return create.filled(given, NAMES)
 
 
+def work(cloud: cloud_for_cli.Cloud, whole: config.ClusterConfig) -> building.Building:
+    silent = screen.Screen(io.StringIO(), live=False)
+    log = show.Log(0, to_error=False)
+    stage = follow.Stage(log, silent, time.monotonic() + 10, scene.empty(*scene.CREATE))
+    return building.Building(cloud, stage, whole)
+
+
 def test_dry_run_prints_what_eksctl_prints() -> None:
     line = "--version 1.36 --name dev --region us-west-2 --zones us-west-2a,us-west-2b --nodegroup-name=ng-default"
     assert documents.yaml_text(documents.tree(made(line))) == EKSCTLS_DEFAULTS
@@ -136,9 +148,9 @@ def test_names_are_made_up_where_there_are_none() -> None:
     assert whole.metadata is not None
     assert (whole.metadata.name, whole.metadata.region) == ("brisk-brig-1", "eu-central-1")
     assert [group.name for group in whole.managed_node_groups or ()] == ["ng-12345678"]
-    names = create.made_up("eu-west-1")
+    names = defaults.made_up_names("eu-west-1")
     assert names.cluster.count("-") == 2
-    assert names.nodegroup != create.made_up("eu-west-1").nodegroup
+    assert names.nodegroup != defaults.made_up_names("eu-west-1").nodegroup
 
 
 @pytest.mark.parametrize(
@@ -250,7 +262,7 @@ managedNodeGroups:
 """
     )
     cloud = cloud_for_cli.Cloud()
-    create.make(cloud, whole, show.Log(0, to_error=False), deadline=0.0)
+    create.make(work(cloud, whole), None, call("create cluster"))
     cluster, group = cloud.clusters["dev"], cloud.nodegroups["dev", "ng"]
     assert cluster["upgradePolicy"] == {"supportType": "EXTENDED"}
     assert cluster["kubernetesNetworkConfig"] == {"ipFamily": "ipv4", "serviceIpv4Cidr": "10.100.0.0/16"}

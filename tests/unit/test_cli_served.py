@@ -59,6 +59,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[cloud_for
     config.write_text(
         f"[profile roadstead]\nregion = eu-central-1\nendpoint_url = http://127.0.0.1:{server.server_address[1]}\n"
     )
+    monkeypatch.setattr("roadstead.cli.live.follow._FIRST_PAUSE", 0.005)
+    monkeypatch.setattr("roadstead.cli.live.follow._LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr("roadstead.cli.actions.events._PAUSE", 0.05)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
     credentials = tmp_path / "credentials"
     credentials.write_text(f"[roadstead]\naws_access_key_id = AKIA\naws_secret_access_key = {SECRET}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))

@@ -120,3 +120,18 @@ def test_a_missing_program_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         images.write(images.pause(tmp_path / "none", "1.0", "amd64"), tmp_path / "x.tar")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_system_image_is_written_once_and_anew_for_another_program(tmp_path: Path) -> None:
+    image = images.volumes(program(tmp_path / "1", 1), "1.0", "amd64")
+    made = images.SystemImage("volumes", image, "sha256:1")
+    file = made.write(tmp_path / "images")
+    assert made.name == "roadstead.dev/volume-provisioner:1.0"
+    written = file.stat()
+    assert made.write(tmp_path / "images") == file
+    assert file.stat().st_mtime_ns == written.st_mtime_ns
+    other = images.SystemImage("volumes", image, "sha256:2")
+    assert other.write(tmp_path / "images") != file
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == sorted(
+        {file.name, other.write(tmp_path / "images").name}
+    )

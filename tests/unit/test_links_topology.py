@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +39,40 @@ GOOD = topologies.Topology(
 
 def test_a_good_topology_has_no_problem() -> None:
     assert topologies.check(GOOD) == []
+
+
+def test_an_edge_is_in_no_single_zone() -> None:
+    leg = desired.Leg(network="vpc", address="10.0.1.9")
+    edge = desired.Host(kind="edge", zone="region", legs=(leg,), hostname="edge")
+    assert topologies.check(replace(GOOD, hosts={**GOOD.hosts, "edge": edge})) == []
+    outside = desired.Host(
+        kind="edge", zone="region", legs=(desired.Leg(network="vpc", address="10.0.7.9"),), hostname="edge"
+    )
+    found = topologies.check(replace(GOOD, hosts={**GOOD.hosts, "edge": outside}))
+    assert [str(each) for each in found] == [
+        "host edge: address 10.0.7.9 is in no subnet of zone region of network vpc"
+    ]
+
+
+def test_a_host_is_in_its_zone_by_one_leg_and_comes_out_anywhere_by_others() -> None:
+    legs = (desired.Leg(network="vpc", address="10.0.1.9"), desired.Leg(network="own", address="10.9.0.4"))
+    api = desired.Host(kind="control", zone="a", legs=legs, hostname="api")
+    placed = replace(
+        GOOD,
+        networks={**GOOD.networks, "own": network("10.9.0.0/24", cidrs=("10.9.0.0/16",))},
+        hosts={**GOOD.hosts, "api": api},
+    )
+    assert topologies.check(placed) == []
+    nowhere = replace(placed, hosts={"api": msgspec.structs.replace(api, zone="c")})
+    assert [str(each) for each in topologies.check(nowhere)][:2] == [
+        "host api: address 10.0.1.9 is in no subnet of zone c of network vpc",
+        "host api: address 10.9.0.4 is in no subnet of zone c of network own",
+    ]
+    outside = (desired.Leg(network="vpc", address="10.0.7.9"), legs[1])
+    found = topologies.check(replace(placed, hosts={"api": msgspec.structs.replace(api, legs=outside)}))
+    assert [str(each) for each in found if each.kind == "hosts"] == [
+        "host api: address 10.0.7.9 is in no subnet of zone a of network vpc"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import shlex
+import stat
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from roadstead.core import errors, instance
+from roadstead.identity import admin
 from roadstead.machine import installation, uninstall
-from roadstead.machine.supervision import make, see, systemd, tree
+from roadstead.machine.services import ports
+from roadstead.machine.supervision import make, see, settings, systemd, tree
 
 PLACES = instance.Instance.named("t-one", Path("/run/netns/its own"))
 
@@ -52,6 +55,123 @@ def test_a_service_of_a_user_is_run_and_logged_as_that_user() -> None:
     assert words[-2:] == ["/bin/serve", "a b"]
     assert not any("NOTIFY" in word for word in words)
     assert PurePosixPath("serve/notification-fd") not in files
+
+
+def _words(service: tree.Service) -> list[str]:
+    return shlex.split(tree.files([service], PLACES)[PurePosixPath(service.name) / "run"][0].splitlines()[-1])
+
+
+def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
+    kept = settings.Settings(port=5000, advertise_address="10.1.2.3")
+    agent, serve, porter = tree.services(PLACES, Path("/p"), kept, 995)
+    assert agent.user is None
+    assert agent.command[-2:] == ("--allow-uid", "995")
+    for service in (serve, porter):
+        words = _words(service)
+        # Into the namespace as root, and only then as the user.
+        assert words[:5] == ["exec", "nsenter", "--net=/run/netns/its own", "--", "s6-setuidgid"]
+        assert words[5:8] == ["roadstead", "env", "-i"]
+        assert service.notifies
+    state = "/var/lib/roadstead/t-one"
+    assert " ".join(serve.command[1:]) == (
+        f"-m roadstead.serve --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
+        "--region eu-central-1 --agent /run/roadstead/t-one/agent.sock --engines /var/cache/roadstead "
+        f"--snapshot {state}/porter/snapshot --advertise-address 10.1.2.3"
+    )
+    assert "ROADSTEAD_CACHE=/var/cache/roadstead" in _words(serve)
+    assert " ".join(porter.command[1:]) == f"-m roadstead.porter --instance t-one --snapshot {state}/porter/snapshot"
+    modes = {str(place): mode for service in (serve, porter) for place, mode in service.folders}
+    assert modes == {f"{state}/serve": 0o700, f"{state}/porter": 0o700, "/var/cache/roadstead": 0o755}
+
+
+def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
+    def write(kept: settings.Settings) -> frozenset[str]:
+        return make.write(tmp_path, tree.files(tree.services(PLACES, Path("/p"), kept, 995), PLACES))
+
+    assert len(write(settings.Settings())) == 6
+    assert write(settings.Settings(port=5000)) == {"serve"}
+
+
+def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
+    places = dataclasses.replace(PLACES, state=tmp_path / "state")
+    assert settings.read(places) == settings.Settings()
+    wanted = settings.merged(settings.Settings(), port=5000, address=None, region="us-east-1")
+    assert wanted == settings.Settings(port=5000, region="us-east-1")
+    settings.write(places, wanted)
+    assert settings.read(places) == wanted
+    assert stat.S_IMODE((places.state / settings.FILE).stat().st_mode) == 0o644
+    assert settings.merged(settings.read(places), address="10.0.0.1") == settings.Settings(
+        port=5000, region="us-east-1", address="10.0.0.1"
+    )
+    (places.state / settings.FILE).write_text('{"prot": 1}')
+    with pytest.raises(errors.Failed, match="is damaged"):
+        settings.read(places)
+    settings.write(places, None)
+    assert not settings.exist(places)
+
+
+@pytest.mark.parametrize("flag", ["address", "advertise_address"])
+def test_an_address_is_an_ip_address(flag: str) -> None:
+    with pytest.raises(errors.Invalid, match=f"--{flag.replace('_', '-')} localhost: an IP address"):
+        settings.merged(settings.Settings(), **{flag: "localhost"})
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoint"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:4566"),
+        ("::1", "http://[::1]:4566"),
+        ("0.0.0.0", "https://127.0.0.1:4566"),
+        ("10.0.0.1", "https://10.0.0.1:4566"),
+    ],
+)
+def test_the_endpoint_is_plain_on_loopback_only(address: str, endpoint: str) -> None:
+    assert settings.Settings(address=address).endpoint == endpoint
+
+
+_HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+_REST = "00000000:00000000 00:00000000 00000000   995        0"
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        (f"0: 0100007F:11D6 00000000:0000 0A {_REST} 77 1 0", True),
+        (f"0: 00000000:11D6 00000000:0000 0A {_REST} 77 1 0", True),
+        (f"0: 00000000000000000000000000000000:11D6 00000000000000000000000000000000:0000 0A {_REST} 77 1 0", True),
+        (f"0: 0000000000000000FFFF00000100007F:11D6 00000000000000000000000000000000:0000 0A {_REST} 77 1 0", True),
+        (f"0: 0A00000A:11D6 00000000:0000 0A {_REST} 77 1 0", False),
+        (f"0: 00000000000000000000000001000000:11D6 00000000000000000000000000000000:0000 0A {_REST} 77 1 0", False),
+        (f"0: 0100007F:11D7 00000000:0000 0A {_REST} 77 1 0", False),
+        (f"0: 0100007F:11D6 0100007F:9999 01 {_REST} 77 1 0", False),
+    ],
+)
+def test_who_listens_where_is_read_from_the_kernels_table(line: str, taken: bool) -> None:
+    assert ports.inodes(_HEAD + line + "\n", "127.0.0.1", 4566) == (frozenset({77}) if taken else frozenset())
+
+
+def test_what_serve_leaves_for_root(tmp_path: Path) -> None:
+    left = admin.Admin(
+        account="123456789012", access_key="AKIA", secret="s3", endpoint="http://127.0.0.1:1", region="r"
+    )
+    with pytest.raises(errors.NotFound):
+        admin.read(tmp_path)
+    for _ in range(2):
+        admin.write(tmp_path, left)
+    assert admin.read(tmp_path) == left
+    assert "s3" not in repr(left)
+    assert [(path.name, stat.S_IMODE(path.stat().st_mode)) for path in tmp_path.iterdir()] == [("admin.json", 0o600)]
+    found = left.profile("/ca.pem")
+    assert found is not None
+    assert found.config() == {"region": "r", "endpoint_url": "http://127.0.0.1:1", "ca_bundle": "/ca.pem"}
+    assert dataclasses.replace(found).secret == "s3"
+
+
+def test_root_reads_only_a_plain_file_of_serves(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("{}")
+    (tmp_path / admin.FILE).symlink_to("other")
+    with pytest.raises(errors.Failed, match="cannot be read"):
+        admin.read(tmp_path)
 
 
 def test_the_main_instance_and_another_never_meet() -> None:
@@ -184,6 +304,7 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
         run=tmp_path / "run",
         log=tmp_path / "log",
         programs=tmp_path / "opt",
+        cache=tmp_path / "cache",
         unit=tmp_path / "x.service",
         user="no-such-user-of-ours",
         doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
@@ -192,8 +313,11 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
     (places.state / "main").mkdir(parents=True)
     (places.state / "doctor-before.json").touch()
     (places.log / "t-2").mkdir(parents=True)
+    places.cache.mkdir()
     seen = uninstall.see(places)
-    assert seen == uninstall.Seen(("main", "t-2"), (places.state, places.log), unit=False, user=False, settings=False)
+    assert seen == uninstall.Seen(
+        ("main", "t-2"), (places.state, places.log, places.cache), unit=False, user=False, settings=False
+    )
     for path in seen.folders:
         uninstall.apply(uninstall.RemoveFolder(path), places)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,13 +52,14 @@ class Hands:
         self._hosts = read(file)
         self._changed: asyncio.Queue[keys.Key] = asyncio.Queue()
 
-    async def tell(self, owner: keys.Key, part: str, generation: int, wanted: agent.Wanted) -> None:
-        there = self._part(owner, part)
-        if generation <= there.generation:
-            return
-        told = replace(there, generation=generation)
-        fresh = told if there.phase is Phase.READY else _started(told, wanted.release)
-        self._keep(owner, Host(fresh, wanted.release))
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, agent.Wanted]) -> None:
+        for part, wanted in parts.items():
+            there = self._part(owner, part)
+            if generation <= there.generation:
+                continue
+            told = replace(there, generation=generation)
+            fresh = told if there.phase is Phase.READY else _started(told, wanted.release)
+            self._keep(owner, Host(fresh, wanted.release))
 
     async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
         there = self._part(owner, part)
@@ -66,11 +67,12 @@ class Hands:
             host = self._hosts[owner.text][part]
             self._keep(owner, Host(_started(there, host.release), host.release))
 
-    async def remove(self, owner: keys.Key, part: str, generation: int) -> None:
-        there = self._part(owner, part)
-        if generation >= there.generation:
-            gone = observed.Part(part, generation=generation, incarnation=there.incarnation)
-            self._keep(owner, Host(gone, ""))
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+        for part in parts:
+            there = self._part(owner, part)
+            if generation >= there.generation:
+                gone = observed.Part(part, generation=generation, incarnation=there.incarnation)
+                self._keep(owner, Host(gone, ""))
 
     async def see(self, owner: keys.Key) -> observed.Sight:
         parts = {name: _now(host.part) for name, host in self._hosts.get(owner.text, {}).items()}

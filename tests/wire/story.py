@@ -275,11 +275,15 @@ def found(customer: Customer) -> Ledger:
     return there
 
 
+TURNS = frozenset({"Ready", "Updating", "CreateFailed", "Degraded", "Deleting", "Deleted"})
+
+
 def events(customer: Customer) -> dict[str, list[str]]:
-    """The reasons of the events, oldest first, by resource."""
+    """The turns of lives among the events, oldest first, by resource; not what became of single parts."""
     seen: dict[str, list[str]] = {}
     for event in customer.pages("roadstead", "list_events", "events", 50):
-        seen.setdefault(event["resourceArn"].split(":", 5)[5], []).append(event["reason"])
+        if event["reason"] in TURNS:
+            seen.setdefault(event["resourceArn"].split(":", 5)[5], []).append(event["reason"])
     return seen
 
 

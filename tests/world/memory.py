@@ -1,6 +1,7 @@
 """A small store in memory behind the store's interface, so that worlds are told by the thousand.
 
-It does what offices need: desired states, observations, records, expectations, watching. No secrets, no compaction.
+It does what offices need: desired states, observations, records, secrets (unsealed), expectations, watching. No
+compaction.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class MemoryStore:
     revision: int = 0
     desired: dict[keys.Key, facts.Desired] = field(default_factory=dict)
     observed: dict[keys.Key, facts.Observation] = field(default_factory=dict)
+    secrets: dict[keys.Key, facts.Secret] = field(default_factory=dict)
     book: list[facts.Record] = field(default_factory=list)
     changes: list[facts.Changes] = field(default_factory=list)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,10 +54,12 @@ class MemoryStore:
             case writes.Unchanged():
                 if any(d.generation > write.since for key, d in self.desired.items() if write.prefix.covers(key)):
                     raise errors.Conflict(f"{write.prefix} has changed")
+            case writes.PutSecret() | writes.DeleteSecret():
+                assert write.expected in (None, writes.Absent())
+                if write.expected and write.key in self.secrets:
+                    raise errors.AlreadyExists(f"there is {write.key} already")
             case writes.Append():
                 return
-            case writes.PutSecret() | writes.DeleteSecret():
-                raise NotImplementedError
             case _:
                 assert_never(write)
 
@@ -93,6 +97,12 @@ class MemoryStore:
             case writes.Append():
                 self.book.append(facts.Record(write.key, len(self.book) + 1, write.at, write.body, revision))
                 return [facts.Change(facts.Part.RECORDS, write.key)]
+            case writes.PutSecret():
+                self.secrets[write.key] = facts.Secret(write.key, revision, write.value)
+                return [facts.Change(facts.Part.SECRET, write.key)]
+            case writes.DeleteSecret():
+                kept_secret = self.secrets.pop(write.key, None)
+                return [facts.Change(facts.Part.SECRET, write.key, deleted=True)] if kept_secret else []
             case _:
                 return []
 
@@ -136,7 +146,7 @@ class MemoryStore:
         return tuple(record for record in self.book if covers(record.key) and record.number > (after or 0))[:limit]
 
     async def secret(self, key: keys.Key) -> facts.Secret | None:
-        raise NotImplementedError
+        return self.secrets.get(key)
 
     async def watch(self, revision: int, prefix: keys.Prefix = interface.ALL) -> AsyncIterator[facts.Changes]:
         while True:

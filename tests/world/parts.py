@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from roadstead.clusters import agent, observed
@@ -49,9 +49,13 @@ class World:
     _changed: list[keys.Key] = field(default_factory=list)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def tell(self, owner: keys.Key, part: str, generation: int, wanted: agent.Wanted) -> None:
-        self._send("tell", owner, part, generation, lambda fate: self._told((owner, part), generation, wanted, fate))
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, agent.Wanted]) -> None:
+        for part, wanted in parts.items():
+            self._tell((owner, part), generation, wanted)
         await asyncio.sleep(0)
+
+    def _tell(self, place: Place, generation: int, wanted: agent.Wanted) -> None:
+        self._send("tell", *place, generation, lambda fate: self._told(place, generation, wanted, fate))
 
     async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
         def effect(fate: Fate) -> None:
@@ -63,16 +67,20 @@ class World:
         self._send("replace", owner, part, generation, effect)
         await asyncio.sleep(0)
 
-    async def remove(self, owner: keys.Key, part: str, generation: int) -> None:
-        def effect(fate: Fate) -> None:
-            there = self.parts.get((owner, part), observed.Part(part))
-            if generation >= there.generation and there != observed.Part(part, generation=generation):
-                self._proven.discard((owner, part))
-                gone = observed.Part(part, generation=generation, incarnation=there.incarnation)
-                self._become((owner, part), gone, fate.lag)
-
-        self._send("remove", owner, part, generation, effect)
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+        for part in parts:
+            self._remove((owner, part), generation)
         await asyncio.sleep(0)
+
+    def _remove(self, place: Place, generation: int) -> None:
+        def effect(fate: Fate) -> None:
+            there = self.parts.get(place, observed.Part(place[1]))
+            if generation >= there.generation and there != observed.Part(place[1], generation=generation):
+                self._proven.discard(place)
+                gone = observed.Part(place[1], generation=generation, incarnation=there.incarnation)
+                self._become(place, gone, fate.lag)
+
+        self._send("remove", *place, generation, effect)
 
     async def see(self, owner: keys.Key) -> observed.Sight:
         mine = {name: part for (of, name), part in self.seen.items() if of == owner}

@@ -1,8 +1,9 @@
 """Sockets opened in namespaces by root and passed to unprivileged processes that could not open them.
 
 A process connects to the passing socket, says its name (requests.Passing, one line of JSON), and gets the
-descriptors of its listeners with SCM_RIGHTS and a line that tells which is which. It asks again after a restart;
-the sockets stay open here meanwhile. SO_REUSEPORT lets an agent that comes back open them beside copies that live on.
+descriptors of its listeners with SCM_RIGHTS and a line that tells which is which; many come in several lines, until the
+end of the stream. It asks again after a restart; the sockets stay open here meanwhile. SO_REUSEPORT lets an agent that
+comes back open them beside copies that live on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _LINE_LIMIT = 4096
 _DEADLINE = 5.0
+_AT_ONCE = 200
+"""Descriptors of one message: Linux takes 253 (SCM_MAX_FD)."""
 
 OpenSocket = Callable[[Path | None, int, int], socket.socket]
 
@@ -109,15 +112,21 @@ class Listeners:
                 raise errors.Invalid("one line of JSON with the process's name was expected")
         asked = msgspec.json.decode(line, type=requests.Passing)
         given = chosen({id: spec for id, (spec, _) in self._open.items()}, asked.process, uid)
-        body = msgspec.json.encode(
-            [
-                requests.Passed(id=id, address=spec.address, port=spec.port, protocol=spec.protocol)
-                for id, spec in given.items()
-            ]
-        )
         peer.setblocking(True)
         peer.settimeout(_DEADLINE)
-        socket.send_fds(peer, [body + b"\n"], [self._open[id][1].fileno() for id in given])
+        for some in _portions(list(given), _AT_ONCE):
+            listed = [_passed(id, given[id]) for id in some]
+            socket.send_fds(peer, [msgspec.json.encode(listed) + b"\n"], [self._open[id][1].fileno() for id in some])
+
+
+def _portions(ids: list[str], most: int) -> Iterator[list[str]]:
+    """All of them, at most so many at a time; one empty portion when there are none."""
+    for start in range(0, max(1, len(ids)), most):
+        yield ids[start : start + most]
+
+
+def _passed(id: str, spec: desired.Listener) -> requests.Passed:
+    return requests.Passed(id=id, address=spec.address, port=spec.port, protocol=spec.protocol)
 
 
 def chosen(open_: Mapping[str, desired.Listener], process: str, uid: int) -> dict[str, desired.Listener]:

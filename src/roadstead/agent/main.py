@@ -24,18 +24,20 @@ from pathlib import Path
 from aiohttp import web
 
 import roadstead
-from roadstead.agent import jobs, listeners, purge, watching, work
+from roadstead.agent import jobs, listeners, machine, purge, watching, work
 from roadstead.agent.door import accept as door
 from roadstead.agent.door import api
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
 from roadstead.agent.hosts import see as host_facts
+from roadstead.agent.pods import pods
 from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
 from roadstead.core import errors, instance, loop
 from roadstead.messages import desired, observed, requests
+from roadstead.messages import machine as machines
 
 log = logging.getLogger("roadstead.agent")
 
@@ -62,6 +64,7 @@ class Agent:
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
             listeners=listeners.Listeners(places, net.open_socket),
+            pods=pods.Pods(places, net.lend_hands, self._host, lambda coroutine: tasks.create_task(coroutine)),
             spawn=lambda coroutine: tasks.create_task(coroutine),
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
@@ -81,6 +84,9 @@ class Agent:
         if self.journal.get(record.key) is None:
             self.scene.observe(record, "deleting" if record.deleting else "pending")
         self.loop.wake(record.key)
+
+    def _host(self, id: str) -> desired.Host | None:
+        return self.scene.wanted().hosts.get(id)
 
     def _uid(self, host: str) -> int:
         return work.units.uid_of(self.scene, host)
@@ -108,6 +114,9 @@ class Agent:
             counts=counts,
             not_ready=sum(seen.phase not in asleep for seen in self.journal.all()),
         )
+
+    async def machine(self) -> machines.Machine:
+        return await asyncio.to_thread(machine.see, self.instance)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
         return self.scene.units.logs(host, unit, lines, follow)
@@ -140,6 +149,7 @@ async def run(places: instance.Instance, users: frozenset[int], owner: int | Non
             async with _door(agent, places, users):
                 _say_ready()
                 await stop.wait()
+            await agent.scene.pods.close_all()
             for task in background:
                 task.cancel()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:

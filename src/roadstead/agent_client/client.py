@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from roadstead.core import errors
-from roadstead.messages import desired, jobs, observed, requests
+from roadstead.messages import desired, jobs, machine, observed, requests
 
 _T = TypeVar("_T")
 _CODES = {
@@ -56,26 +56,17 @@ class Client:
     def status(self) -> observed.Status:
         return self._json("GET", "/v1/status", observed.Status)
 
+    def machine(self) -> machine.Machine:
+        """What the agent's machine has, as it is now."""
+        return self._json("GET", "/v1/machine", machine.Machine)
+
     def accept(
         self,
         put: Mapping[str, Mapping[str, tuple[int, desired.Message]]] | None = None,
         delete: Mapping[str, Mapping[str, int]] | None = None,
     ) -> requests.BatchAnswer:
         """Put and delete many objects at once, by kind and id, with their generations: all, or an error."""
-        batch = requests.Batch(
-            put={
-                kind: {
-                    id: requests.Put(generation=generation, spec=msgspec.Raw(msgspec.json.encode(spec)))
-                    for id, (generation, spec) in specs.items()
-                }
-                for kind, specs in (put or {}).items()
-            },
-            delete={
-                kind: {id: requests.Delete(generation=generation) for id, generation in ids.items()}
-                for kind, ids in (delete or {}).items()
-            },
-        )
-        return self._json("PUT", "/v1/desired", requests.BatchAnswer, msgspec.json.encode(batch))
+        return self._json("PUT", "/v1/desired", requests.BatchAnswer, batch(put or {}, delete or {}))
 
     def wanted(self) -> dict[str, dict[str, dict[str, object]]]:
         """Every desired state by kind and id: `generation`, `deleting`, `spec`."""
@@ -87,16 +78,16 @@ class Client:
 
     def keep_blob(self, content: bytes | Path) -> str:
         """Stream bytes or a file, unless the agent has them; returns the digest."""
-        digest = _digest(content)
+        named = digest(content)
         try:
-            self._call("HEAD", f"/v1/blobs/{digest}")
+            self._call("HEAD", f"/v1/blobs/{named}")
         except errors.NotFound:
             if isinstance(content, Path):
                 with content.open("rb") as file:
-                    self._call("PUT", f"/v1/blobs/{digest}", file)
+                    self._call("PUT", f"/v1/blobs/{named}", file)
             else:
-                self._call("PUT", f"/v1/blobs/{digest}", content)
-        return digest
+                self._call("PUT", f"/v1/blobs/{named}", content)
+        return named
 
     def engine(self, components: Mapping[str, Path]) -> desired.Engine:
         """The desired state of an engine, its binaries streamed."""
@@ -121,7 +112,7 @@ class Client:
             connection.request("GET", f"/v1/logs/{host}/{unit}?lines={lines}" + ("&follow=1" if follow else ""))
             response = connection.getresponse()
             if response.status >= 400:
-                raise _error(response.status, response.read())
+                raise error(response.status, response.read())
             while chunk := response.read1(65536):
                 yield chunk
         finally:
@@ -135,7 +126,7 @@ class Client:
             connection.request("GET", f"/v1/watch?since={since}")
             response = connection.getresponse()
             if response.status != 200:
-                raise _error(response.status, response.read())
+                raise error(response.status, response.read())
             while line := response.readline():
                 if line.strip():
                     yield msgspec.json.decode(line, type=observed.Changed)
@@ -197,16 +188,38 @@ class Client:
             connection.request(method, path, body=body)  # type: ignore[arg-type]  # bytes or a file
             response = connection.getresponse()
             content = response.read()
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise errors.Busy(f"no agent listens on {self._path}: start it with `roadstead start`") from error
+        except (FileNotFoundError, ConnectionRefusedError) as away:
+            raise errors.Busy(f"no agent listens on {self._path}: start it with `roadstead start`") from away
         finally:
             connection.close()
         if response.status >= 400:
-            raise _error(response.status, content)
+            raise error(response.status, content)
         return content
 
 
-def _error(status: int, body: bytes) -> errors.Error:
+def batch(
+    put: Mapping[str, Mapping[str, tuple[int, desired.Message]]], delete: Mapping[str, Mapping[str, int]]
+) -> bytes:
+    """The body of a batch: puts and deletes by kind and id, with their generations."""
+    return msgspec.json.encode(
+        requests.Batch(
+            put={
+                kind: {
+                    id: requests.Put(generation=generation, spec=msgspec.Raw(msgspec.json.encode(spec)))
+                    for id, (generation, spec) in specs.items()
+                }
+                for kind, specs in put.items()
+            },
+            delete={
+                kind: {id: requests.Delete(generation=generation) for id, generation in ids.items()}
+                for kind, ids in delete.items()
+            },
+        )
+    )
+
+
+def error(status: int, body: bytes) -> errors.Error:
+    """What the agent refused, as one of ours."""
     try:
         problem = msgspec.json.decode(body, type=requests.Problem)
     except msgspec.DecodeError:
@@ -215,7 +228,8 @@ def _error(status: int, body: bytes) -> errors.Error:
     return _CODES.get(problem.code, errors.Failed)(problem.message, **problem.facts)
 
 
-def _digest(content: bytes | Path) -> str:
+def digest(content: bytes | Path) -> str:
+    """`sha256:...` of bytes or of a file."""
     if isinstance(content, bytes):
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
     with content.open("rb") as file:

@@ -15,5 +15,8 @@ with boto3 can do as well. Nothing here imports botocore, and YAML and HTTP are 
     service     signed requests and their answers
     show        tables, JSON, YAML and lines of progress, as eksctl prints them
     actions/    what each command does
+    estate/     what belongs to a cluster beside itself: VPC, subnets, roles
+    live/       what is seen while a command works
+    kubeconfig/ the cluster's entries among others
     page        docs/cli.md from the grammar
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from dataclasses import dataclass
 
 import msgspec
@@ -15,6 +17,8 @@ NODE_TYPE = "m5.large"
 NODES = 2
 CIDR = "192.168.0.0/16"
 _ZONES = "abc"
+_SHIPS = ("barque", "brig", "clipper", "cutter", "dhow", "galleon", "ketch", "lugger", "schooner", "sloop", "yawl")
+_MOODS = ("bold", "brisk", "calm", "eager", "fair", "gentle", "keen", "merry", "proud", "steady", "swift", "trim")
 _GP3 = {"volume_iops": 3000, "volume_throughput": 125}
 
 
@@ -25,6 +29,12 @@ class Names:
     region: str
     cluster: str
     nodegroup: str
+
+
+def made_up_names(region: str) -> Names:
+    """Names as eksctl makes them up: two words and the time; a nodegroup's by chance."""
+    name = f"{secrets.choice(_MOODS)}-{secrets.choice(_SHIPS)}-{int(time.time())}"
+    return Names(region, name, f"ng-{secrets.token_hex(4)}")
 
 
 def filled(given: config.ClusterConfig, names: Names) -> config.ClusterConfig:
@@ -109,7 +119,7 @@ def nodegroup(given: config.ManagedNodeGroup, metadata: config.Metadata, made_up
         min_size=least,
         desired_capacity=wanted,
         max_size=most,
-        volume_size=given.volume_size or 80,
+        volume_size=80 if given.volume_size is None else given.volume_size,
         volume_type=kind,
         labels={
             **(given.labels or {}),

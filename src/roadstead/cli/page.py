@@ -23,9 +23,99 @@ For each flag the pages below say what eksctl means by it and what Roadstead doe
 - **noted**: taken, without effect; the command says so and why;
 - **refused**: an error that says why.
 
-`create cluster` makes the VPC and its subnets, a role for the cluster and one for its nodes, the cluster and its
-nodegroups, each by its AWS operation: there are no CloudFormation stacks. Whatever is there already by its name or tag
-is taken, so a command that was cut off may be given again. `delete cluster` takes all of it back.
+## From nothing to a cluster, and back
+
+`create cluster` makes the VPC and its subnets, a role for the cluster and one for its nodes, the cluster, and its
+nodegroups when it is ACTIVE, each by its AWS operation: there are no CloudFormation stacks. On a terminal a view of
+the phases is kept below the lines; in a pipe, in CI, with `NO_COLOR` or `TERM=dumb` each phase is a line at its end.
+
+```
+$ roadstead create cluster --name=cluster-1 --nodes=4 --region=eu-central-1
+2026-11-22 23:32:10 [ℹ]  using region eu-central-1
+2026-11-22 23:32:10 [ℹ]  setting availability zones to [eu-central-1a eu-central-1b eu-central-1c]
+2026-11-22 23:32:10 [ℹ]  subnets for eu-central-1a - public:192.168.0.0/19 private:192.168.96.0/19
+2026-11-22 23:32:10 [ℹ]  subnets for eu-central-1b - public:192.168.32.0/19 private:192.168.128.0/19
+2026-11-22 23:32:10 [ℹ]  subnets for eu-central-1c - public:192.168.64.0/19 private:192.168.160.0/19
+2026-11-22 23:32:10 [ℹ]  nodegroup "ng-0b7ad7a8" will use "" [AmazonLinux2023/1.37]
+2026-11-22 23:32:10 [ℹ]  using Kubernetes version 1.37
+2026-11-22 23:32:10 [ℹ]  creating EKS cluster "cluster-1" in "eu-central-1" region with managed nodes
+...
+2026-11-22 23:32:11 [ℹ]  building cluster "cluster-1"
+2026-11-22 23:32:11 [ℹ]  waiting for cluster "cluster-1" to become active
+ ✔ network         0.6 s  6 subnets
+ ✔ roles           0.6 s  2 roles
+ ⠋ control plane   2.9 s  a: etcd ✔ api ·   b: etcd ✔ api ·   c: etcd · api ·
+ ✔ endpoint        1.7 s  https://198.51.100.1
+ ⠋ access          2.8 s
+   nodes
+   kubeconfig
+```
+
+It ends so:
+
+```
+2026-11-22 23:32:16 [ℹ]  building managed nodegroup "ng-0b7ad7a8"
+2026-11-22 23:32:17 [✔]  saved kubeconfig as "/home/ann/.kube/config"
+2026-11-22 23:32:17 [ℹ]  waiting for 4 node(s) to become ready in "ng-0b7ad7a8"
+2026-11-22 23:32:21 [ℹ]  nodegroup "ng-0b7ad7a8" has 4 node(s)
+2026-11-22 23:32:21 [ℹ]  node "ip-192-168-0-20.eu-central-1.compute.internal" is ready
+2026-11-22 23:32:21 [ℹ]  node "ip-192-168-0-68.eu-central-1.compute.internal" is ready
+2026-11-22 23:32:21 [ℹ]  node "ip-192-168-32-36.eu-central-1.compute.internal" is ready
+2026-11-22 23:32:21 [ℹ]  node "ip-192-168-64-52.eu-central-1.compute.internal" is ready
+2026-11-22 23:32:21 [✔]  created 1 managed nodegroup(s) in cluster "cluster-1"
+ ✔ network         0.6 s  6 subnets
+ ✔ roles           0.6 s  2 roles
+ ✔ control plane   4.8 s  a: etcd ✔ api ✔   b: etcd ✔ api ✔   c: etcd ✔ api ✔
+ ✔ endpoint        1.5 s  https://198.51.100.1
+ ✔ access          5.2 s
+ ✔ nodes           4.7 s  4 of 4 Ready   a: ✔✔   b: ✔   c: ✔
+ ✔ kubeconfig      0.1 s  /home/ann/.kube/config
+2026-11-22 23:32:22 [ℹ]  kubectl command should work with "/home/ann/.kube/config", try 'kubectl get nodes'
+2026-11-22 23:32:22 [✔]  EKS cluster "cluster-1" in "eu-central-1" region is ready
+```
+
+**What cannot be is refused before anything is made**: names, versions, zones, instance types, ranges of addresses,
+numbers of nodes, a kubeconfig that cannot be read. When the service refuses the cluster itself, for want of memory for
+example, what this call has made is taken back.
+
+```
+$ roadstead create cluster --name=dev --version=1.20
+Error: invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37
+```
+
+**Ctrl-C ends the waiting, not the work** (code 130). Until the cluster is asked for, nothing is left; later it goes on
+being made, and the same command goes on where this one was: nodes are asked for by the command, when the cluster is
+ACTIVE. The name of a cluster that is done is taken.
+
+```
+2026-11-22 23:24:17 [!]  interrupted: cluster "two" goes on being made
+2026-11-22 23:24:17 [ℹ]  watch it by 'roadstead get events -w --cluster=two --region=eu-central-1'
+2026-11-22 23:24:17 [ℹ]  the same command with --name=two goes on where this one was; ...
+```
+
+**The kubeconfig** is that of `--kubeconfig`, of `KUBECONFIG`, or `~/.kube/config`: other entries stay as they stand,
+comments too. It is locked as kubectl locks it, replaced in one step, and readable by its owner alone, who under sudo is
+who called sudo. kubectl gets its tokens from `roadstead get-token`, or from `aws eks get-token` with
+`--authenticator=aws`. `roadstead utils write-kubeconfig` writes it again.
+
+**`delete cluster`** deletes nodegroups, cluster, subnets, VPC, roles and the kubeconfig's entries, from any half made
+state, and may be given again. Of a cluster that is not there it says so, with code 1.
+
+```
+$ roadstead delete cluster --name=cluster-1
+2026-11-22 23:32:24 [ℹ]  deleting EKS cluster "cluster-1"
+2026-11-22 23:32:24 [ℹ]  deleting nodegroup "ng-0b7ad7a8"
+2026-11-22 23:32:24 [ℹ]  waiting for deletion of nodegroup "ng-0b7ad7a8"
+2026-11-22 23:32:25 [ℹ]  waiting for deletion of cluster "cluster-1"
+2026-11-22 23:32:25 [ℹ]  deleting 6 subnet(s) of vpc-0b95bb9395a0b7029, 1 VPC(s), 2 role(s)
+2026-11-22 23:32:25 [✔]  kubeconfig "/home/ann/.kube/config": the entries of the cluster have been removed
+ ✔ nodes           0.3 s
+ ✔ control plane   0.4 s
+ ✔ network         0.1 s
+ ✔ roles           0.1 s
+ ✔ kubeconfig      0.2 s
+2026-11-22 23:32:25 [✔]  all cluster resources were deleted
+```
 
 This page is made from the code: `python -m roadstead.cli.page > docs/cli.md`.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import os
+import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -16,6 +17,13 @@ from roadstead.cli import profile
 from roadstead.core import errors
 from roadstead.wire import client, exchange, services, sigv4
 
+_ANSWER = 60.0
+"""Seconds that one answer may take: what takes long is asked for, and looked at again."""
+_NO_REGION = "Credential should be scoped to a valid region."
+"""AWS's words for a region that it does not have."""
+_IDLE = 10.0
+"""Seconds after which a kept connection is not used again."""
+
 
 class Api(Protocol):
     """What the actions ask; a test's is a fake."""
@@ -24,7 +32,10 @@ class Api(Protocol):
     def region(self) -> str: ...
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
-        """One operation's output. Raises client.ServiceError for the service's errors, Busy when nobody answers."""
+        """One operation's output. Raises client.ServiceError for the service's errors, Busy when nobody answers.
+
+        May be called by many threads.
+        """
         ...
 
 
@@ -45,11 +56,18 @@ class Connection(AbstractContextManager["Connection"]):
         self._access = access
         self._deadline = deadline
         self._models: dict[str, services.Service] = {}
-        self._lines: dict[str, http.client.HTTPConnection] = {}
+        self._loading = threading.Lock()
+        self._lines: dict[tuple[int, str], http.client.HTTPConnection] = {}
+        """By thread and endpoint: calls may be made side by side, each thread has a connection of its own."""
+        self._used: dict[tuple[int, str], float] = {}
 
     @property
     def region(self) -> str:
         return self._access.region
+
+    @property
+    def access(self) -> profile.Access:
+        return self._access
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +77,7 @@ class Connection(AbstractContextManager["Connection"]):
             line.close()
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
-        model = self._models.get(service) or self._models.setdefault(service, services.load(service))
+        model = self._model(service)
         known = model.operation(operation)
         endpoint = self._access.endpoints.get(service, self._access.endpoint)
         parts = _endpoint(endpoint)
@@ -69,13 +87,33 @@ class Connection(AbstractContextManager["Connection"]):
         bare = exchange.Request(request.method, path, request.query, {**request.headers, "host": host}, request.body)
         now = dt.datetime.now(dt.UTC)
         signed = sigv4.sign(bare, self._access.credentials, self._access.region, model.signing_name, now)
-        return client.parse(model, known, self._sent(parts, signed, endpoint))
+        try:
+            return client.parse(model, known, self._sent(parts, signed, endpoint))
+        except client.ServiceError as error:
+            if error.fault.message == _NO_REGION:
+                raise errors.Invalid(
+                    f"there is no region {self._access.region!r}; {endpoint} has those of AWS"
+                ) from error
+            raise
+
+    def _model(self, service: str) -> services.Service:
+        """Loaded once, also when many threads need it at once."""
+        with self._loading:
+            model = self._models.get(service)
+            if model is None:
+                model = self._models[service] = services.load(service)
+            return model
 
     def _sent(self, parts: urllib.parse.SplitResult, request: exchange.Request, endpoint: str) -> exchange.Response:
-        left = self._deadline - time.monotonic()
+        left = min(self._deadline - time.monotonic(), _ANSWER)
         if left <= 0:
             raise errors.Busy(f"timed out waiting for {endpoint}")
-        line = self._lines.get(endpoint) or self._lines.setdefault(endpoint, self._line(parts))
+        place = threading.get_ident(), endpoint
+        line = self._lines.get(place) or self._lines.setdefault(place, self._line(parts))
+        if time.monotonic() - self._used.get(place, 0.0) > _IDLE:
+            # The service closes what was quiet for long, perhaps just when it is used again.
+            line.close()
+        self._used[place] = time.monotonic()
         line.timeout = left
         if line.sock is not None:
             line.sock.settimeout(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,11 +24,17 @@ class Log:
 
     verbose: int
     to_error: bool
+    above: Callable[[str], object] | None = None
+    """Where there is a picture below the lines: what writes one above it."""
 
     def line(self, text: str, mark: Mark = "ℹ") -> None:
         if self.verbose >= _LEVEL[mark]:
             now = dt.datetime.now().astimezone()
-            click.echo(f"{now:%Y-%m-%d %H:%M:%S} [{mark}]  {text}", err=self.to_error)
+            whole = f"{now:%Y-%m-%d %H:%M:%S} [{mark}]  {text}"
+            if self.above is None:
+                click.echo(whole, err=self.to_error)
+            else:
+                self.above(whole)
 
 
 def table(columns: Mapping[str, Sequence[str]]) -> str:

@@ -15,6 +15,22 @@ _LONGEST_NAME = 100
 _FEWEST_ZONES = 2
 _MOST_ZONES = 4
 """The VPC is cut in eight: a public and a private subnet for each zone."""
+_NODEGROUP = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}")
+MOST_NODES = 450
+"""Of a nodegroup: EKS's default quota."""
+FIXED = {
+    "127.0.0.0/8": "the machine's loopback",
+    "169.254.0.0/16": "link-local addresses: routers and metadata",
+    "198.18.0.0/16": "the links between networks and the machine",
+    "198.19.0.0/16": "the networks of control planes",
+    "224.0.0.0/3": "multicast and reserved addresses",
+    "0.0.0.0/8": "this network",
+}
+"""Ranges that no VPC and no services may have, and what has them."""
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)")
+_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+"""Of labels. Source: Kubernetes, "Labels and selectors": syntax and character set."""
 _VERSION = re.compile(r"1\.\d{2,}")
 
 _NO_SSH = "nodes of Roadstead run no SSH server; use 'roadstead shell'"
@@ -122,6 +138,10 @@ def _network(filled: config.ClusterConfig) -> None:
             _range(path, text)
     if vpc.cidr is not None and not 16 <= ipaddress.IPv4Network(vpc.cidr).prefixlen <= 24:
         raise errors.Invalid(f"vpc.cidr: {vpc.cidr} has no room for eight subnets: take a prefix from /16 to /24")
+    _apart({path: text for path, text in ranges.items() if text is not None and not path.startswith("vpc.public")})
+    services = ranges.get("kubernetesNetworkConfig.serviceIPv4CIDR")
+    if services is not None:
+        _services(ipaddress.IPv4Network(services))
     ends = vpc.cluster_endpoints
     if ends is not None and ends.public_access is False and ends.private_access is False:
         raise errors.Invalid("vpc.clusterEndpoints: publicAccess and privateAccess cannot both be false")
@@ -145,17 +165,63 @@ def _range(path: str, text: str) -> None:
         raise errors.Invalid(f"{path}: {text!r} is no range of IPv4 addresses: {error}") from error
 
 
+def _apart(ranges: dict[str, str]) -> None:
+    """The VPC and the services keep off each other and off what is fixed."""
+    networks = {path: ipaddress.IPv4Network(text) for path, text in ranges.items()}
+    for path, network in networks.items():
+        for taken, by in FIXED.items():
+            if network.overlaps(ipaddress.IPv4Network(taken)):
+                raise errors.Invalid(f"{path}: {network} overlaps {taken}, which is kept for {by}")
+    if len(networks) == 2:
+        (first, one), (second, other) = networks.items()
+        if one.overlaps(other):
+            raise errors.Invalid(f"{second}: {other} overlaps {first}: {one}")
+
+
+def _services(network: ipaddress.IPv4Network) -> None:
+    """Source: EKS API Reference, KubernetesNetworkConfigRequest."""
+    private = any(network.subnet_of(ipaddress.IPv4Network(each)) for each in _PRIVATE)
+    if not private or not 12 <= network.prefixlen <= 24:
+        raise errors.Invalid(
+            f"kubernetesNetworkConfig.serviceIPv4CIDR: {network} must be in one of {', '.join(_PRIVATE)}, "
+            "with a prefix from /12 to /24"
+        )
+
+
+def check_label(key: str, value: str, where: str) -> None:
+    """The syntax of labels and taints of Kubernetes. Raises Invalid."""
+    prefix, slash, name = key.rpartition("/")
+    good = _LABEL.fullmatch(name) and (not slash or (len(prefix) <= 253 and _PREFIX.fullmatch(prefix)))
+    if not good or (value and not _LABEL.fullmatch(value)):
+        raise errors.Invalid(
+            f"{where}: {key}={value} is not valid: names and values have at most 63 letters, digits, '-', '_' and '.', "
+            "and begin and end with a letter or digit"
+        )
+
+
 def _nodegroup(group: config.ManagedNodeGroup, where: str) -> None:
+    if not _NODEGROUP.fullmatch(group.name or ""):
+        raise errors.Invalid(
+            f"{where}.name: {group.name!r} is not valid: it has at most 63 letters, digits, '-' and '_', and begins "
+            "with a letter or digit"
+        )
     least, asked, most = group.min_size, group.desired_capacity, group.max_size
     check_sizes(least, asked, most)
     if group.instance_type and group.instance_types:
         raise errors.Invalid(f"{where}: only one of instanceType and instanceTypes can be specified")
+    if most is not None and most > MOST_NODES:
+        raise errors.Invalid(f"{where}: a nodegroup has at most {MOST_NODES} nodes, not {most}")
+    if group.volume_size is not None and group.volume_size < 1:
+        raise errors.Invalid(f"{where}.volumeSize: {group.volume_size} is no size of a disk in GiB")
+    for key, value in (group.labels or {}).items():
+        check_label(key, value, f"{where}.labels")
     update = group.update_config
     if update is not None and (update.max_unavailable is None) == (update.max_unavailable_percentage is None):
         raise errors.Invalid(f"{where}.updateConfig: one of maxUnavailable and maxUnavailablePercentage must be set")
     for index, taint in enumerate(group.taints or ()):
         if not taint.key or taint.effect is None:
             raise errors.Invalid(f"{where}.taints[{index}]: key and effect must be set")
+        check_label(taint.key, taint.value or "", f"{where}.taints[{index}]")
 
 
 def check_sizes(least: int | None, asked: int | None, most: int | None) -> None:

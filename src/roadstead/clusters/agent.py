@@ -7,7 +7,7 @@ are done.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,16 +28,16 @@ class Wanted:
 class Agent(Protocol):
     """The agent of one machine."""
 
-    async def tell(self, owner: keys.Key, part: str, generation: int, wanted: Wanted) -> None:
-        """The part shall be there. One that runs already goes on as it is, until it is replaced."""
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, Wanted]) -> None:
+        """These parts shall be there. One that runs already goes on as it is, until it is replaced."""
         ...
 
     async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
         """Start the part anew as was told last. Only if generation and incarnation are still these."""
         ...
 
-    async def remove(self, owner: keys.Key, part: str, generation: int) -> None:
-        """The part shall not be there, whether it was or not."""
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+        """These parts shall not be there, whether they were or not."""
         ...
 
     async def see(self, owner: keys.Key) -> observed.Sight:

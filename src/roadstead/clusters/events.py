@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
-from roadstead.clusters import lifecycles
+from roadstead.clusters import lifecycles, observed
 from roadstead.store import keys, writes
 
 KIND = "event"
@@ -41,6 +41,32 @@ def of_turn(thing: keys.Key, before: str, after: str, why: str) -> Event:
     name = f"{thing.kind} {'/'.join(thing.names)}"
     return Event(
         _SEVERITIES.get(after, "NORMAL"), _REASONS[after], f"{name} is {after.lower()}: {why}", {"before": before}
+    )
+
+
+def of_parts(before: Iterable[observed.Part], now: Iterable[observed.Part]) -> tuple[Event, ...]:
+    """Which of its parts have become ready since, are not any more, or are gone. Pure."""
+    was = {part.name: part for part in before}
+    found = []
+    for part in now:
+        ready = part.phase is observed.Phase.READY
+        if ready and (part.name not in was or was[part.name].phase is not observed.Phase.READY):
+            found.append(Event("NORMAL", "PartReady", f"{part.name} is ready", {"part": part.name}))
+        elif not ready and part.name in was and was[part.name].phase is observed.Phase.READY:
+            why = part.reason or part.phase.value
+            found.append(Event("WARNING", "PartNotReady", f"{part.name} is not ready: {why}", {"part": part.name}))
+        was.pop(part.name, None)
+    return (*found, *(Event("NORMAL", "PartGone", f"{name} is gone", {"part": name}) for name in was))
+
+
+def of_steps(reason: str, parts: Mapping[str, str]) -> tuple[Event, ...]:
+    """That the same is done to parts now, each for its reason: one event for those of one reason."""
+    by_why: dict[str, list[str]] = {}
+    for part, why in parts.items():
+        by_why.setdefault(why, []).append(part)
+    return tuple(
+        Event("NORMAL", reason, f"{', '.join(names)}: {why}", {"parts": " ".join(names)})
+        for why, names in by_why.items()
     )
 
 

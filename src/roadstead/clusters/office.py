@@ -21,6 +21,9 @@ from roadstead.store import facts, interface, keys, writes
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = 2000
+"""Steps of one thing of which is known that they were told of in its events."""
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -37,6 +40,7 @@ class Office:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._said: dict[keys.Key, set[plan.Step]] = {}
         self._loop = loops.Loop(self.work, failed=_failed, clock=tools.clock)
 
     async def run(self) -> None:
@@ -50,6 +54,7 @@ class Office:
         state = await self._tools.store.get(key)
         if state is None:
             self._loop.forget(key)
+            self._said.pop(key, None)
             return None
         thing = things.of(state.desired)
         before = observed.read(state.observation.body) if state.observation else None
@@ -57,36 +62,79 @@ class Office:
         situation = things.situation(thing, before, sight)
         steps, again = plan.plan(situation)
         turns = [step for step in steps if isinstance(step, plan.Turn)]
-        await self._keep(thing, _seen(before, situation.status, sight), turns[0] if turns else None)
-        for step in steps:
-            await self._apply(thing, step)
+        await self._keep(thing, before, _seen(before, situation.status, sight), turns[0] if turns else None)
+        await self._say(thing, steps, sight)
+        await self._apply(thing, steps)
+        if any(turn.event == "gone" for turn in turns):
+            self._said.pop(key, None)
         return again
 
-    async def _apply(self, thing: things.Thing, step: plan.Step) -> None:
-        agent = self._tools.agent
-        match step:
-            case plan.Tell():
-                await agent.tell(thing.key, step.part, step.generation, thing.parts[step.part])
-            case plan.Replace():
-                await agent.replace(thing.key, step.part, step.generation, step.incarnation)
-            case plan.Remove():
-                await agent.remove(thing.key, step.part, step.generation)
-            case plan.Turn():
-                # Kept with the observation, in one transaction.
-                return
-            case _:
-                assert_never(step)
+    async def _say(self, thing: things.Thing, steps: tuple[plan.Step, ...], sight: observed.Sight) -> None:
+        """Each decision with its reason, once, however often it is taken again.
 
-    async def _keep(self, thing: things.Thing, seen: observed.Observed, turn: plan.Turn | None) -> None:
+        What is told of a newer generation and goes on as it is (tags have changed) is no news.
+        """
+        said = self._said.setdefault(thing.key, set())
+        there = {name for name, part in sight.parts.items() if part.phase is not observed.Phase.ABSENT}
+        fresh = [
+            step
+            for step in steps
+            if step not in said
+            and not isinstance(step, plan.Turn)
+            and not (isinstance(step, plan.Tell) and step.part in there)
+        ]
+        if len(said) > _REMEMBERED:
+            said.clear()
+        said.update(fresh)
+        told = [
+            event
+            for kind, word in ((plan.Tell, "Making"), (plan.Replace, "Replacing"), (plan.Remove, "Removing"))
+            for event in events.of_steps(word, {step.part: step.reason for step in fresh if isinstance(step, kind)})
+        ]
+        if told:
+            now = self._tools.now()
+            await self._tools.store.commit(*(events.append(thing.key, event, now) for event in told))
+
+    async def _apply(self, thing: things.Thing, steps: tuple[plan.Step, ...]) -> None:
+        """What is told is told at once, and what is removed is removed at once: parts are made side by side."""
+        agent = self._tools.agent
+        told: dict[str, agents.Wanted] = {}
+        removed: list[str] = []
+        replaced: list[plan.Replace] = []
+        for step in steps:
+            match step:
+                case plan.Tell():
+                    told[step.part] = thing.parts[step.part]
+                case plan.Remove():
+                    removed.append(step.part)
+                case plan.Replace():
+                    replaced.append(step)
+                case plan.Turn():
+                    # Kept with the observation, in one transaction.
+                    pass
+                case _:
+                    assert_never(step)
+        if told:
+            await agent.tell(thing.key, thing.generation, told)
+        if removed:
+            await agent.remove(thing.key, thing.generation, removed)
+        for step in replaced:
+            await agent.replace(thing.key, step.part, step.generation, step.incarnation)
+
+    async def _keep(
+        self, thing: things.Thing, before: observed.Observed | None, seen: observed.Observed, turn: plan.Turn | None
+    ) -> None:
         """Write what was seen, and what it means for the life of the thing: one transaction."""
         store, now = self._tools.store, self._tools.now()
+        moved = events.of_parts(before.parts if before else (), seen.parts)
+        news = tuple(events.append(thing.key, event, now) for event in moved)
         if turn is None:
-            await store.observe(thing.key, observed.written(seen), thing.generation)
+            await store.commit(writes.Observe(thing.key, observed.written(seen), thing.generation), *news)
             return
         status = thing.life.after(seen.status, turn.event)
         told = events.append(thing.key, events.of_turn(thing.key, seen.status, status, turn.reason), now)
         if status == lifecycles.GONE:
-            await store.commit(writes.Delete(thing.key, writes.At(thing.generation)), told)
+            await store.commit(writes.Delete(thing.key, writes.At(thing.generation)), *news, told)
             return
         settles = turn.event in lifecycles.UPDATE.events(lifecycles.UPDATE.initial)
         ends = (
@@ -100,7 +148,7 @@ class Office:
             settled=thing.update if settles else seen.settled,
             release=thing.release if turn.event == "ready" else seen.release,
         )
-        await store.commit(writes.Observe(thing.key, observed.written(after), thing.generation), told, *ends)
+        await store.commit(writes.Observe(thing.key, observed.written(after), thing.generation), *news, told, *ends)
 
     async def _follow_store(self) -> None:
         """Wake what is wanted: all at first, then what changes."""

@@ -22,6 +22,9 @@ from roadstead.core import lifecycle
 AGAIN = 3.0
 """Seconds until a step that had no visible effect is taken again."""
 
+REFUSED_AGAIN = 60.0
+"""Seconds until what was refused is looked at again: it may have become possible."""
+
 Phase = observed.Phase
 
 
@@ -143,7 +146,7 @@ def _degraded(now: Situation) -> tuple[Turn, ...]:
 
 def _settling(now: Situation) -> tuple[tuple[Step, ...], float | None]:
     if any(now.part(name).phase is Phase.REFUSED for name in now.wanted):
-        return (), None
+        return (), REFUSED_AGAIN
     waiting = [name for name in now.wanted if now.part(name).phase is not Phase.READY]
     if waiting:
         return (), AGAIN

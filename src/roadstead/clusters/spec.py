@@ -19,7 +19,13 @@ from roadstead.store import keys
 KIND = "cluster"
 MOST = 100
 """Clusters in a region: EKS's default quota."""
-MEMBERS = ("etcd-a", "etcd-b", "etcd-c", "api-a", "api-b", "api-c")
+ETCD = ("etcd-a", "etcd-b", "etcd-c")
+API = ("api-a", "api-b", "api-c")
+EDGE = "edge"
+"""The proxies of the endpoint."""
+ACCESS = "access"
+"""What is in its API from the start: who may do what, cluster DNS, storage classes."""
+MEMBERS = (*ETCD, *API, EDGE, ACCESS)
 """The parts of a control plane, in the order in which they are replaced."""
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 SERVICE_NETWORKS = ("10.100.0.0/16", "172.20.0.0/16")

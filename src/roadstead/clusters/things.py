@@ -53,9 +53,14 @@ def situation(thing: Thing, before: observed.Observed | None, sight: observed.Si
 def _cluster(desired: facts.Desired) -> Thing:
     wanted = spec.read(desired.body)
     release = versions.find(wanted.version).patch
-    parts = {name: agent.Wanted(release, zone=f"{desired.key.region}{name[-1]}", subnet="") for name in spec.MEMBERS}
+    parts = {name: agent.Wanted(release, zone=_zone(desired.key.region, name), subnet="") for name in spec.MEMBERS}
     life, ever = lifecycles.CLUSTER, spec.MEMBERS
     return Thing(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)
+
+
+def _zone(region: str, member: str) -> str:
+    """Of a member; the region for what is in no single one."""
+    return f"{region}{member[-1]}" if member in (*spec.ETCD, *spec.API) else region
 
 
 def _nodegroup(desired: facts.Desired) -> Thing:

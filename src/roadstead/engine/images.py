@@ -1,6 +1,7 @@
 """OCI image archives, the same bit by bit for the same content.
 
     write(image, file) -> digest of the archive, `sha256:HEX`
+    system_images(release) -> what every node has from its start: SystemImage.name, SystemImage.write(folder)
 
 An archive is a tar of an OCI image layout (image-spec 1.1) with one image of one uncompressed layer. Names are
 sorted, times zero, owners root, and nothing is compressed, so that no version of a library decides the bytes. The
@@ -16,6 +17,7 @@ import os
 import stat
 import tarfile
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, assert_never
@@ -23,14 +25,19 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 import msgspec
 
 from roadstead.core import errors
+from roadstead.engine import install, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from roadstead.engine.settings import Settings
 
 _CHUNK = 1 << 20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
+_FORMAT = 1
+"""Of archives: a higher number makes all of them anew."""
 _NOBODY = 65532
 """The user of images without a need for root; the id that distroless images use."""
 
@@ -92,6 +99,69 @@ def coredns(program: Path, version: str, arch: str) -> Image:
         entrypoint=("/coredns",),
         user=_NOBODY,
     )
+
+
+def volumes(program: Path, version: str, arch: str) -> Image:
+    """The provisioner of volumes, and what it runs on a node: only there is it root, by its pod's wish."""
+    return Image(
+        name=f"roadstead.dev/volume-provisioner:{version}",
+        arch=arch,
+        tree={"volume-provisioner": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
+        entrypoint=("/volume-provisioner",),
+        user=_NOBODY,
+    )
+
+
+_SYSTEM: dict[str, tuple[str, Callable[[Path, str, str], Image]]] = {
+    "pause": ("pause", pause),
+    "coredns": ("coredns", coredns),
+    "volumes": ("volume-provisioner", volumes),
+}
+"""By the engine that a system image is made of: the component, and its image."""
+
+
+@dataclass(frozen=True)
+class SystemImage:
+    """An image that nodes have from their start, made on this machine. `name` is its full reference."""
+
+    engine: str
+    """The engine that it is made of: `pause`, `coredns`, `volumes`."""
+    image: Image
+    program: str
+    """The digest of the program in it, `sha256:HEX`."""
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    def write(self, folder: Path) -> Path:
+        """Its archive in a folder of such archives, made when it is not there.
+
+        The file's name says all that decides its bytes, so that another program is another file.
+        """
+        content = (_FORMAT, self.program, _config(self.image, ""), self.image.name, sorted(self.image.tree))
+        decides = hashlib.sha256(_json(content)).hexdigest()
+        file = folder / f"{self.engine}-{decides[:16]}.tar"
+        if not file.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            write(self.image, file)
+        return file
+
+
+def system_images(
+    release: str, listener: progress.Listener = progress.silent, *, given: Settings | None = None
+) -> tuple[SystemImage, ...]:
+    """Those of a cluster of this release of Kubernetes: today the same for all. Blocks while their engines are made.
+
+    Raises what engine.get raises.
+    """
+    del release
+    made: list[SystemImage] = []
+    for engine, (component, image_of) in _SYSTEM.items():
+        installed = install.get(engine, listener=listener, given=given)
+        program = image_of(installed.components[component], installed.version, installed.arch)
+        made.append(SystemImage(engine, program, installed.digests[component]))
+    return tuple(made)
 
 
 def busybox(program: Path, applets: tuple[str, ...], arch: str) -> Image:

@@ -5,5 +5,6 @@ this room; programs never do. It speaks to a running agent over its socket like 
 there should be, and holds nothing open: each command ends.
 
 Modules: `main` (the table of commands, errors, completion), one module or room per command, `caller` (whose command
-this is), `installation` (the services' environment under /opt), `supervision` (the root s6 tree).
+this is), `installation` (the services' environment under /opt), `supervision` (the root s6 tree), `services` (what
+their start needs beyond it: port, engines, profile; and the first command of all).
 """

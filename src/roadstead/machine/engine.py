@@ -18,6 +18,8 @@ from roadstead import engine as engines
 from roadstead.core import errors
 from roadstead.engine import cache, catalog, images, install, progress
 from roadstead.engine import settings as engine_settings
+from roadstead.machine.services import engines as services
+from roadstead.machine.supervision import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +88,23 @@ def get(specs: tuple[str, ...], source: str | None, path: Path | None, all_neede
             screen.clear()
             first = next(iter(installed.components.values()))
             click.echo(f"{installed.id}\t{first.parent}")
+    if os.geteuid() == 0 and tree.CACHE.is_dir():
+        _share(chosen.cache)
+
+
+@engine.command()
+def share() -> None:
+    """Copy what is here into the cache of this machine's services. `start` and root's `engine get` do so, too."""
+    if os.geteuid() != 0:
+        raise errors.Denied("`roadstead engine share` writes for the services: run it as root or through ./roadstead")
+    if not tree.CACHE.is_dir():
+        raise errors.NotFound(f"{tree.CACHE} is not there: `roadstead start` makes it")
+    _share(engine_settings.from_environment(os.environ).cache)
+
+
+def _share(own: Path) -> None:
+    for id in services.share(services.sources({**os.environ, "ROADSTEAD_CACHE": str(own)}, Path.home())):
+        click.echo(f"{id}: copied for the services to {tree.CACHE}", err=True)
 
 
 @engine.command()

@@ -1,29 +1,68 @@
-"""`roadstead logs HOST/UNIT`: what a unit wrote, from its rotated log."""
+"""`roadstead logs`: what a unit of a host wrote, or one of Roadstead's own services; from rotated logs."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
+from roadstead.machine.supervision import tree
+
+SERVICES = ("agent", "serve", "porter")
 
 
 @click.command()
-@click.argument("unit", metavar="HOST/UNIT")
+@click.argument("what", metavar="HOST/UNIT|agent|serve|porter")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="How many lines back.")
-@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
-def logs(unit: str, follow: bool, lines: int, instance_id: str) -> None:
-    """Print the log of a unit."""
-    host, slash, name = unit.partition("/")
+@click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
+def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
+    """Print the log of a unit of a host, or of one of Roadstead's services."""
+    places = instance.Instance.named(instance_id)
+    if what in SERVICES:
+        _service(tree.log_folder(places, what), lines, follow=follow)
+        return
+    host, slash, name = what.partition("/")
     if not slash or not host or not name:
-        raise errors.Invalid(f"{unit!r}: say which unit of which host, as in `roadstead logs cluster-1.etcd-a/etcd`")
-    client = Client(instance.Instance.named(instance_id).socket)
+        raise errors.Invalid(
+            f"{what!r}: say which unit of which host, as in `roadstead logs cluster-1.etcd-a/etcd`, or which service: "
+            f"{', '.join(SERVICES)}"
+        )
     try:
-        for chunk in client.logs(host, name, lines, follow):
+        for chunk in Client(places.socket).logs(host, name, lines, follow):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
     except (KeyboardInterrupt, BrokenPipeError):
         return
+
+
+def _service(folder: Path, lines: int, *, follow: bool) -> None:
+    """Raises NotFound when nothing was ever written."""
+    if not (folder / "current").exists():
+        raise errors.NotFound(f"{folder} has no log: the service was never started here, see `roadstead status`")
+    if follow:
+        # It follows the name, which s6-log gives to a new file at each rotation.
+        os.execvp("tail", ["tail", "-n", str(lines), "-F", str(folder / "current")])
+    sys.stdout.buffer.write(b"".join(last(folder, lines)))
+
+
+def last(folder: Path, lines: int) -> list[bytes]:
+    """The last lines of a log of s6-log: as many of its older files as are needed, oldest first."""
+    found: list[bytes] = []
+    # Names of rotated files are times (TAI64N), which sort as text.
+    for file in (folder / "current", *sorted(folder.glob("@*"), reverse=True)):
+        if len(found) >= lines:
+            break
+        found = file.read_bytes().splitlines(keepends=True) + found
+    return found[len(found) - lines :] if lines < len(found) else found

@@ -33,18 +33,20 @@ COMMANDS: dict[str, Entry] = {
     "start": Entry("roadstead.machine.start:start", "Start Roadstead on this machine."),
     "stop": Entry("roadstead.machine.stop:stop", "Stop Roadstead; its hosts keep running."),
     "status": Entry("roadstead.machine.status:status", "What runs, and what is not as it should be."),
-    "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host."),
+    "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host, or of a service."),
     "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
+    "load": Entry("roadstead.machine.load:load", "Load images from files into a cluster's nodes."),
     "env": Entry("roadstead.machine.aws.env:env", "Print what AWS's tools need to speak to Roadstead."),
+    "get-token": Entry("roadstead.cli.token:get_token", "Print a token for a cluster: what kubectl runs."),
     "api": Entry("roadstead.machine.aws.api:api", "The AWS APIs that Roadstead speaks: coverage."),
     "purge": Entry("roadstead.machine.purge:purge", "Delete an instance: its hosts, networks and records."),
     "uninstall": Entry("roadstead.machine.uninstall:uninstall", "Take everything back from this machine."),
     "completion": Entry("roadstead.machine.main:completion", "Print the completion of a shell: bash, zsh or fish."),
 }
-COMMANDS |= {
+VERBS: dict[str, Entry] = {
     verb: Entry(f"roadstead.cli.verbs:{verb}", means)
     for verb, means in {
-        "create": "Create a cluster.",
+        "create": "Create a cluster or a nodegroup.",
         "get": "Show clusters, nodegroups and events.",
         "scale": "Change how many nodes a nodegroup has.",
         "delete": "Delete a cluster or a nodegroup.",
@@ -52,6 +54,7 @@ COMMANDS |= {
     }.items()
 }
 """eksctl's verbs stand beside the local commands. They come in over HTTP like any customer."""
+COMMANDS |= VERBS
 
 _FAILED = 1
 _INTERRUPTED = 130
@@ -123,6 +126,11 @@ def rendered(error: errors.Error, *, as_json: bool) -> str:
 def run(arguments: list[str]) -> int:
     """The command's exit code: 0, 1 for an error of ours, 2 for a wrong usage, 130 when interrupted."""
     try:
+        if arguments and arguments[0] in VERBS:
+            # Only here: other commands do not wait for what it imports.
+            from roadstead.machine.services import first
+
+            first.before(arguments)
         code = cli.main(arguments, prog_name="roadstead", standalone_mode=False)
     except errors.Error as error:
         click.echo(rendered(error, as_json=wants_json(arguments)), err=True)

@@ -14,7 +14,14 @@ from roadstead.core import instance
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
+@click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
 def shell(host: str, command: tuple[str, ...], instance_id: str) -> None:
     """Open a shell in HOST, or run COMMAND there."""
     client = Client(instance.Instance.named(instance_id).socket, timeout=10)

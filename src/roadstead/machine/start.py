@@ -2,60 +2,144 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
-from roadstead.machine import installation
+from roadstead.identity import admin as admins
+from roadstead.machine import caller, installation
 from roadstead.machine.doctor import command as doctor
+from roadstead.machine.services import engines, kubeconfigs, ports, profiles
+from roadstead.machine.services import registries as registry_files
 from roadstead.machine.supervision import make, see, systemd, tree
+from roadstead.machine.supervision import settings as instance_settings
+from roadstead.network import regions
 
-USER = "roadstead"
-"""The system user of all services that need no root (later porter and serve)."""
+USER = tree.USER
+"""The system user of all services that need no root."""
 
 
 @click.command()
-@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
-@click.option("--machine-netns", type=click.Path(path_type=Path), hidden=True)
-@click.option("--timeout", default=30.0, show_default=True, help="Seconds that the agent may take to answer.")
+@click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
+@click.option("--port", type=click.IntRange(1024, 65535), help="Where the AWS APIs listen.  [default: 4566]")
+@click.option("--address", help="The IP address they listen on; other than loopback speaks TLS.  [default: 127.0.0.1]")
+@click.option("--advertise-address", help="The IP address at which clusters' endpoints are reached.")
+@click.option("--registries", help="A file with mirrors, authorities and proxies of registries; `none` for none.")
+@click.option("--region", help="The region of the AWS profile.  [default: eu-central-1]")
+@click.option("--machine-netns", hidden=True)
+@click.option("--timeout", default=30.0, show_default=True, help="Seconds that the services may take to answer.")
 @click.option("--yes", "-y", is_flag=True, help="Mend the machine without asking.")
-def start(instance_id: str, machine_netns: Path | None, timeout: float, yes: bool) -> None:
-    """Start Roadstead: the supervised agent, from an environment under /opt/roadstead.
+def start(instance_id: str, timeout: float, yes: bool, registries: str | None, **asked: str | int | None) -> None:
+    """Start Roadstead: agent, serve and porter, supervised, from an environment under /opt/roadstead.
 
-    Running hosts are adopted as they are. A second start changes nothing; with newer code it restarts the agent alone.
+    Running hosts are adopted as they are. What is asked for by flags is kept: a start without flags changes nothing,
+    with other ones, or newer code, it restarts what is concerned.
     """
     need_root("start")
     os.umask(0o022)
-    places = instance.Instance.named(instance_id, machine_netns)
-    for finding in doctor.check_before_start(interactive=sys.stdin.isatty(), yes=yes, may_mend=machine_netns is None):
+    _, kept = instance_settings.instance_of(instance_id)
+    wanted = instance_settings.merged(kept, **asked)
+    if wanted.region not in regions.CODES:
+        raise errors.Invalid(f"--region {wanted.region}: there is no such region; eu-central-1 is one")
+    netns = None if wanted.machine_netns is None else Path(wanted.machine_netns)
+    if asked["advertise_address"] is not None:
+        ports.check_own(wanted.advertised, netns)
+    images = None if registries in (None, registry_files.NONE) else registry_files.given(Path(registries))
+    places = instance.Instance.named(instance_id, netns)
+    ports.check(wanted.address, wanted.port, netns, own=_pid(places, "serve"))
+    for finding in doctor.check_before_start(interactive=sys.stdin.isatty(), yes=yes, may_mend=netns is None):
         if finding.level == "warning":
             click.echo(f"warning: {finding.title}. {finding.remedy}", err=True)
     ensure_user(USER)
+    if registries is not None:
+        name = None if images is None else registry_files.keep(places, images, USER)
+        wanted = msgspec.structs.replace(wanted, registries=name)
     checkout = installation.checkout(os.environ)
-    with installation.alone():
-        python = installation.install(checkout, installation.choose(installation.candidates()))
-        started = _up(places, python, timeout)
-        installation.prune(_definitions())
-    agent = Client(places.socket, timeout=timeout).status()
+    try:
+        with installation.alone():
+            python = installation.install(checkout, installation.choose(installation.candidates()))
+            started = _up(places, python, wanted, timeout)
+            installation.prune(_definitions())
+    finally:
+        registry_files.prune(places, instance_settings.read(places).registries)
+    given = engines.share(engines.sources(os.environ, Path.home()))
+    _tell(places, python, started=started, given=given)
+    if kept.advertised != wanted.advertised:
+        _follow(kept.advertised, wanted.advertised)
+
+
+def _up(places: instance.Instance, python: Path, wanted: instance_settings.Settings, timeout: float) -> bool:
+    """Raises Failed, with the settings as they were: what did not start is not what runs on, or what a boot does."""
+    before = instance_settings.read(places) if instance_settings.exist(places) else None
+    instance_settings.write(places, wanted)
+    try:
+        unit = unit_of(places)
+        if unit is not None:
+            text = systemd.unit(python, places.id)
+            if not systemd.UNIT.is_file() or systemd.UNIT.read_text() != text:
+                systemd.UNIT.write_text(text)
+                make.call("systemctl", "daemon-reload", timeout=60)
+        return make.up(places, _services(places, python, wanted), unit=unit, timeout=timeout)
+    except errors.Error:
+        instance_settings.write(places, before)
+        if before is not None and before != wanted and see.tree(tree.folder(places)).scanner is not None:
+            with contextlib.suppress(errors.Error):
+                # The first failure is the one to be told.
+                make.up(places, _services(places, python, before), unit=unit_of(places), timeout=timeout)
+        raise
+
+
+def _services(places: instance.Instance, python: Path, wanted: instance_settings.Settings) -> tuple[tree.Service, ...]:
+    return tree.services(places, python, wanted, pwd.getpwnam(USER).pw_uid)
+
+
+def _tell(places: instance.Instance, python: Path, *, started: bool, given: tuple[str, ...]) -> None:
+    agent = Client(places.socket, timeout=30.0).status()
+    admin = admins.read(tree.serve_state(places))
+    written = profiles.write(caller.caller(os.environ), admin)
+    if written.warning:
+        click.echo(f"warning: {written.text}", err=True)
     click.echo(f"instance {agent.instance}: agent {agent.version} {'is up' if started else 'was up'} (pid {agent.pid})")
-    click.echo(
-        f"  socket  {places.socket}\n  state   {places.state}\n  logs    {places.log}\n  code    {python.parents[1]}"
-    )
+    lines = {
+        "serve": f"{admin.endpoint}, account {admin.account}",
+        "profile": "" if written.warning else written.text,
+        "engines": f"copied for the services: {', '.join(given)}" if given else "",
+        "socket": places.socket,
+        "state": places.state,
+        "logs": places.log,
+        "code": python.parents[1],
+    }
+    click.echo("\n".join(f"  {name:<7} {text}" for name, text in lines.items() if text))
 
 
-def _up(places: instance.Instance, python: Path, timeout: float) -> bool:
-    unit = unit_of(places)
-    if unit is not None:
-        text = systemd.unit(python, places.id)
-        if not systemd.UNIT.is_file() or systemd.UNIT.read_text() != text:
-            systemd.UNIT.write_text(text)
-            make.call("systemctl", "daemon-reload", timeout=60)
-    return make.up(places, (tree.agent(places, python),), unit=unit, timeout=timeout)
+def _follow(before: str, now: str) -> None:
+    """serve itself moves the endpoints of clusters; what people wrote of them is to be written anew."""
+    done = kubeconfigs.follow(os.environ, before, now)
+    if done.warning:
+        click.echo(f"warning: the kubeconfig still has the address {before}: {done.warning}", err=True)
+    click.echo(f"  clusters are reached at {now}, no more at {before}")
+    for path in done.paths:
+        click.echo(f"  {path} was changed accordingly")
+    click.echo("  other kubeconfigs: `roadstead utils write-kubeconfig --cluster NAME` writes a cluster's entry anew")
+
+
+def _pid(places: instance.Instance, service: str) -> int | None:
+    found = see.process(tree.folder(places), service) if tree.folder(places).is_dir() else None
+    return None if found is None else found.pid
 
 
 def unit_of(places: instance.Instance) -> str | None:

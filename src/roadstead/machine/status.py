@@ -1,35 +1,82 @@
-"""`roadstead status`: the agent and everything it keeps, as it is now."""
+"""`roadstead status`: the services, the clusters, and everything the agent keeps, as it is now."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import click
 import msgspec
 
 from roadstead.agent_client import Client
-from roadstead.core import instance
+from roadstead.cli import profile, service
+from roadstead.core import errors
+from roadstead.identity import admin as admins
+from roadstead.machine.supervision import see, settings, tree
 from roadstead.messages import observed
+from roadstead.wire import client as wire_client
+from roadstead.wire import sigv4
+
+SERVICES = ("agent", "serve", "porter")
+_ASKING = 5.0
+"""Seconds for all that serve is asked."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What serve tells of a cluster of the instance's region."""
+
+    name: str
+    region: str
+    status: str
+    version: str
 
 
 @click.command()
-@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
+@click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="List every object, not only what is not well.")
 def status(instance_id: str, output: str, everything: bool) -> None:
-    """Show the agent, and what is not as it is wanted."""
-    client = Client(instance.Instance.named(instance_id).socket, timeout=10)
+    """Show agent, serve and porter, the clusters, and what is not as it is wanted."""
+    places, _ = settings.instance_of(instance_id)
+    running = [found for name in SERVICES if (found := see.process(tree.folder(places), name)) is not None]
+    client = Client(places.socket, timeout=10)
     agent = client.status()
     seen = client.observations().observations
+    try:
+        admin: admins.Admin | None = admins.read(tree.serve_state(places))
+    except errors.NotFound:
+        admin = None
+    # The certificate of serve's own CA, where it speaks TLS.
+    bundle = tree.serve_state(places) / "tls" / "ca.pem"
+    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle))
     if output == "json":
-        body = {"agent": agent, "observations": seen}
+        body = {
+            "agent": agent,
+            "observations": seen,
+            "services": [asdict(one) for one in running],
+            "clusters": [asdict(one) for one in clusters],
+            "serve": {"answers": not silent, "reason": silent}
+            | ({} if admin is None else {"endpoint": admin.endpoint, "account": admin.account}),
+        }
         click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
         return
-    counts = ", ".join(counted(kind, count) for kind, count in agent.counts.items() if count) or "nothing yet"
-    up = _age(time.time() - agent.since)
-    click.echo(
-        f"instance {agent.instance}: agent {agent.version} is running for {up} (pid {agent.pid}); keeps {counts}"
-    )
+    click.echo(f"instance {agent.instance}")
+    if running:
+        click.echo(services(running, _details(agent, admin, silent)))
+    else:
+        click.echo(f"agent {agent.version} (pid {agent.pid}), not supervised; {_kept(agent)}")
+    if clusters:
+        cells = [("CLUSTER", "REGION", "STATUS", "VERSION")]
+        click.echo(columns([*cells, *((one.name, one.region, one.status, one.version) for one in clusters)]))
     shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
     if shown:
         click.echo(table(sorted(shown, key=lambda one: (one.kind, one.id))))
@@ -37,15 +84,53 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         click.echo("everything is as it is wanted")
 
 
-def table(seen: list[observed.Observation]) -> str:
-    """One line per object, columns as wide as they need to be."""
-    rows = [("KIND", "ID", "PHASE", "RESTARTS", "REASON")]
-    rows += [(one.kind, one.id, one.phase, str(one.restarts), one.reason) for one in seen]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+def _details(agent: observed.Status, admin: admins.Admin | None, silent: str) -> dict[str, str]:
+    serve = "has not been up yet" if admin is None else f"{admin.endpoint}, account {admin.account}"
+    return {"agent": f"{agent.version}; {_kept(agent)}", "serve": f"{serve}; {silent}" if admin and silent else serve}
+
+
+def _kept(agent: observed.Status) -> str:
+    return f"keeps {', '.join(counted(kind, count) for kind, count in agent.counts.items() if count) or 'nothing yet'}"
+
+
+def _clusters(admin: admins.Admin | None, ca_bundle: str | None) -> tuple[list[Cluster], str]:
+    """The clusters as serve tells them; or none, and why it was not asked or did not answer."""
+    if admin is None or admin.secret is None:
+        return [], "there is no key to ask with"
+    keys = sigv4.Credentials(admin.access_key, admin.secret)
+    access = profile.Access(admin.region, admin.endpoint, keys, ca_bundle=ca_bundle)
+    try:
+        with service.Connection(access, time.monotonic() + _ASKING) as api:
+            pages = service.pages(api, "eks", "ListClusters")
+            names = [name for page in pages for name in page.get("clusters", [])]
+            told = [api.call("eks", "DescribeCluster", name=name)["cluster"] for name in names]
+    except (errors.Error, wire_client.ServiceError) as error:
+        return [], f"does not answer: {error}"
+    return [Cluster(one["name"], admin.region, one["status"], one.get("version", "")) for one in told], ""
+
+
+def services(running: Sequence[see.Process], details: dict[str, str]) -> str:
+    """One line per service: its process, for how long it is as it is, its memory, and what there is to say."""
+    rows = [("SERVICE", "STATE", "PID", "SINCE", "MEMORY", "")]
+    for one in running:
+        state, pid = ("down", "-") if one.pid is None else ("up", str(one.pid))
+        memory = f"{one.pss / 2**20:.0f} MiB" if one.pss else "-"
+        rows.append((one.name, state, pid, age(one.seconds), memory, details.get(one.name, "")))
+    return columns(rows)
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Lines whose columns are as wide as they need to be."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
-        for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def table(seen: list[observed.Observation]) -> str:
+    """One line per object of the agent."""
+    rows = [("KIND", "ID", "PHASE", "RESTARTS", "REASON")]
+    return columns(rows + [(one.kind, one.id, one.phase, str(one.restarts), one.reason) for one in seen])
 
 
 def counted(kind: str, count: int) -> str:
@@ -55,7 +140,8 @@ def counted(kind: str, count: int) -> str:
     return f"1 {kind.removesuffix('es' if kind.endswith('shes') else 's')}"
 
 
-def _age(seconds: float) -> str:
+def age(seconds: float) -> str:
+    """The largest unit that fits: `3 d`, `2 h`, `5 min`, `7 s`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

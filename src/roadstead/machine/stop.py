@@ -10,7 +10,14 @@ from roadstead.machine.supervision import make
 
 
 @click.command()
-@click.option("--instance", "instance_id", default="main", show_default=True, help="Which Roadstead on this machine.")
+@click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds until what has not ended is killed.")
 @click.option("--hosts", is_flag=True, help="Stop the hosts too. Their disks stay: the next start makes them again.")
 def stop(instance_id: str, timeout: float, hosts: bool) -> None:

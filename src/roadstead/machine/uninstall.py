@@ -16,7 +16,7 @@ import click
 from roadstead.core import errors, instance
 from roadstead.machine import installation, start
 from roadstead.machine.doctor import mend
-from roadstead.machine.supervision import make, systemd
+from roadstead.machine.supervision import make, systemd, tree
 
 _PURGING = 600.0
 """Seconds for one instance: hundreds of hosts."""
@@ -30,6 +30,7 @@ class Places:
     run: Path = instance.RUN_ROOT
     log: Path = instance.LOG_ROOT
     programs: Path = installation.ROOT
+    cache: Path = tree.CACHE
     unit: Path = systemd.UNIT
     user: str = start.USER
     doctor: mend.Places = field(default_factory=mend.Places)
@@ -88,7 +89,7 @@ def see(places: Places) -> Seen:
     }
     return Seen(
         instances=tuple(sorted(ids)),
-        folders=tuple(path for path in (*roots, places.programs) if path.is_dir()),
+        folders=tuple(path for path in (*roots, places.programs, places.cache) if path.is_dir()),
         unit=places.unit.exists(),
         user=any(entry.pw_name == places.user for entry in pwd.getpwall()),
         settings=places.doctor.record.exists() or places.doctor.conf.exists(),
@@ -189,5 +190,6 @@ def uninstall(yes: bool) -> None:
             click.confirm("Go on?", abort=True)
         for step in steps:
             click.echo("\n".join((f"{explain(step)}: done", *(f"  {line}" for line in apply(step, places)))))
+    click.echo("The AWS profile 'roadstead' in ~/.aws is left; it leads nowhere now.")
     if cache := os.environ.get("ROADSTEAD_CACHE"):
         click.echo(f"The cache is left: rm -rf {cache}")

@@ -98,6 +98,8 @@ class Host(Message, frozen=True, kw_only=True):
     shape: Shape | None = None
     names: dict[Address, tuple[Hostname, ...]] = {}
     """More lines of /etc/hosts."""
+    resolvers: tuple[Address, ...] = ()
+    """Where its own processes ask for names: /etc/resolv.conf, as it is when the host is made."""
 
 
 class UnitFile(Message, frozen=True, kw_only=True):
@@ -165,6 +167,8 @@ class Unit(Message, frozen=True, kw_only=True):
     """Folders of the unit under `/var/lib/UNIT`, made before the first start, mode 0700, kept on the disk."""
     ready: Probe | None = None
     """None: ready as soon as it runs."""
+    after: FileName | None = None
+    """A unit of the same host that must be ready before this one is started the first time. It has none itself."""
     group: Id | None = None
     """Units of one group (the members of an etcd cluster) are never restarted by the agent two at a time."""
     reload_signal: Literal["HUP", "USR1", "USR2"] = "HUP"

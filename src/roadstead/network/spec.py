@@ -26,6 +26,7 @@ LARGEST = 16
 TAKEN = {
     "127.0.0.0/8": "the machine's loopback",
     "169.254.0.0/16": "link-local addresses: routers and metadata",
+    "198.18.0.0/16": "the links between networks and the machine",
     "198.19.0.0/16": "the networks of control planes",
     "224.0.0.0/3": "multicast and reserved addresses",
     "0.0.0.0/8": "this network",

@@ -1,6 +1,7 @@
 """The agent's API: HTTP + JSON over a unix socket, for root and the users that it was started for.
 
     GET    /v1/status                         observed.Status
+    GET    /v1/machine                        machine.Machine, as it is now
     PUT    /v1/desired                        requests.Batch -> requests.BatchAnswer; all or nothing
     GET    /v1/desired                        every desired state with its generation
     PUT    /v1/KIND/ID                        requests.Put; a unit's ID is HOST/UNIT
@@ -32,6 +33,7 @@ from aiohttp import typedefs, web
 
 from roadstead.core import errors
 from roadstead.messages import jobs as job_types
+from roadstead.messages import machine as machines
 from roadstead.messages import observed, requests
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Rooms(Protocol):
     def jobs(self) -> job_room.Jobs: ...
 
     def status(self) -> observed.Status: ...
+    async def machine(self) -> machines.Machine: ...
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]: ...
     def shell(self, host: str) -> list[str]: ...
 
@@ -72,6 +75,7 @@ def application(rooms: Rooms, users: frozenset[int]) -> web.Application:
     app = web.Application(middlewares=[_errors, _callers(users)], client_max_size=_BODY_LIMIT)
     routes = _Routes(rooms)
     app.router.add_get("/v1/status", routes.status)
+    app.router.add_get("/v1/machine", routes.machine)
     app.router.add_put("/v1/desired", routes.put_batch)
     app.router.add_get("/v1/desired", routes.get_desired)
     app.router.add_get("/v1/observations", routes.observations)
@@ -162,6 +166,9 @@ class _Routes:
 
     async def status(self, _request: web.Request) -> web.StreamResponse:
         return _answer(self._rooms.status())
+
+    async def machine(self, _request: web.Request) -> web.StreamResponse:
+        return _answer(await self._rooms.machine())
 
     async def put_batch(self, request: web.Request) -> web.StreamResponse:
         return _answer(await self._rooms.door.accept(await _body(request, requests.Batch)))

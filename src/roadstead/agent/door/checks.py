@@ -92,6 +92,10 @@ def _unit(
         if file.secret and file.content is not None:
             yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
     yield from _probe_files(id, unit)
+    if unit.after is not None:
+        first = now.units.get(f"{host}/{unit.after}")
+        if first is None or first.after is not None or f"{host}/{unit.after}" == id:
+            yield f"unit {id}: it starts after {unit.after}, which is no unit of its host that starts by itself"
 
 
 def _probe_files(id: str, unit: desired.Unit) -> Iterator[str]:

@@ -113,6 +113,10 @@ class Fabric:
         """A socket in the namespace at that path; None: the machine's. Raises NotFound when there is none."""
         return namespaces.open_socket(netns or self._instance.machine_netns, family, kind)
 
+    async def lend_hands(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Other work with the kernel, done by the same thread in its turn."""
+        return await self._do(work, *args, **kwargs)
+
     def _watch(self, id: str) -> None:
         path = self._instance.router_netns(id)
         inode = path.stat().st_ino

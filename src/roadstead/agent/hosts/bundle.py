@@ -21,6 +21,9 @@ Json = dict[str, object]
 MADE_FROM = "roadstead.made-from"
 """The annotation that carries the digest of what a host was made from. runc keeps it in its record."""
 
+POD_SOCKETS = "/run/roadstead-agent"
+"""Where a node finds the socket for its CNI requests."""
+
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SOFT_FILES = 65536
 _MASKED = (
@@ -137,6 +140,7 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         _bind("/etc/units", made.places.files, "ro", *safe, "noexec"),
         _bind("/lent", made.lent, "ro", *safe, "noexec"),
         _bind("/run/service", made.places.service, "rw", *safe),
+        *((_bind(POD_SOCKETS, made.pods, "ro", *safe, "noexec"),) if made.node else ()),
         *(_bind(at, made.shape.folder / name, "ro") for name, at in shape.BINDS.items() if made.shape),
     ]
 

@@ -151,6 +151,9 @@ class Hosts:
         folders.make_at(places.log.parent)
         for folder, owner in ((places.log, uid), (places.service, 0), (places.files, 0), (places.bundle, 0)):
             folders.make_at(folder, uid=owner)
+        if asked.node:
+            # Never made anew: a socket that is answered already stays.
+            folders.make_at(asked.pods, mode=0o700)
         folders.make_at(self._instance.engines)
         with folders.opened(places.service) as service:
             folders.make(service, ".s6-svscan", mode=0o700, uid=uid)

@@ -63,7 +63,7 @@ def plan(wanted: Wanted, facts: MachineFacts) -> Tree:
         "etc/group": group(wanted),
         "etc/hosts": hosts_file(wanted),
         "etc/hostname": f"{wanted.host.hostname}\n",
-        "etc/resolv.conf": "",
+        "etc/resolv.conf": "".join(f"nameserver {address}\n" for address in wanted.host.resolvers),
         "etc/machine-id": f"{machine_id(wanted.instance, wanted.id)}\n",
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     }

@@ -45,12 +45,21 @@ class Wanted:
         return lent(self.places)
 
     @property
+    def pods(self) -> Path:
+        """Where the agent answers a node's CNI requests, `/run/roadstead-agent` (read-only) in it."""
+        return pods(self.places)
+
+    @property
     def node(self) -> bool:
         return self.host.kind == "node"
 
 
 def lent(places: HostPlaces) -> Path:
     return places.state / "lent"
+
+
+def pods(places: HostPlaces) -> Path:
+    return places.run / "pods"
 
 
 def digest(host: desired.Host, uid: int) -> str:

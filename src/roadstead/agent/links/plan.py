@@ -57,7 +57,11 @@ def plan(side: things.Side, view: things.View) -> list[Step]:
         # Whose loopback it is, his are the routes without a device.
         devices.add("")
     surplus: list[things.Thing] = [
-        *(route for route in view.routes - side.routes if side.whole or route.device in devices),
+        *(
+            route
+            for route in view.routes - side.routes
+            if route.device in devices or (side.whole and not (side.others and route.device.startswith(side.others)))
+        ),
         *(rule for rule in view.rules - side.rules if side.whole),
         *(neighbour for neighbour in view.neighbours - side.neighbours if neighbour.device in side.exact),
         *(address for address in view.addresses - side.addresses if address.device in side.exact),

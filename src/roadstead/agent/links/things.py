@@ -70,6 +70,7 @@ class Side:
 
     `exact` are the devices on which no other address or permanent neighbour may be. Routes of ours (by their protocol
     number) on devices of `links` are always exact; with `whole`, all routes and rules of ours in the namespace are.
+    But routes on devices whose names start with `others` (if any) belong to another side of the same namespace.
     A link whose alias starts with `strays` (or whose name is in `stray_names`) and that is not in `links` goes.
     """
 
@@ -80,6 +81,7 @@ class Side:
     rules: frozenset[Rule] = frozenset()
     exact: frozenset[str] = frozenset()
     whole: bool = False
+    others: str = ""
     strays: str = ""
     spared: frozenset[str] = frozenset()
     """Names of links that others want."""

@@ -110,16 +110,21 @@ def _machine_routes(topology: Topology) -> Iterator[Problem]:
 
 
 def _legs(id_: str, host: desired.Host, topology: Topology) -> Iterator[Problem]:
+    """A host is in its zone by one leg at least; its others may come out anywhere in their networks, as interfaces of
+    a control plane do in a VPC that has no subnet in one of its zones."""
     if not 1 <= len(host.legs) <= MOST_LEGS:
         yield Problem("hosts", id_, f"host {id_} has {len(host.legs)} legs; it needs 1 to {MOST_LEGS}")
+    # An edge stands for what is in no single zone.
+    zones = {subnet.zone for leg in host.legs for subnet in _homes(leg, topology)}
+    placed = host.kind == "edge" or host.zone in zones
     for leg in host.legs:
         network = topology.networks.get(leg.network)
         if network is None:
             yield Problem("hosts", id_, f"host {id_}: network {leg.network} does not exist")
             continue
-        homes = [subnet for subnet in network.subnets if addresses.contains(subnet.cidr, leg.address)]
+        homes = _homes(leg, topology)
         where = f"host {id_}: address {leg.address}"
-        if not any(subnet.zone == host.zone for subnet in homes):
+        if not homes or not placed:
             yield Problem("hosts", id_, f"{where} is in no subnet of zone {host.zone} of network {leg.network}")
         for subnet in homes:
             if leg.address in addresses.reserved(subnet.cidr):
@@ -128,6 +133,12 @@ def _legs(id_: str, host: desired.Host, topology: Topology) -> Iterator[Problem]
             if not addresses.within(prefix, network.cidrs):
                 reason = f"host {id_}: prefix {prefix} is outside of network {leg.network} ({', '.join(network.cidrs)})"
                 yield Problem("hosts", id_, reason)
+
+
+def _homes(leg: desired.Leg, topology: Topology) -> list[desired.Subnet]:
+    """The subnets that have the leg's address."""
+    network = topology.networks.get(leg.network)
+    return [subnet for subnet in network.subnets if addresses.contains(subnet.cidr, leg.address)] if network else []
 
 
 def _twice(topology: Topology) -> Iterator[Problem]:

@@ -4,6 +4,8 @@
     router:  per leg one end of a veth, a route to the host's address and to each prefix of pods behind it;
              on lo the router's, resolver's and doors' address of each subnet; unreachable: the rest of its CIDRs
     machine: per network one end of the uplink, a /31; a route to the CIDRs where users of the machine may enter
+    pod:     as a host with one leg; its node is its router, with a route to the pod's address, unreachable: the rest
+             of the node's prefixes
 
 No bridge and no ARP anywhere: whom a packet is for is a matter of routes alone.
 """
@@ -28,6 +30,9 @@ UPLINK = "up"
 
 LEGS = frozenset(f"eth{number}" for number in range(topologies.MOST_LEGS))
 """Names of legs in a host, wanted or left over from an older desired state."""
+
+POD_LINKS = "rp"
+"""What names of the node's ends of pods' veths begin with; twelve hexadecimal digits follow."""
 
 _LEG_TABLES = 100
 """Table 100+n holds the default route of leg n."""
@@ -55,6 +60,27 @@ class Uplink:
     machine_device: str
     machine_address: str
     router_address: str
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod's one interface, wired to its node as a host is to its router."""
+
+    address: str
+    device: str
+    """Its name in the pod: `eth0`."""
+    link: str
+    """The name of the node's end."""
+    alias: str
+
+
+POD_SETTINGS: Mapping[str, int] = {
+    # Without a link-local address nothing is ever asked for or announced by IPv6.
+    "net/ipv6/conf/default/addr_gen_mode": 1,
+    "net/ipv6/conf/default/accept_ra": 0,
+    "net/ipv6/conf/default/router_solicitations": 0,
+}
+"""The sysctls of a pod's namespace, before it has an interface."""
 
 
 def host_settings(host: desired.Host) -> dict[str, int]:
@@ -100,12 +126,10 @@ def leg_pairs(instance: instances.Instance, host_id: str, host: desired.Host) ->
     """The veths of a host, each with its network."""
     pairs = []
     for number, leg in enumerate(host.legs):
-        near = things.Link(
-            leg_name(instance, leg.network, host_id, number),
-            addresses.ROUTER_MAC,
-            instance.alias(leg.network, host_id, str(number)),
+        near = _near_end(
+            leg_name(instance, leg.network, host_id, number), instance.alias(leg.network, host_id, str(number))
         )
-        pairs.append((leg.network, things.Pair(near, _host_end(number, leg))))
+        pairs.append((leg.network, things.Pair(near, _far_end(f"eth{number}", leg.address))))
     return pairs
 
 
@@ -127,7 +151,10 @@ def host_side(host: desired.Host, networks: Mapping[str, desired.Network]) -> th
     The first leg has the default route. With more than one, answers leave by the leg they were asked on: each leg has
     a table of its own, chosen by the packet's source. Else the router of another network would drop them.
     """
-    routes = [_default(0, host.legs[0].address, things.MAIN)]
+    routes = [_default("eth0", host.legs[0].address, things.MAIN)]
+    if host.kind == "node":
+        # An address that no pod has is refused here; by the default route it would come back again and again.
+        routes += [things.Route(prefix) for leg in host.legs for prefix in leg.prefixes]
     rules = []
     for number, leg in enumerate(host.legs):
         if number > 0:
@@ -136,18 +163,49 @@ def host_side(host: desired.Host, networks: Mapping[str, desired.Network]) -> th
                 for cidr in networks[leg.network].cidrs
             ]
         if len(host.legs) > 1:
-            routes.append(_default(number, leg.address, _LEG_TABLES + number))
+            routes.append(_default(f"eth{number}", leg.address, _LEG_TABLES + number))
             rules.append(things.Rule(f"{leg.address}/32", _LEG_TABLES + number))
-    legs = tuple(_host_end(number, leg) for number, leg in enumerate(host.legs))
+    legs = {f"eth{number}": leg.address for number, leg in enumerate(host.legs)}
     return things.Side(
-        links=(things.Link("lo"), *legs),
-        addresses=frozenset(things.Address(f"eth{n}", f"{leg.address}/32") for n, leg in enumerate(host.legs)),
-        neighbours=frozenset(things.Neighbour(link.name, addresses.GATEWAY, addresses.ROUTER_MAC) for link in legs),
+        links=(things.Link("lo"), *(_far_end(device, address) for device, address in legs.items())),
+        addresses=frozenset(things.Address(device, f"{address}/32") for device, address in legs.items()),
+        neighbours=frozenset(_next_hop(device) for device in legs),
         routes=frozenset(routes),
         rules=frozenset(rules),
-        exact=frozenset(link.name for link in legs),
+        exact=frozenset(legs),
         whole=True,
+        others=POD_LINKS,
         stray_names=LEGS,
+    )
+
+
+def pod_link(instance: instances.Instance, host: str, container: str, device: str) -> str:
+    """The node's end of a pod's veth."""
+    return POD_LINKS + instance.interface("pod", host, container, device)[len(POD_LINKS) :]
+
+
+def pod_pair(pod: Pod) -> things.Pair:
+    """The veth of a pod; its near end is the node's."""
+    return things.Pair(_near_end(pod.link, pod.alias), _far_end(pod.device, pod.address))
+
+
+def pod_side(pod: Pod) -> things.Side:
+    """What a pod's namespace must hold. What else is in it is the pod's own."""
+    return things.Side(
+        links=(things.Link("lo"), _far_end(pod.device, pod.address)),
+        addresses=frozenset((things.Address(pod.device, f"{pod.address}/32"),)),
+        neighbours=frozenset((_next_hop(pod.device),)),
+        routes=frozenset((_default(pod.device, pod.address, things.MAIN),)),
+    )
+
+
+def node_side(pod: Pod, node: str) -> things.Side:
+    """What a node's namespace must hold for one pod; `node` is the address under which it speaks to its pods."""
+    return things.Side(
+        links=(_near_end(pod.link, pod.alias),),
+        neighbours=frozenset((_behind(pod.link, pod.address),)),
+        routes=frozenset((things.Route(f"{pod.address}/32", pod.link, source=node),)),
+        exact=frozenset((pod.link,)),
     )
 
 
@@ -158,8 +216,8 @@ def leg_side(instance: instances.Instance, network: str, host_id: str, legs: tup
     for number, leg in here:
         name = leg_name(instance, network, host_id, number)
         alias = instance.alias(network, host_id, str(number))
-        links.append(things.Link(name, addresses.ROUTER_MAC, alias))
-        neighbours.append(things.Neighbour(name, leg.address, addresses.mac(leg.address)))
+        links.append(_near_end(name, alias))
+        neighbours.append(_behind(name, leg.address))
         routes.append(things.Route(f"{leg.address}/32", name))
         routes += [things.Route(prefix, name, leg.address) for prefix in leg.prefixes]
     return things.Side(
@@ -222,9 +280,23 @@ def machine_side(instance: instances.Instance, uplink: Uplink, network: desired.
     )
 
 
-def _host_end(number: int, leg: desired.Leg) -> things.Link:
-    return things.Link(f"eth{number}", addresses.mac(leg.address))
+def _near_end(name: str, alias: str) -> things.Link:
+    """The router's end of a veth: the same hardware address on each, which is all that those behind it know."""
+    return things.Link(name, addresses.ROUTER_MAC, alias)
 
 
-def _default(number: int, source: str, table: int) -> things.Route:
-    return things.Route("0.0.0.0/0", f"eth{number}", addresses.GATEWAY, source, table)
+def _far_end(device: str, address: str) -> things.Link:
+    return things.Link(device, addresses.mac(address))
+
+
+def _behind(link: str, address: str) -> things.Neighbour:
+    """The one whose link it is, as the router knows it."""
+    return things.Neighbour(link, address, addresses.mac(address))
+
+
+def _next_hop(device: str) -> things.Neighbour:
+    return things.Neighbour(device, addresses.GATEWAY, addresses.ROUTER_MAC)
+
+
+def _default(device: str, source: str, table: int) -> things.Route:
+    return things.Route("0.0.0.0/0", device, addresses.GATEWAY, source, table)

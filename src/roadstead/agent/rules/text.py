@@ -1,4 +1,4 @@
-"""The text of this instance's table in a router and in the machine's namespace. Pure.
+"""The text of this instance's table in a router, in a node's and in the machine's namespace. Pure.
 
 Only interface names computed from ids, addresses, CIDRs, ports and user ids get here: `_safe` refuses the rest, so
 that no word of a customer ever becomes a rule. All is IPv4; a router drops IPv6.
@@ -40,6 +40,19 @@ class Router:
     entered: bool
     """Whether users of the machine may enter."""
     ports: tuple[RouterPort, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodePort:
+    """A port of a node (on each of its addresses, or on one) that leads to a pod on it."""
+
+    protocol: str
+    port: int
+    target: str
+    target_port: int
+    link: str
+    """The node's end of the pod's veth."""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,29 @@ def black(table: str, names: frozenset[str]) -> str:
     return text
 
 
+def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
+    """The rules of a node about its pods; names of their links begin with `pods`. The first of two like ports counts.
+
+    arrive: a pod speaks under its own address only (the route back must be the way it came).
+    translate: a pod that reaches itself by a port of its node must not be answered past the node.
+    """
+    leads = [_node_port(port) for port in ports]
+    back = dict.fromkeys(
+        f"oifname {_name(port.link)} ip saddr {_safe(port.target)} ct status dnat masquerade" for port in ports
+    )
+    chains = [
+        _chain(
+            "arrive",
+            "filter hook prerouting priority raw",
+            f'iifname "{_safe(pods)}*" fib saddr . iif oif missing counter name spoofed drop',
+        ),
+        _chain("publish", "nat hook prerouting priority dstnat", *leads),
+        _chain("publish-here", "nat hook output priority -100", *leads),
+        _chain("translate", "nat hook postrouting priority srcnat", *back),
+    ]
+    return _table(table, chains)
+
+
 def machine(table: str, facts: Machine) -> str:
     """The rules of the machine's namespace; they judge only packets that come or go by an uplink.
 
@@ -214,6 +250,13 @@ def _machine_translations(facts: Machine) -> list[str]:
 def _port(port: MachinePort) -> str:
     here = "fib daddr type local" if port.address == _ANY else f"ip daddr {_safe(port.address)}"
     return f"{here} tcp dport {port.port:d} dnat ip to {_safe(port.router_address)}:{port.router_port:d}"
+
+
+def _node_port(port: NodePort) -> str:
+    # 127.0.0.1 is not an address at which a pod could answer.
+    here = f"ip daddr {_safe(port.address)}" if port.address else f"fib daddr type local ip daddr != {_LOOPBACK}"
+    to = f"{_safe(port.target)}:{port.target_port:d}"
+    return f"{here} {_safe(port.protocol)} dport {port.port:d} dnat ip to {to}"
 
 
 def _table(name: str, parts: list[str]) -> str:

@@ -184,7 +184,7 @@ def _disk_folders(places: UnitPlaces, unit: desired.Unit, uid: int) -> None:
 def _service(within: int, unit_id: str, unit: desired.Unit, uid: int) -> None:
     for folder in service.FOLDERS:
         files.make_folder(within, folder.name, folder.mode, uid if folder.owner == "user" else 0)
-    rendered = service.render(unit_id, unit)
+    rendered = service.render(unit_id, unit, root=uid == 0)
     for name in service.OWN_FILES - rendered.keys():
         files.remove(within, name)
     for path, file in rendered.items():

@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -19,8 +18,10 @@ from roadstead.messages import desired
 TIMEOUT = 3.0
 """Seconds for a connection and its answer."""
 FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 0.5
+LONGEST_PAUSE = 0.2
 """Seconds between questions while a unit starts: doubling from the first to the longest."""
+SECOND_LOOK = 0.5
+"""Seconds until a unit that was ready and did not answer is asked once more."""
 
 OpenSocket = Callable[[Path | None, int, int], socket.socket]
 """(network namespace, address family, type) to a socket in that namespace."""
@@ -98,14 +99,16 @@ class Prober:
         context = self._context(place, probe)
         with await self._connect(place, probe.address, probe.port) as sock:
             name = probe.server_name or probe.address
-            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
+            # TLS second: a connection with TLS that is given up in its first moment is kept by asyncio until its
+            # handshake times out, and the next socket with its descriptor is refused all the while.
+            reader, writer = await asyncio.open_connection(sock=sock)
+            plain = writer.transport
             try:
+                await writer.start_tls(context, server_hostname=name)
                 writer.write(f"GET {probe.path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
                 answer = (await reader.readline()).decode(errors="replace").strip()
             finally:
-                writer.transport.abort()
-                with suppress(OSError):
-                    await writer.wait_closed()
+                plain.abort()
         if answer.split(" ")[1:2] == ["200"]:
             return ""
         return f"{_what(probe)} answered {answer[:100]!r}"

@@ -113,8 +113,8 @@ def notification(unit: desired.Unit) -> int:
     return unit.ready.descriptor
 
 
-def render(unit_id: str, unit: desired.Unit) -> dict[str, File]:
-    """All files of the service folder, by their path inside it. Raises NotFound and Invalid."""
+def render(unit_id: str, unit: desired.Unit, *, root: bool = False) -> dict[str, File]:
+    """All files of the service folder, by their path inside it. `root`: of a node. Raises NotFound and Invalid."""
     texts = {
         "notification-fd": f"{notification(unit)}\n",
         "down-signal": f"SIG{unit.stop_signal}\n",
@@ -125,7 +125,7 @@ def render(unit_id: str, unit: desired.Unit) -> dict[str, File]:
     }
     if not unit.run:
         texts["down"] = ""
-    scripts = {"run": _run(unit_id, unit), "finish": _FINISH, "log/run": _log(unit_id)}
+    scripts = {"run": _run(unit_id, unit, root=root), "finish": _FINISH, "log/run": _log(unit_id)}
     return {
         **{name: File(text.encode(), 0o644) for name, text in texts.items()},
         **{name: File(text.encode(), 0o755) for name, text in scripts.items()},
@@ -138,12 +138,15 @@ OWN_FILES = frozenset(
 """Every name `render` may give, without `log/run`: what is not rendered any more is removed."""
 
 
-def _run(unit_id: str, unit: desired.Unit) -> str:
+def _run(unit_id: str, unit: desired.Unit, *, root: bool) -> str:
     descriptor = notification(unit)
     words = [f"{name}={value}" for name, value in environment(unit_id, unit).items()] + list(command(unit))
     notify = "" if isinstance(unit.ready, desired.NotifyProbe) else f"echo >&{descriptor}\nexec {descriptor}>&-\n"
     return (
-        _RUN.replace("@DESCRIPTOR@", str(descriptor)).replace("@NOTIFY@", notify)
+        _RUN.replace("@DESCRIPTOR@", str(descriptor))
+        .replace("@NOTIFY@", notify)
+        # containerd hands its own on to the roots of containers, whose users must be able to enter them.
+        .replace("@UMASK@", "022" if root else "077")
         + "exec env -i"
         + "".join(f" \\\n  {shlex.quote(word)}" for word in words)
         + "\n"
@@ -161,7 +164,7 @@ def _log(unit_id: str) -> str:
 # wait for the pause, and leaves no sleep behind. Reload signals mean nothing yet, and must not end the pause.
 _RUN = f"""#!/bin/sh
 exec 2>&1
-umask 077
+umask @UMASK@
 PATH={_PATH}
 @NOTIFY@pause=0
 [ ! -f state/record ] || [ asked -nt state/record ] || read -r _ _ _ _ pause _ <state/record

@@ -86,6 +86,10 @@ class Units:
         self._watch(host_id, unit_id)
         return Change("nothing") if started is None else change.compare(seen, wanted)
 
+    def installed(self, host_id: str, unit_id: str) -> bool:
+        """Whether it was ever written, so that its host starts it by itself."""
+        return self._places(host_id, unit_id).service.exists()
+
     async def start(self, host_id: str, unit_id: str) -> None:
         """Wanted up; returns when s6 has started it. Nothing to do for one that is up or waits for its next start.
 
@@ -208,7 +212,7 @@ class Units:
     async def check(self, host_id: str, unit_id: str, unit: desired.Unit, uid: int) -> Check:
         """Ask the unit once whether it is ready, as its definition says; a ready one is asked twice before it is not.
 
-        Nothing is done about the answer. While a unit starts, `again` grows from 50 to 500 ms.
+        Nothing is done about the answer. While a unit starts, `again` grows from 50 to 200 ms.
         """
         places = self._places(host_id, unit_id)
         now = supervision.supervised(places.service) if places.service.exists() else None
@@ -243,7 +247,7 @@ class Units:
         if reason and asked.was_ready:
             # Once is a hiccup. What changes the process meanwhile is worth asking at once.
             with self._woken(key) as woken, suppress(TimeoutError):
-                async with asyncio.timeout(probe.LONGEST_PAUSE):
+                async with asyncio.timeout(probe.SECOND_LOOK):
                     await woken.wait()
             reason = await self._prober.ask(place, question)
         asked.was_ready = not reason

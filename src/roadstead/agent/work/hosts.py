@@ -11,6 +11,8 @@ from roadstead.core import loop
 from roadstead.messages import desired
 
 _STOP_TIMEOUT = 15.0
+_END_TIMEOUT = 0.5
+"""Seconds that what is deleted is given: nothing of it is kept."""
 _HEALTHY_AFTER = 60.0
 """Seconds a host runs until its earlier deaths no longer slow its next start."""
 _BACKOFF = loop.Backoff()
@@ -43,6 +45,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
             return wait
         now.observe(record, "making")
         running = await now.hosts.make(record.id, host, uid)
+    await now.pods.listen(record.id)
     _report(now, record, running)
     return None
 
@@ -115,12 +118,14 @@ async def _remove(now: scene.Scene, record: store.Record) -> None:
     """Total, also for a host that is half made; its units go with it."""
     now.observe(record, "deleting")
     now.watched.pop(record.id, None)
-    await now.hosts.stop(record.id, _STOP_TIMEOUT)
+    await now.hosts.stop(record.id, _END_TIMEOUT)
+    await now.pods.forget(record.id)
     await now.hosts.remove(record.id)
     await now.fabric.remove_host(record.id)
     for unit in list(now.records.of_kind("units").values()):
         if unit.id.split("/")[0] == record.id:
             now.units.forget(*unit.id.split("/"))
+            now.written.pop(unit.id, None)
             now.gone(unit)
     now.deaths.pop(record.id, None)
     now.gone(record)

@@ -21,14 +21,15 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if now.observe(record, "ready"):
         for host in _hosts_in(now, record.id):
             now.wake("hosts", host)
-        for id in now.records.of_kind("publishes"):
-            now.wake("publishes", id)
+        for kind in ("publishes", "listeners"):
+            for id in now.records.of_kind(kind):
+                now.wake(kind, id)
     return None
 
 
 def _hosts_in(now: scene.Scene, network: str) -> list[str]:
-    """Hosts with a leg here, those being deleted too."""
-    return sorted(host.id for host in now.records.of_kind("hosts").values() if _has_leg(host, network))
+    """Hosts with a leg here, those being deleted too, in the order in which they were asked for."""
+    return [host.id for host in now.records.of_kind("hosts").values() if _has_leg(host, network)]
 
 
 def _has_leg(host: store.Record, network: str) -> bool:

@@ -12,6 +12,7 @@ from roadstead.agent import listeners
 from roadstead.agent.door import checks
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
+from roadstead.agent.pods import pods
 from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units
@@ -33,6 +34,16 @@ class Deaths:
     """On the loop's clock."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """A unit's definition as it was written into one life of its host. `at` is on the loop's clock."""
+
+    generation: int
+    host: int | None
+    """The host's PID 1."""
+    at: float
+
+
 @dataclass
 class Scene:
     """One agent at work. Everything in it has its own lifetime; this only joins them."""
@@ -45,11 +56,14 @@ class Scene:
     hosts: hosts.Hosts
     units: units.Units
     listeners: listeners.Listeners
-    spawn: Callable[[Coroutine[object, object, None]], object]
+    pods: pods.Pods
+    spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
     loop: loop.Loop[store.Key] = field(init=False)
     deaths: dict[str, Deaths] = field(default_factory=dict)
     watched: dict[str, int] = field(default_factory=dict)
     """The PID 1 of each host whose end is waited for."""
+    written: dict[str, Written] = field(default_factory=dict)
+    """What was last written of each unit: a look that only asks whether it is ready reads no file again."""
     asked: tuple[int, checks.Wanted | None] = (-1, None)
     """What is wanted, and the version of the records that it was computed from."""
     remaking: asyncio.Lock = field(default_factory=asyncio.Lock)

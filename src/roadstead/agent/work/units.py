@@ -7,8 +7,11 @@ from roadstead.agent.units import units as unit_room
 from roadstead.agent.work import groups, scene
 from roadstead.messages import desired
 
+_AFTER_PAUSE = 0.2
 _HEALTH_EVERY = 10.0
 """Seconds between looks at a unit that is ready."""
+_FILES_EVERY = 5.0
+"""Seconds between looks at the files of a unit that starts."""
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
@@ -20,6 +23,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
         if host is not None and not host.deleting:
             await now.units.remove(host_id, unit_id)
         now.units.forget(host_id, unit_id)
+        now.written.pop(record.id, None)
         now.gone(record)
         return None
     unit = record.spec
@@ -30,10 +34,28 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if unit.engine != "system" and now.phase("engines", unit.engine) != "ready":
         now.observe(record, "pending", reason=f"waits for the engine {unit.engine}")
         return None
-    uid = 0 if host.spec.kind == "node" else now.records.uid(host_id, now.instance.id)
-    change = now.units.write(host_id, unit_id, unit, uid, now.blobs.path)
+    if unit.after is not None and _comes_too_early(now, record.id, unit.after):
+        now.observe(record, "pending", reason=f"waits until {unit.after} is ready")
+        return None
+    change = _write(now, record, unit)
     waits_for = await _apply(now, record, unit, change)
     return await _report(now, record, unit, waits_for)
+
+
+def _write(now: scene.Scene, record: store.Record, unit: desired.Unit) -> unit_room.Change:
+    """Its files as they are wanted. While it starts it is looked at every moment, and its files only now and then."""
+    host_id, unit_id = record.id.split("/")
+    host = now.journal.get(("hosts", host_id))
+    fresh = scene.Written(record.generation, None if host is None else host.pid, now.loop_now())
+    known = now.written.get(record.id)
+    if known is not None and now.phase(*record.key) == "running":
+        same = (known.generation, known.host) == (fresh.generation, fresh.host)
+        if same and fresh.at - known.at < _FILES_EVERY:
+            return unit_room.Change("nothing")
+    change = now.units.write(host_id, unit_id, unit, uid_of(now, host_id), now.blobs.path)
+    if change.action in ("new", "nothing"):
+        now.written[record.id] = fresh
+    return change
 
 
 async def _apply(now: scene.Scene, record: store.Record, unit: desired.Unit, change: unit_room.Change) -> list[str]:
@@ -72,6 +94,8 @@ async def _report(now: scene.Scene, record: store.Record, unit: desired.Unit, wa
             phase = "failing" if unit.run else "stopped"
         case "backoff":
             phase = "failing"
+            # The end of a pause is no event of s6's.
+            again = _AFTER_PAUSE
         case "starting" | "up":
             check = await now.units.check(host_id, unit_id, unit, uid_of(now, host_id))
             phase = "ready" if check.ready else "running"
@@ -91,7 +115,16 @@ async def _report(now: scene.Scene, record: store.Record, unit: desired.Unit, wa
     )
     if phase == "ready" and (before is None or before.phase != "ready"):
         groups.wake_waiting(now, record.id)
+        for id, other in now.wanted().units.items():
+            if other.after == unit_id and id.startswith(f"{host_id}/"):
+                now.wake("units", id)
     return again
+
+
+def _comes_too_early(now: scene.Scene, id: str, after: str) -> bool:
+    """One that was written once is started again with its host, whatever it waited for the first time."""
+    host_id, unit_id = id.split("/")
+    return now.phase("units", f"{host_id}/{after}") != "ready" and not now.units.installed(host_id, unit_id)
 
 
 def uid_of(now: scene.Scene, host_id: str) -> int:

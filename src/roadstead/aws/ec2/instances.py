@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters
 from roadstead.clusters import nodegroups, observed, views
+from roadstead.clusters.hands import names
 from roadstead.network import sizes
 from roadstead.network import views as network
 from roadstead.store import facts, keys
@@ -47,11 +47,6 @@ async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answ
     return {"Reservations": [_reservation(call.account, instance) for instance in fitting]}
 
 
-def instance_id(key: keys.Key, created: int, part: str) -> str:
-    """The id of a nodegroup's node. created: the revision of the nodegroup's first desired state."""
-    return f"i-{hashlib.sha256(f'{key}@{created}/{part}'.encode()).hexdigest()[:17]}"
-
-
 def instances(state: facts.State) -> list[dict[str, Any]]:
     """The model's Instance of each node of a nodegroup that was seen."""
     seen = views.seen(state)
@@ -64,7 +59,7 @@ def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.P
     size = sizes.find(wanted.types[0])
     code, name = _STATES[part.phase]
     shown: dict[str, Any] = {
-        "InstanceId": instance_id(state.key, state.desired.created, part.name),
+        "InstanceId": names.instance(state.key, state.desired.created, part.name),
         "InstanceType": size.name,
         "State": {"Code": code, "Name": name},
         "Placement": {"AvailabilityZone": zone, "Tenancy": "default"},
@@ -85,7 +80,7 @@ def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.P
     }
     if part.address:
         shown["PrivateIpAddress"] = part.address
-        shown["PrivateDnsName"] = f"ip-{part.address.replace('.', '-')}.{state.key.region}.compute.internal"
+        shown["PrivateDnsName"] = names.node(part.address, state.key.region)
     return shown
 
 

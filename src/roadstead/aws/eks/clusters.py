@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from roadstead.aws import calls, kept
-from roadstead.aws.eks import found
+from roadstead.aws.eks import found, room
 from roadstead.clusters import nodegroups, spec, views
+from roadstead.clusters.access import entries
+from roadstead.clusters.capacity import sums
 from roadstead.core import errors
 from roadstead.network import spec as network
 from roadstead.store import facts, keys, writes
@@ -43,13 +45,21 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
             f"Cluster limit exceeded: this region has {len(states)} clusters, as many as there may be.",
             clusterName=name,
         )
-    with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
-        await call.store.commit(
-            writes.Put(key, spec.written(wanted), writes.Absent()),
-            role,
-            *found.held(call, subnets),
-            *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST - 1 else ()),
-        )
+    await room.for_control_plane(call, subnets, clusterName=name)
+    transaction = (
+        writes.Put(key, spec.written(wanted), writes.Absent()),
+        *_entry_of_creator(call, wanted),
+        *await room.hidden(call, wanted),
+        role,
+        *found.held(call, subnets),
+        *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST - 1 else ()),
+    )
+
+    async def take(guard: room.Guard) -> None:
+        with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
+            await call.store.commit(*transaction, *guard)
+
+    await room.taken(call, sums.Load(control_planes=1), take, clusterName=name)
     return {"cluster": views.cluster(await _kept(call, key))}
 
 
@@ -69,6 +79,7 @@ async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a cluster to be deleted, in whatever state it is. Asking twice is as good."""
     name = asked["name"]
     below = keys.Prefix(call.account, call.region, nodegroups.KIND, name)
+    allowed = entries.below(call.account, call.region, name)
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         cluster = found.as_cluster(state, name)
@@ -84,10 +95,22 @@ async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         if states:
             kept.refuse("ResourceInUseException", "Cluster has nodegroups attached", clusterName=name)
         body = spec.written(replace(cluster.wanted, deleting=True))
-        return writes.Put(cluster.state.key, body), writes.Unchanged(below, revision)
+        entered, since = await kept.listed(call.store, allowed)
+        gone = (writes.Delete(state.key) for state in entered)
+        unchanged = writes.Unchanged(below, revision), writes.Unchanged(allowed, since)
+        return writes.Put(cluster.state.key, body), *gone, *unchanged
 
     state = await kept.changed(call, spec.key(call.account, call.region, name), change)
     return {"cluster": views.cluster(state)}
+
+
+def _entry_of_creator(call: calls.Call, wanted: spec.Cluster) -> tuple[writes.Put, ...]:
+    """Also where the API shows no entries: who asked for a cluster can always come in."""
+    if not wanted.access.creator_is_admin:
+        return ()
+    entry = entries.of_creator(call.caller.arn, call.caller.user_id, call.now.timestamp())
+    key = entries.key(call.account, call.region, wanted.name, entry.principal)
+    return (writes.Put(key, entries.written(entry)),)
 
 
 async def _place(call: calls.Call, subnets: Sequence[network.Subnet], name: str) -> spec.Place:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from roadstead.aws import calls, kept
-from roadstead.aws.eks import found
+from roadstead.aws.eks import found, labels, room
 from roadstead.clusters import nodegroups, spec, updates, views
+from roadstead.clusters.capacity import sums
 from roadstead.core import errors
 from roadstead.store import facts, keys, writes
 
@@ -19,6 +20,10 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
     """Ask for a nodegroup of an ACTIVE cluster."""
     name, of = asked["nodegroupName"], asked["clusterName"]
     about = {"clusterName": of, "nodegroupName": name}
+    with kept.coded(found.CODES, **about):
+        labels.check_name(name)
+        labels.check_labels(asked.get("labels", {}))
+        labels.check_taints(asked.get("taints", ()))
     cluster = await found.cluster(call, of)
     key = nodegroups.key(call.account, call.region, of, name)
     if await call.store.get(key) is not None:
@@ -54,15 +59,21 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
             **about,
         )
-    with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
-        await call.store.commit(
-            writes.Put(key, nodegroups.written(wanted), writes.Absent()),
-            # The cluster as it was looked at: not one that is being deleted since.
-            writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
-            role,
-            *found.held(call, subnets),
-            *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
-        )
+    await room.for_nodes(call, key, wanted, **about)
+    transaction = (
+        writes.Put(key, nodegroups.written(wanted), writes.Absent()),
+        # The cluster as it was looked at: not one that is being deleted since.
+        writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
+        role,
+        *found.held(call, subnets),
+        *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
+    )
+
+    async def take(guard: room.Guard) -> None:
+        with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
+            await call.store.commit(*transaction, *guard)
+
+    await room.taken(call, sums.Load(nodes=wanted.scaling.desired), take, **about)
     return {"nodegroup": views.nodegroup((await found.nodegroup(call, of, name)).state)}
 
 
@@ -120,8 +131,12 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
             )
         with kept.coded(found.CODES, **about):
             wanted = _after(group.wanted, asked)
+        more = max(0, wanted.scaling.desired - group.wanted.scaling.desired)
+        if more:
+            await room.for_nodes(call, group.state.key, wanted, **about)
         changed = replace(wanted, update=update.id, modified_at=call.now.timestamp())
         return (
+            *await room.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
             updates.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),
@@ -134,15 +149,17 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
 def _after(wanted: nodegroups.Nodegroup, asked: calls.Asked) -> nodegroups.Nodegroup:
     """The nodegroup with the change. Raises Invalid."""
     size = nodegroups.scaling(wanted.scaling, asked.get("scalingConfig", {}))
-    labels, taints = asked.get("labels", {}), asked.get("taints", {})
-    removed = set(labels.get("removeLabels", ()))
+    tagged, taints = asked.get("labels", {}), asked.get("taints", {})
+    labels.check_labels(tagged.get("addOrUpdateLabels", {}))
+    labels.check_taints(taints.get("addOrUpdateTaints", ()))
+    removed = set(tagged.get("removeLabels", ()))
     return replace(
         wanted,
         scaling=size,
         most=max(wanted.most, size.desired),
         labels={
             key: value
-            for key, value in {**wanted.labels, **labels.get("addOrUpdateLabels", {})}.items()
+            for key, value in {**wanted.labels, **tagged.get("addOrUpdateLabels", {})}.items()
             if key not in removed
         },
         taints=_taints(wanted.taints, taints.get("addOrUpdateTaints", ()), taints.get("removeTaints", ())),
@@ -164,14 +181,14 @@ def _taints(
 
 def _parameters(asked: calls.Asked) -> tuple[tuple[str, str], ...]:
     """What was asked for in the words of the model's UpdateParamType."""
-    size, labels, taints = asked.get("scalingConfig", {}), asked.get("labels", {}), asked.get("taints", {})
+    size, tagged, taints = asked.get("scalingConfig", {}), asked.get("labels", {}), asked.get("taints", {})
     update, repair = asked.get("updateConfig", {}), asked.get("nodeRepairConfig", {})
     found: tuple[tuple[str, Any], ...] = (
         ("MinSize", size.get("minSize")),
         ("MaxSize", size.get("maxSize")),
         ("DesiredSize", size.get("desiredSize")),
-        ("LabelsToAdd", labels.get("addOrUpdateLabels")),
-        ("LabelsToRemove", labels.get("removeLabels")),
+        ("LabelsToAdd", tagged.get("addOrUpdateLabels")),
+        ("LabelsToRemove", tagged.get("removeLabels")),
         ("TaintsToAdd", taints.get("addOrUpdateTaints")),
         ("TaintsToRemove", taints.get("removeTaints")),
         ("MaxUnavailable", update.get("maxUnavailable")),

@@ -1,10 +1,14 @@
 """What each command does: read what was asked, ask the API, print. Each function takes one `asked.Asked`.
 
-reach      the connection that a command asks with
-get        clusters, nodegroups, events
-scale      nodegroups
-delete     a cluster, nodegroups
-create     a cluster
-schema     the JSON schema of ClusterConfig
-waiting    asking again until something is so
+reach       the connection that a command asks with, and where a long one shows what it does
+get         clusters, nodegroups
+events      what happened, and what happens
+create      a cluster: fills the config, begins, tells the end
+building    what `create cluster` does, step by step
+nodegroups  `create nodegroup`, and the nodegroups of a new cluster
+scale       nodegroups
+delete      a cluster, nodegroups
+access      the kubeconfig
+schema      the JSON schema of ClusterConfig
+waiting     asking again until something is so
 """

@@ -1,12 +1,19 @@
-"""`delete cluster|nodegroup`: ask for deletion, and take back what `create cluster` made for the cluster."""
+"""`delete cluster|nodegroup`: ask for deletion, and take back what `create cluster` made for the cluster.
+
+From any state: what is gone already is as good as deleted, and what an earlier call has begun is awaited.
+"""
 
 from __future__ import annotations
 
-import fnmatch
-from dataclasses import dataclass
+import functools
+import time
+from typing import Any
 
-from roadstead.cli import asked, service, show
-from roadstead.cli.actions import get, parts, reach, waiting
+from roadstead.cli import asked, service
+from roadstead.cli.actions import access, get, reach
+from roadstead.cli.actions import nodegroups as groups
+from roadstead.cli.estate import found, together, unmake
+from roadstead.cli.live import follow, scene
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -16,19 +23,32 @@ def nodegroups(call: asked.Asked) -> None:
     if not of:
         raise errors.Invalid("--cluster must be set")
     names = wanted(call)
-    log = reach.log(call)
+    stage = reach.stage(call, "nodes")
+    log = stage.log
     # eksctl's rule: with a file the plan is shown, unless it is approved.
     if call.file is not None and not call.truth("approve"):
         log.line(f'(plan) would delete {len(names)} nodegroup(s) from cluster "{of}": {", ".join(names) or "none"}')
         log.line("no changes were applied, run again with '--approve' to apply the changes", "!")
         return
-    with reach.connection(call) as api:
+    with reach.connection(call) as api, stage.screen:
         for name in names:
             log.line(f'deleting nodegroup "{name}" from cluster "{of}"')
-            _delete_nodegroup(api, of, name)
+        together.each(lambda name: _delete_nodegroup(api, of, name), names)
         if call.truth("wait"):
-            _wait_nodegroups(api, of, names, reach.deadline(call))
+            for name in names:
+                log.line(f'waiting for deletion of nodegroup "{name}"')
+            stage.begin("nodes")
+            stage.until(
+                functools.partial(follow.look, api, of, names),
+                _without,
+                lambda seen: not seen.nodegroups,
+                f"deletion of nodegroup(s) {', '.join(names)}",
+            )
     log.line(f'deleted {len(names)} nodegroup(s) from cluster "{of}"', "✔")
+
+
+def _without(shown: scene.Scene, seen: scene.Seen, now: float) -> scene.Scene:
+    return shown if seen.nodegroups else shown.end("nodes", now)
 
 
 def wanted(call: asked.Asked) -> list[str]:
@@ -40,51 +60,113 @@ def wanted(call: asked.Asked) -> list[str]:
         return [name]
     names = [group.name for group in call.file.managed_node_groups or () if group.name]
     include = (*call.texts("include"), *call.texts("only"))
-    exclude = call.texts("exclude")
-    return [
-        each
-        for each in names
-        if (not include or any(fnmatch.fnmatchcase(each, glob) for glob in include))
-        and not any(fnmatch.fnmatchcase(each, glob) for glob in exclude)
-    ]
+    return [each for each in names if groups.matches(each, include, call.texts("exclude"))]
 
 
 def cluster(call: asked.Asked) -> None:
     name = reach.cluster(call)
-    log, deadline = reach.log(call), reach.deadline(call)
-    with reach.connection(call) as api:
-        made = see(api, name)
+    stage = reach.stage(call, *scene.DELETE)
+    with reach.connection(call) as api, stage.screen:
         try:
-            found = get.cluster(api, name)
-        except errors.NotFound as error:
-            # What an earlier delete that was cut off has left is still taken back.
-            if not (call.truth("force") or made.there):
-                raise
-            log.line(f"{error.message}; going on with what was made for it", "!")
-        else:
-            if found.get("status") != "DELETING":
-                _delete_cluster(api, name, log, deadline)
-        if made.there or call.truth("wait"):
-            log.line(f'waiting for deletion of cluster "{name}"')
-            waiting.until(
-                lambda: waiting.gone(api, "DescribeCluster", name=name), f'deletion of cluster "{name}"', deadline
-            )
-        take_back(api, made, log)
-    log.line("all cluster resources were deleted", "✔")
+            _cluster(api, stage, name, force=call.truth("force"), wait=call.truth("wait"))
+        except client.ServiceError as error:
+            raise get.failed(f'unable to delete cluster "{name}"', error) from error
+        except KeyboardInterrupt:
+            stage.screen.close()
+            stage.log.line("interrupted: what was asked to be deleted goes on being deleted", "!")
+            stage.log.line(groups.watch_hint(name, api.region))
+            stage.log.line(f"the same command takes back what is left: roadstead delete cluster --name={name}")
+            raise
+    stage.log.line("all cluster resources were deleted", "✔")
 
 
-def _delete_cluster(api: service.Api, name: str, log: show.Log, deadline: float) -> None:
-    log.line(f'deleting EKS cluster "{name}"')
-    groups = {each["nodegroupName"]: each.get("status") for each in get.described(api, name, None)}
-    for group, status in groups.items():
-        if status != "DELETING":
-            log.line(f'deleting nodegroup "{group}"')
-            _delete_nodegroup(api, name, group)
-    _wait_nodegroups(api, name, list(groups), deadline)
+def _cluster(api: service.Api, stage: follow.Stage, name: str, *, force: bool, wait: bool) -> None:
+    asks: tuple[Any, ...] = (
+        functools.partial(found.cluster, api, name),
+        functools.partial(found.estate, api, name),
+    )
+    there, estate = together.together(*asks)
+    servers = [there["endpoint"]] if there is not None and there.get("endpoint") else []
+    if there is None:
+        # What an earlier call that was cut off has left is still taken back.
+        if not (force or estate.there):
+            get.cluster(api, name)
+        stage.log.line(f'there is no cluster "{name}"; going on with what was made for it', "!")
+        stage.show(scene.deleting(stage.scene, scene.Seen(), time.monotonic()))
+    else:
+        stage.log.line(f'deleting EKS cluster "{name}"')
+        stage.begin("nodes")
+        _delete_nodes(api, stage, name)
+        _delete_cluster(api, stage, name, wait=wait or estate.there)
+    stage.begin("network", "roles", "kubeconfig")
+    if estate.there:
+        vpcs = "".join(f" of {id}" for id in estate.vpcs)
+        log_line = f"deleting {len(estate.subnets)} subnet(s){vpcs}, {len(estate.vpcs)} VPC(s)"
+        stage.log.line(f"{log_line}, {len(estate.roles)} role(s)")
+    unmake.estate(api, estate)
+    stage.end("network")
+    stage.end("roles")
+    _kubeconfig(api, stage, name, servers)
+
+
+def _kubeconfig(api: service.Api, stage: follow.Stage, name: str, servers: list[str]) -> None:
+    """A kubeconfig that cannot be changed is told of; the cluster is gone all the same."""
     try:
-        api.call("eks", "DeleteCluster", name=name)
-    except client.ServiceError as error:
-        raise get.failed(f'unable to delete cluster "{name}"', error) from error
+        changed = access.take_back(api.region, name, servers)
+    except errors.Error as error:
+        stage.log.line(f"the cluster's entries are still in the kubeconfig: {error.message}", "!")
+        stage.fail("kubeconfig", "not changed")
+        return
+    for path in changed:
+        stage.log.line(f'kubeconfig "{path}": the entries of the cluster have been removed', "✔")
+    stage.end("kubeconfig")
+
+
+def _delete_nodes(api: service.Api, stage: follow.Stage, name: str) -> None:
+    """All nodegroups at once; returns when there are none."""
+    seen = follow.look_anyway(api, name)
+    doomed = [group for group, status in seen.nodegroups.items() if status != "DELETING"]
+    for group in doomed:
+        stage.log.line(f'deleting nodegroup "{group}"')
+    together.each(lambda group: _delete_nodegroup(api, name, group), doomed)
+    for group in seen.nodegroups:
+        stage.log.line(f'waiting for deletion of nodegroup "{group}"')
+    stage.until(
+        functools.partial(follow.look_anyway, api, name),
+        scene.deleting,
+        lambda seen: not seen.nodegroups,
+        f'deletion of the nodegroups of cluster "{name}": {", ".join(seen.nodegroups)}',
+    )
+
+
+def _delete_cluster(api: service.Api, stage: follow.Stage, name: str, *, wait: bool) -> None:
+    stage.begin("control plane")
+    while True:
+        try:
+            api.call("eks", "DeleteCluster", name=name)
+            break
+        except client.ServiceError as error:
+            if found.is_missing(error):
+                return
+            if error.fault.code != "ResourceInUseException" or time.monotonic() >= stage.deadline:
+                raise
+            # Somebody has made a nodegroup in the meantime.
+            if not _nodegroup_came(api, name):
+                raise
+            _delete_nodes(api, stage, name)
+    if not wait:
+        return
+    stage.log.line(f'waiting for deletion of cluster "{name}"')
+    stage.until(
+        functools.partial(follow.look_anyway, api, name),
+        scene.deleting,
+        lambda seen: seen.cluster is None,
+        f'deletion of cluster "{name}"',
+    )
+
+
+def _nodegroup_came(api: service.Api, name: str) -> bool:
+    return bool(follow.look_anyway(api, name).nodegroups)
 
 
 def _delete_nodegroup(api: service.Api, of: str, name: str) -> None:
@@ -92,59 +174,3 @@ def _delete_nodegroup(api: service.Api, of: str, name: str) -> None:
         api.call("eks", "DeleteNodegroup", clusterName=of, nodegroupName=name)
     except client.ServiceError as error:
         raise get.failed(f'unable to delete nodegroup "{name}"', error) from error
-
-
-def _wait_nodegroups(api: service.Api, of: str, names: list[str], deadline: float) -> None:
-    for name in names:
-        waiting.until(
-            lambda name=name: waiting.gone(api, "DescribeNodegroup", clusterName=of, nodegroupName=name),  # type: ignore[misc]
-            f'deletion of nodegroup "{name}"',
-            deadline,
-        )
-
-
-@dataclass(frozen=True)
-class Made:
-    """What was made for a cluster, as far as it is there."""
-
-    vpcs: list[str]
-    subnets: list[str]
-    roles: list[parts.Role]
-
-    @property
-    def there(self) -> bool:
-        return bool(self.vpcs or self.subnets or self.roles)
-
-
-def see(api: service.Api, cluster: str) -> Made:
-    mine = [{"Name": f"tag:{parts.OWNER}", "Values": [cluster]}]
-    return Made(
-        [each["VpcId"] for each in api.call("ec2", "DescribeVpcs", Filters=mine).get("Vpcs", [])],
-        [each["SubnetId"] for each in api.call("ec2", "DescribeSubnets", Filters=mine).get("Subnets", [])],
-        [role for role in (parts.cluster_role(cluster), parts.node_role(cluster)) if _role_is_there(api, role.name)],
-    )
-
-
-def _role_is_there(api: service.Api, name: str) -> bool:
-    try:
-        api.call("iam", "GetRole", RoleName=name)
-    except client.ServiceError as error:
-        if error.fault.code in ("NoSuchEntity", "NoSuchEntityException"):
-            return False
-        raise
-    return True
-
-
-def take_back(api: service.Api, made: Made, log: show.Log) -> None:
-    for subnet in made.subnets:
-        log.line(f"deleting subnet {subnet}")
-        api.call("ec2", "DeleteSubnet", SubnetId=subnet)
-    for vpc in made.vpcs:
-        log.line(f"deleting VPC {vpc}")
-        api.call("ec2", "DeleteVpc", VpcId=vpc)
-    for role in made.roles:
-        log.line(f'deleting role "{role.name}"')
-        attached = api.call("iam", "ListAttachedRolePolicies", RoleName=role.name).get("AttachedPolicies", [])
-        for policy in attached:
-            api.call("iam", "DetachRolePolicy", RoleName=role.name, PolicyArn=policy["PolicyArn"])
-        api.call("iam", "DeleteRole", RoleName=role.name)

@@ -1,4 +1,4 @@
-"""`get cluster|nodegroup|events`: ask and print. Columns, keys and words are eksctl's (its pkg/ctl/get)."""
+"""`get cluster|nodegroup`: ask and print. Columns, keys and words are eksctl's (its pkg/ctl/get)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def clusters(call: asked.Asked) -> None:
     if not data and call.text("output") == "table":
         click.echo("No clusters found")
         return
-    _print(call, columns, data)
+    printed(call, columns, data)
 
 
 def cluster(api: service.Api, name: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def nodegroups(call: asked.Asked) -> None:
         "ASG NAME": "AutoScalingGroupName",
         "TYPE": "Type",
     }
-    _print(call, {column: [str(each[key]) for each in data] for column, key in columns.items()}, data)
+    printed(call, {column: [str(each[key]) for each in data] for column, key in columns.items()}, data)
 
 
 def described(api: service.Api, of: str, names: Sequence[str] | None) -> list[dict[str, Any]]:
@@ -153,39 +153,13 @@ def summary(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def events(call: asked.Asked) -> None:
-    of = call.file_name or call.text("cluster") or call.name
-    asks: dict[str, Any] = {}
-    if severity := call.text("severity"):
-        asks["severity"] = severity
-    chunk = call.number("chunk-size") or 0
-    if chunk > 0:
-        asks["maxResults"] = min(chunk, 1000)
-    with reach.connection(call) as api:
-        if of:
-            asks["resourceArn"] = cluster(api, of)["arn"]
-        found = [each for page in service.pages(api, "roadstead", "ListEvents", **asks) for each in page["events"]]
-    if not found and call.text("output") == "table":
-        click.echo("No events found")
-        return
-    columns = {
-        "TIME": [show.moment(each["time"]) for each in found],
-        "SEVERITY": [each["severity"] for each in found],
-        "RESOURCE": [each["resourceArn"].split(":", 5)[-1] for each in found],
-        "REASON": [each["reason"] for each in found],
-        "MESSAGE": [each["message"] for each in found],
-    }
-    shape = services.load("roadstead").shape("Event")
-    _print(call, columns, [show.go_shaped(shape, each) for each in found])
-
-
 def failed(what: str, error: client.ServiceError) -> errors.Error:
     """The service's error behind what was tried, as eksctl chains them; NotFound stays NotFound."""
     kind = errors.NotFound if error.fault.status == 404 else errors.Failed
     return kind(f"{what}: {error.fault.code}: {error.fault.message}", code=error.fault.code)
 
 
-def _print(call: asked.Asked, columns: Mapping[str, Sequence[str]], data: Any) -> None:
+def printed(call: asked.Asked, columns: Mapping[str, Sequence[str]], data: Any) -> None:
     form = call.text("output") or "table"
     if form == "table":
         click.echo(show.table(columns), nl=False)

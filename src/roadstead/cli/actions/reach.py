@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from pathlib import Path
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from roadstead.cli import asked, profile, service, show
+from roadstead.cli.kubeconfig import owner
 from roadstead.core import errors
 
+if TYPE_CHECKING:
+    from roadstead.cli.live import follow
 
-def connection(call: asked.Asked) -> service.Connection:
-    """Raises NotFound when no endpoint or no keys are known."""
+_TOLD = 3
+"""How much has to be told for a picture to be shown."""
+
+
+def connection(call: asked.Asked, *, forever: bool = False) -> service.Connection:
+    """Raises NotFound when no endpoint or no keys are known. `forever`: no deadline but that of one answer."""
     environment = dict(os.environ)
-    config, credentials = (profile.read(path) for path in profile.files(environment, Path.home()))
+    config, credentials = _profiles(environment)
     access = profile.access(
         environment,
         config,
@@ -21,15 +30,21 @@ def connection(call: asked.Asked) -> service.Connection:
         profile=call.text("profile"),
         region_asked=call.file_region or call.text("region"),
     )
-    return service.Connection(access, deadline(call))
+    return service.Connection(access, float("inf") if forever else deadline(call))
 
 
 def region(call: asked.Asked) -> str:
     """The region alone: for what asks nobody."""
     environment = dict(os.environ)
-    config, credentials = (profile.read(path) for path in profile.files(environment, Path.home()))
+    config, credentials = _profiles(environment)
     _, settings = profile.settings(environment, config, credentials, call.text("profile"))
     return profile.region(environment, settings, call.file_region or call.text("region"))
+
+
+def _profiles(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The texts of the AWS config and credentials of the person whose command this is."""
+    config, credentials = profile.files(environment, owner.owner(environment).home)
+    return profile.read(config), profile.read(credentials)
 
 
 def deadline(call: asked.Asked) -> float:
@@ -41,6 +56,18 @@ def log(call: asked.Asked) -> show.Log:
     verbose = call.number("verbose")
     output = call.text("output")
     return show.Log(3 if verbose is None else verbose, to_error=output not in (None, "table"))
+
+
+def stage(call: asked.Asked, *phases: str) -> follow.Stage:
+    """Where a long command shows what it does: a picture where somebody sees one, else lines."""
+    from roadstead.cli.live import follow, scene, screen
+
+    plain = log(call)
+    stream = sys.stderr if plain.to_error else sys.stdout
+    shown = screen.Screen(stream, live=plain.verbose >= _TOLD and screen.wanted(stream, os.environ))
+    return follow.Stage(
+        show.Log(plain.verbose, plain.to_error, shown.line), shown, deadline(call), scene.empty(*phases)
+    )
 
 
 def cluster(call: asked.Asked) -> str:

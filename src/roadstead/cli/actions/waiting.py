@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from roadstead.cli import service
 from roadstead.core import errors
-from roadstead.wire import client
 
 Seen = TypeVar("Seen")
 
@@ -28,31 +27,6 @@ def until(look: Callable[[], Seen | None], what: str, deadline: float) -> Seen:
     return found
 
 
-def gone(api: service.Api, operation: str, **values: str) -> bool | None:
-    """True when a Describe of eks finds nothing; None while it is there. Raises Failed for a deletion that failed."""
-    try:
-        (found,) = api.call("eks", operation, **values).values()
-    except client.ServiceError as error:
-        if error.fault.code == "ResourceNotFoundException":
-            return True
-        raise
-    if found.get("status") == "DELETE_FAILED":
-        raise errors.Failed(f"deletion failed: {_issues(found)}", **values)
-    return None
-
-
-def active(api: service.Api, operation: str, **values: str) -> bool | None:
-    """True when a Describe of eks says ACTIVE; None while it is being made. Raises Failed when that failed."""
-    (found,) = api.call("eks", operation, **values).values()
-    match found.get("status"):
-        case "ACTIVE":
-            return True
-        case "FAILED" | "CREATE_FAILED" | "DEGRADED" as status:
-            raise errors.Failed(f"{' '.join(values.values())} is {status}: {_issues(found)}", **values)
-        case _:
-            return None
-
-
 def updated(api: service.Api, cluster: str, nodegroup: str, update: str) -> bool | None:
     """True when an update has succeeded; None while it goes on. Raises Failed when it did not."""
     found = api.call("eks", "DescribeUpdate", name=cluster, nodegroupName=nodegroup, updateId=update)["update"]
@@ -64,9 +38,3 @@ def updated(api: service.Api, cluster: str, nodegroup: str, update: str) -> bool
             raise errors.Failed(f"update {update} is {status}: {said or 'no reason given'}", update=update)
         case _:
             return None
-
-
-def _issues(found: dict[str, object]) -> str:
-    health = found.get("health")
-    issues = health.get("issues", []) if isinstance(health, dict) else []
-    return "; ".join(f"{issue.get('code')}: {issue.get('message')}" for issue in issues) or "no reason given"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from roadstead.cli.grammar import flags, nodegroups, shared
 from roadstead.cli.grammar.flags import Flag, Resource
 
-_NO_KUBECONFIG = "Roadstead writes no kubeconfig yet"
 _ONE_ROUTER = "the VPC's router translates addresses itself, in every zone"
 
 _GENERAL = (
@@ -85,15 +84,28 @@ _VPC = flags.grouped(
 _KUBECONFIG = flags.grouped(
     "Output kubeconfig",
     *(
-        flags.noted(replace(flag, one_off=True), _NO_KUBECONFIG)
+        replace(flag, one_off=True)
         for flag in (
-            Flag("kubeconfig", "where to write the kubeconfig", default="~/.kube/config"),
+            Flag(
+                "kubeconfig",
+                "where to write the kubeconfig",
+                default="~/.kube/config",
+                why="without it the files of KUBECONFIG, as kubectl does",
+            ),
             Flag("authenticator-role-arn", "the role that the kubeconfig assumes"),
             Flag("set-kubeconfig-context", "make the cluster the current context", "truth", default="true"),
             Flag("auto-kubeconfig", "a kubeconfig named for the cluster", "truth", default="false"),
-            Flag("write-kubeconfig", "write a kubeconfig", "truth", default="true"),
+            Flag(
+                "authenticator",
+                "what gets tokens for kubectl; Roadstead's own flag",
+                default="roadstead",
+                choices=("roadstead", "aws"),
+            ),
         )
     ),
+)
+_WRITE = replace(
+    Flag("write-kubeconfig", "write a kubeconfig", "truth", default="true", one_off=True), group="Output kubeconfig"
 )
 
 CREATE = Resource(
@@ -127,6 +139,12 @@ CREATE = Resource(
         shared.PROFILE,
         *shared.STACKS,
         *_KUBECONFIG,
+        _WRITE,
+        replace(
+            shared.OUTPUT,
+            means="print a summary at the end, and the lines on standard error; Roadstead's own flag",
+            one_off=True,
+        ),
         *shared.EVERYWHERE,
     ),
     action="create:cluster",
@@ -162,7 +180,7 @@ DELETE = Resource(
             "go on when something fails",
             "truth",
             default="false",
-            why="when the cluster is not there; other failures end it",
+            why="also when there is no cluster; other failures end it",
         ),
         flags.noted(
             Flag("disable-nodegroup-eviction", "delete pods instead of evicting them", "truth", default="false"),
@@ -184,12 +202,29 @@ EVENTS = Resource(
     ("event",),
     (
         replace(shared.CLUSTER, means="only what happened to this cluster and to what belongs to it"),
+        Flag("watch", "go on with what happens from now on", "truth", "w", "false"),
         Flag("severity", "only events of this severity", choices=("NORMAL", "WARNING", "ERROR")),
         *shared.GET,
         shared.PROFILE,
         *shared.EVERYWHERE,
     ),
-    action="get:events",
+    action="events:events",
+    named_by="cluster",
+)
+
+WRITE_KUBECONFIG = Resource(
+    "write-kubeconfig",
+    "Write the kubeconfig of a cluster.",
+    flags=(
+        shared.CLUSTER,
+        shared.REGION,
+        shared.CONFIG_FILE,
+        *_KUBECONFIG,
+        shared.TIMEOUT,
+        shared.PROFILE,
+        *shared.EVERYWHERE,
+    ),
+    action="access:command",
     named_by="cluster",
 )
 

@@ -184,6 +184,44 @@ SELECTOR = flags.grouped(
 
 NAME = Flag("name", "the nodegroup's name", short="n")
 
+MAKE = Resource(
+    "nodegroup",
+    "Create a nodegroup.",
+    ("ng", "nodegroups"),
+    (
+        shared.CLUSTER,
+        replace(NAME, means="the nodegroup's name; made up when there is none", lands=f"{GROUP}.name"),
+        shared.REGION,
+        Flag(
+            "version",
+            "the version of Kubernetes of the nodes",
+            default="auto",
+            with_file="never",
+            why="`auto`, or what the control plane has",
+        ),
+        shared.CONFIG_FILE,
+        *shared.FILTERS,
+        flags.noted(
+            Flag("update-auth-configmap", "put the role into aws-auth", "truth", default="true"),
+            "the service itself lets nodes in",
+        ),
+        shared.TIMEOUT,
+        Flag("dry-run", "make nothing; print the ClusterConfig", "truth", default="false"),
+        Flag("subnet-ids", "subnets of the nodes, out of the cluster's VPC", "list", one_off=True),
+        flags.noted(
+            Flag("skip-outdated-addons-check", "do not look at add-ons", "truth", default="false"),
+            "Roadstead manages no add-ons yet",
+        ),
+        *flags.grouped("New nodegroup", *CREATE),
+        *POLICIES,
+        *SELECTOR,
+        shared.PROFILE,
+        *shared.STACKS,
+        *shared.EVERYWHERE,
+    ),
+    action="nodegroups:create",
+)
+
 GET = Resource(
     "nodegroup",
     "Show nodegroups.",

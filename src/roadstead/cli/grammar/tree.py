@@ -41,8 +41,8 @@ def _refused(**reasons: str) -> tuple[Resource, ...]:
 VERBS = (
     Verb(
         "create",
-        "Create a cluster.",
-        (clusters.CREATE, *_absent("Not here.", nodegroup="use 'create cluster' or 'aws eks create-nodegroup'")),
+        "Create a cluster or a nodegroup.",
+        (clusters.CREATE, nodegroups.MAKE, *_absent("Not here.")),
     ),
     Verb(
         "get",
@@ -61,6 +61,7 @@ VERBS = (
         "Odds and ends.",
         (
             clusters.SCHEMA,
+            clusters.WRITE_KUBECONFIG,
             *_refused(
                 associate_iam_oidc_provider=_NO_PODS,
                 describe_addon_configuration=_NO_ADDONS,
@@ -83,7 +84,6 @@ VERBS = (
                 update_kube_proxy=_NO_ADDONS,
                 update_legacy_subnet_settings=_NOT_YET,
                 update_zonal_shift_config="Roadstead has no zonal shift",
-                write_kubeconfig="Roadstead writes no kubeconfig yet",
             ),
         ),
     ),

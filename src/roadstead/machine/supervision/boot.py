@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import sys
 from pathlib import Path
 
-from roadstead.core import errors, instance
-from roadstead.machine.supervision import make, tree
+from roadstead.core import errors
+from roadstead.machine.supervision import make, settings, tree
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,16 +20,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--instance", default="main")
     options = parser.parse_args(arguments)
     try:
-        places = instance.Instance.named(options.instance)
+        places, kept = settings.instance_of(options.instance)
         # Without the lock of `start`: a start holds it while it waits for what this makes. systemd runs one of these
         # at a time, and s6-svscan refuses a tree that another one has.
-        make.prepare(places, (tree.agent(places, Path(sys.executable)),))
+        make.prepare(places, tree.services(places, Path(sys.executable), kept, uid_of(tree.USER)))
         make.clear(tree.folder(places), timeout=30)
     except errors.Error as error:
         print(f"roadstead-boot: {error.message}", file=sys.stderr)
         return 1
     os.chdir("/")
     os.execvpe("s6-svscan", ["s6-svscan", str(tree.folder(places))], make.ENVIRONMENT)
+
+
+def uid_of(user: str) -> int:
+    """Raises Failed when there is no such user."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise errors.Failed(f"there is no user {user}: `roadstead start` makes it", user=user) from error
 
 
 if __name__ == "__main__":

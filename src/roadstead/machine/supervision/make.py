@@ -74,6 +74,10 @@ def prepare(places: instance.Instance, services: Iterable[tree.Service]) -> froz
         log.chmod(0o750)
         if service.user is not None:
             shutil.chown(log, service.user, service.user)
+            for place, mode in service.folders:
+                place.mkdir(parents=True, exist_ok=True, mode=mode)
+                shutil.chown(place, service.user, service.user)
+                place.chmod(mode)
     return write(tree.folder(places), tree.files(wanted, places))
 
 
@@ -116,7 +120,14 @@ def up(places: instance.Instance, services: Iterable[tree.Service], *, unit: str
                 _down(folder, unit=unit, timeout=_TO_KILL)
                 raise
             return True
+        known = see.tree(folder).supervised
+        new = {service.name for service in wanted if service.name not in known}
+        if new:
+            call("s6-svscanctl", "-a", str(folder), timeout=5)
         for service in wanted:
+            if service.name in new:
+                wait_ready(places, service, deadline=deadline)
+                continue
             died = see.deaths(folder, service.name)
             if f"{service.name}/log" in changed:
                 call("s6-svc", "-r", str(folder / service.name / "log"), timeout=5)

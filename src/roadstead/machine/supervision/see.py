@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,38 @@ def holder(lock: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None if kind == fcntl.F_UNLCK else pid
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service's process now. `seconds`: for how long it has been up, or down."""
+
+    name: str
+    pid: int | None
+    seconds: int
+    pss: int
+    """Bytes of memory, shared pages in their part; 0 where it cannot be read."""
+    deaths: int
+
+
+def process(folder: Path, service: str) -> Process | None:
+    """A supervised service; None when nobody supervises it."""
+    command = ("s6-svstat", "-o", "pid,updownfor", str(folder / service))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    if done.returncode != 0:
+        return None
+    pid, seconds = (int(word) for word in done.stdout.split())
+    return Process(service, None if pid < 0 else pid, seconds, pss(pid), deaths(folder, service))
+
+
+def pss(pid: int) -> int:
+    """The memory of a process in bytes, shared pages divided among those that share them (proc(5), smaps_rollup)."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        # It ended, or there is none.
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def under_systemd() -> bool:

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from roadstead.core import instance
+from roadstead.machine.supervision import settings
 
+USER = "roadstead"
+"""The system user of all services that need no root: serve and porter."""
+CACHE = Path("/var/cache/roadstead")
+"""The engines of the services, and what is built of them; of that user, for all to read."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFICATION_FD = 3
 LOG_FILES = 10
@@ -31,16 +36,65 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     """None: root."""
+    netns: Path | None = None
+    """The network namespace it runs in; None: that of the tree."""
+    folders: tuple[tuple[Path, int], ...] = ()
+    """Folders of `user`, and their modes; made before it is started."""
     notifies: bool = True
     """It writes a newline to the descriptor in ROADSTEAD_NOTIFY_FD when it is ready."""
 
 
-def agent(places: instance.Instance, python: Path) -> Service:
-    """The agent of an instance, run by the interpreter of an installed environment."""
+def services(places: instance.Instance, python: Path, kept: settings.Settings, uid: int) -> tuple[Service, ...]:
+    """All of an instance, in the order in which they are waited for. `uid`: of USER."""
+    return agent(places, python, uid), serve(places, python, kept), porter(places, python)
+
+
+def agent(places: instance.Instance, python: Path, allowed: int | None = None) -> Service:
+    """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it."""
     command = [str(python), "-m", "roadstead.agent.main", "--instance", places.id]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
+    if allowed is not None:
+        command += ["--allow-uid", str(allowed)]
     return Service("agent", tuple(command))
+
+
+def serve(places: instance.Instance, python: Path, kept: settings.Settings) -> Service:
+    """The AWS APIs and what works for them. Its home is the cache: what builds engines keeps its own caches there."""
+    command = [
+        *(str(python), "-m", "roadstead.serve", "--instance", places.id, "--state", str(serve_state(places))),
+        *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
+        *("--agent", str(places.socket), "--engines", str(CACHE), "--snapshot", str(snapshot(places))),
+    ]
+    if kept.advertise_address is not None:
+        command += ["--advertise-address", kept.advertise_address]
+    if kept.registries is not None:
+        command += ["--registries", str(places.state / kept.registries)]
+    return Service(
+        "serve",
+        tuple(command),
+        {"ROADSTEAD_CACHE": str(CACHE), "HOME": str(CACHE)},
+        user=USER,
+        netns=places.machine_netns,
+        folders=((serve_state(places), 0o700), (snapshot(places).parent, 0o700), (CACHE, 0o755)),
+    )
+
+
+def porter(places: instance.Instance, python: Path) -> Service:
+    """What answers running clusters. It reads what serve wrote for it, and nothing else."""
+    words = ("-m", "roadstead.porter", "--instance", places.id, "--snapshot", str(snapshot(places)))
+    folders = ((snapshot(places).parent, 0o700),)
+    return Service("porter", (str(python), *words), user=USER, netns=places.machine_netns, folders=folders)
+
+
+def serve_state(places: instance.Instance) -> Path:
+    """The store."""
+    return places.state / "serve"
+
+
+def snapshot(places: instance.Instance) -> Path:
+    """What serve writes for porter, so that porter answers while serve is down."""
+    return places.state / "porter" / "snapshot"
 
 
 def folder(places: instance.Instance) -> Path:
@@ -69,12 +123,17 @@ def _run(service: Service) -> str:
     if service.notifies:
         environment["ROADSTEAD_NOTIFY_FD"] = str(NOTIFICATION_FD)
     words = ["env", "-i", *(f"{name}={value}" for name, value in sorted(environment.items())), *service.command]
-    return f"#!/bin/sh\nexec 2>&1\ncd /\numask 022\nexec {_as_user(service)}{shlex.join(words)}\n"
+    return f"#!/bin/sh\nexec 2>&1\ncd /\numask 022\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"
 
 
 def _log_run(service: Service, log: Path) -> str:
     words = ["s6-log", "-b", "--", f"n{LOG_FILES}", f"s{LOG_FILE_BYTES}", "T", str(log)]
     return f"#!/bin/sh\ncd /\nexec {_as_user(service)}{shlex.join(words)}\n"
+
+
+def _inside(service: Service) -> str:
+    """Before the user is changed: entering a namespace is root's."""
+    return "" if service.netns is None else f"nsenter {shlex.quote(f'--net={service.netns}')} -- "
 
 
 def _as_user(service: Service) -> str:

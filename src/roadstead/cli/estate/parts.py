@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from roadstead.cli import config
 
 OWNER = "alpha.eksctl.io/cluster-name"
+UNFINISHED = "roadstead/unfinished"
+"""On a cluster while `create cluster` is not done with it; its value is the name of the first nodegroup."""
+INTERNAL = "kubernetes.io/role/internal-elb"
+"""On private subnets, so that internal load balancers find them."""
+MANAGED = "arn:aws:iam::aws:policy/"
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy", "AmazonEKSVPCResourceController")
 NODE_POLICIES = (
@@ -33,7 +38,7 @@ class Subnet:
     @property
     def role(self) -> str:
         """The tag by which load balancers find their subnets."""
-        return "kubernetes.io/role/elb" if self.public else "kubernetes.io/role/internal-elb"
+        return "kubernetes.io/role/elb" if self.public else INTERNAL
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadstead.cli import config
-from roadstead.cli.actions import parts
+from roadstead.cli.estate import parts
 
 _EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",

@@ -1,0 +1,3 @@
+module roadstead.dev/engines/cni
+
+go 1.26.0

@@ -1,0 +1,88 @@
+"""One cluster's entries of a kubeconfig, named as eksctl names them. Pure.
+
+Source: eksctl's pkg/utils/kubeconfig; Kubernetes, "Client authentication: exec credential plugins".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["clusters", "contexts", "users"]
+KINDS: tuple[Kind, ...] = ("clusters", "contexts", "users")
+SINGULAR: Mapping[Kind, str] = {"clusters": "cluster", "contexts": "context", "users": "user"}
+API = "client.authentication.k8s.io/v1beta1"
+ROOT = "iam-root-account"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What kubectl runs for a token."""
+
+    command: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    cluster: str
+    region: str
+    server: str
+    authority: str
+    """The certificate authority in PEM, base 64."""
+    caller: str
+    """The ARN of who will log in."""
+    program: Program
+
+    @property
+    def cluster_name(self) -> str:
+        return cluster_name(self.cluster, self.region)
+
+    @property
+    def context_name(self) -> str:
+        """Of the context and of the user."""
+        return f"{username(self.caller)}@{self.cluster_name}"
+
+    def named(self) -> Mapping[Kind, str]:
+        return {"clusters": self.cluster_name, "contexts": self.context_name, "users": self.context_name}
+
+    def bodies(self) -> Mapping[Kind, dict[str, Any]]:
+        program: dict[str, Any] = {
+            "apiVersion": API,
+            "args": list(self.program.arguments),
+            "command": self.program.command,
+        }
+        if self.program.environment:
+            program["env"] = [{"name": name, "value": text} for name, text in self.program.environment.items()]
+        program |= {"interactiveMode": "Never", "provideClusterInfo": False}
+        return {
+            "clusters": {"certificate-authority-data": self.authority, "server": self.server},
+            "contexts": {"cluster": self.cluster_name, "user": self.context_name},
+            "users": {"exec": program},
+        }
+
+
+def cluster_name(cluster: str, region: str) -> str:
+    return f"{cluster}.{region}.eksctl.io"
+
+
+def username(arn: str) -> str:
+    """The last part of an ARN: the name of a user or of a session; root has none."""
+    return arn.rpartition("/")[2] if "/" in arn else ROOT
+
+
+def ours(program: Any, cluster: str) -> bool:
+    """Whether a user's exec entry, as it stands in a kubeconfig, asks for tokens of this cluster from Roadstead."""
+    if not isinstance(program, Mapping):
+        return False
+    words = [str(word) for word in program.get("args") or ()]
+    marked = {
+        str(one.get("name")): str(one.get("value")) for one in program.get("env") or () if isinstance(one, Mapping)
+    }
+    return cluster in words and (str(program.get("command", "")).rpartition("/")[2] == "roadstead" or MARK in marked)
+
+
+MARK = "ROADSTEAD_ENDPOINT"
+"""In the environment of a program that is not ours, so that its entry is known for one of ours."""

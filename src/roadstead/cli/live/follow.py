@@ -1,0 +1,177 @@
+"""Asks the service until it is done, and shows what it says: the picture on a terminal, a line for each phase else.
+
+A service that does not answer for a while (it is restarted, or moved) is asked again until the deadline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from roadstead.cli import service, show
+from roadstead.cli.estate import found
+from roadstead.cli.live import picture, screen
+from roadstead.cli.live import scene as scenes
+from roadstead.core import errors
+from roadstead.wire import client
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 0.5
+_FRAME = 0.1
+"""Seconds between two pictures while nothing is asked."""
+_SERVER_FAULT = 500
+_FAILED = ("CREATE_FAILED", "DELETE_FAILED", "DEGRADED")
+
+
+@dataclass
+class Stage:
+    """Where a command shows what it does. `scene` is replaced as it goes on."""
+
+    log: show.Log
+    screen: screen.Screen
+    deadline: float
+    """Of time.monotonic."""
+    scene: scenes.Scene
+    told: set[str] = field(default_factory=set)
+    """The phases whose end was told."""
+
+    def show(self, changed: scenes.Scene) -> None:
+        """The new scene, as a picture or as lines for what has ended."""
+        hindered = changed.note and changed.note != self.scene.note
+        self.scene = changed
+        now = time.monotonic()
+        if self.screen.live:
+            self.screen.draw(changed, now)
+            return
+        if hindered:
+            self.log.line(changed.note, "!")
+        for phase in changed.phases:
+            if phase.state == "done" and phase.name not in self.told:
+                self.told.add(phase.name)
+                spent = picture.duration(phase.seconds(now) or 0.0)
+                self.log.line(f"{phase.name}: done in {spent}{f' ({phase.said})' if phase.said else ''}")
+
+    def begin(self, *names: str) -> None:
+        changed = self.scene
+        for name in names:
+            changed = changed.begin(name, time.monotonic())
+        self.show(changed)
+
+    def end(self, name: str, said: str | None = None) -> None:
+        self.show(self.scene.end(name, time.monotonic(), said))
+
+    def fail(self, name: str, said: str) -> None:
+        self.show(self.scene.end(name, time.monotonic(), said).having(name, failed=True))
+
+    def until(
+        self,
+        look: Callable[[], scenes.Seen],
+        after: Callable[[scenes.Scene, scenes.Seen, float], scenes.Scene],
+        done: Callable[[scenes.Seen], bool],
+        what: str,
+    ) -> scenes.Seen:
+        """Look until done. Raises Busy at the deadline, and what `look` raises but for a service that is away."""
+        pause = _FIRST_PAUSE
+        while True:
+            note, seen = "", None
+            try:
+                seen = look()
+            except errors.Busy as error:
+                note = error.message
+            except client.ServiceError as error:
+                if error.fault.status < _SERVER_FAULT:
+                    raise
+                note = f"{error.fault.code}: {error.fault.message}"
+            changed = replace(self.scene, note=note)
+            self.show(changed if seen is None else after(changed, seen, time.monotonic()))
+            if seen is not None and done(seen):
+                return seen
+            self._pause(pause, what, note)
+            pause = min(pause * 1.3, _LONGEST_PAUSE)
+
+    def _pause(self, seconds: float, what: str, note: str) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if time.monotonic() >= self.deadline:
+                raise errors.Busy(f"timed out waiting for {what}{f': {note}' if note else ''}")
+            time.sleep(min(left, _FRAME))
+            if self.screen.live:
+                self.screen.draw(self.scene, time.monotonic())
+
+
+def look(api: service.Api, cluster: str, nodegroups: Iterable[str]) -> scenes.Seen:
+    """A cluster with its parts, and those nodegroups. Raises Failed for what has failed."""
+    there = found.cluster(api, cluster)
+    if there is None:
+        return scenes.Seen()
+    if there.get("status") == "FAILED":
+        raise errors.Failed(f'cluster "{cluster}" is FAILED: {issues(there)}', cluster=cluster)
+    groups: dict[str, str] = {}
+    for name in nodegroups:
+        if (group := nodegroup(api, cluster, name)) is None:
+            continue
+        groups[name] = str(group.get("status", ""))
+        if groups[name] in _FAILED:
+            raise errors.Failed(f'nodegroup "{name}" is {groups[name]}: {issues(group)}', nodegroup=name)
+    return scenes.Seen(there.get("status"), there.get("endpoint", ""), groups, _parts(api, cluster))
+
+
+def look_anyway(api: service.Api, cluster: str) -> scenes.Seen:
+    """A cluster with its parts and all of its nodegroups, whatever became of them. For those who delete it."""
+    there = found.cluster(api, cluster)
+    if there is None:
+        return scenes.Seen()
+    groups = {name: nodegroup(api, cluster, name) for name in _listed(api, cluster)}
+    statuses = {name: str(group.get("status", "")) for name, group in groups.items() if group is not None}
+    for name, group in groups.items():
+        if group is not None and group.get("status") == "DELETE_FAILED":
+            raise errors.Failed(f'nodegroup "{name}" is DELETE_FAILED: {issues(group)}', nodegroup=name)
+    return scenes.Seen(there.get("status"), there.get("endpoint", ""), statuses, _parts(api, cluster))
+
+
+def nodegroup(api: service.Api, cluster: str, name: str) -> dict[str, object] | None:
+    try:
+        found_one: dict[str, object] = api.call("eks", "DescribeNodegroup", clusterName=cluster, nodegroupName=name)[
+            "nodegroup"
+        ]
+    except client.ServiceError as error:
+        if found.is_missing(error):
+            return None
+        raise
+    return found_one
+
+
+def _listed(api: service.Api, cluster: str) -> list[str]:
+    try:
+        return [
+            name
+            for page in service.pages(api, "eks", "ListNodegroups", clusterName=cluster)
+            for name in page.get("nodegroups", [])
+        ]
+    except client.ServiceError as error:
+        if found.is_missing(error):
+            return []
+        raise
+
+
+def _parts(api: service.Api, cluster: str) -> list[scenes.Part]:
+    try:
+        found_ones = api.call("roadstead", "ListClusterParts", clusterName=cluster)["parts"]
+    except client.ServiceError as error:
+        if found.is_missing(error):
+            return []
+        raise
+    return [
+        scenes.Part(
+            each["name"], each["state"], each.get("zone", ""), each.get("nodegroup", ""), each.get("reason", "")
+        )
+        for each in found_ones
+    ]
+
+
+def issues(thing: dict[str, object]) -> str:
+    """What a Describe of eks says of a thing's health."""
+    health = thing.get("health")
+    all_of_them = health.get("issues", []) if isinstance(health, dict) else []
+    return "; ".join(f"{one.get('code')}: {one.get('message')}" for one in all_of_them) or "no reason given"

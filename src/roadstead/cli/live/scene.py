@@ -1,0 +1,147 @@
+"""What is known while a command works: phases in order, each with its time; members; nodes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+State = Literal["waiting", "working", "done", "failed"]
+MEMBERS = ("etcd", "api")
+"""The kinds of a control plane's members, of which each zone has one."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A member of the control plane, or a node."""
+
+    name: str
+    state: str
+    """MAKING, READY, FAILING or REFUSED."""
+    zone: str = ""
+    nodegroup: str = ""
+    reason: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "READY"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """`begun` and `ended` in seconds of one clock; `said` is what there is to say of it."""
+
+    name: str
+    begun: float | None = None
+    ended: float | None = None
+    failed: bool = False
+    said: str = ""
+    parts: tuple[Part, ...] = ()
+    wanted: int = 0
+    """How many parts it shall have; 0 where that says nothing."""
+
+    @property
+    def state(self) -> State:
+        if self.failed:
+            return "failed"
+        if self.ended is not None:
+            return "done"
+        return "waiting" if self.begun is None else "working"
+
+    def seconds(self, now: float) -> float | None:
+        return None if self.begun is None else (now if self.ended is None else self.ended) - self.begun
+
+
+@dataclass(frozen=True)
+class Scene:
+    phases: tuple[Phase, ...]
+    note: str = ""
+    """What hinders it now."""
+
+    def phase(self, name: str) -> Phase:
+        return next(each for each in self.phases if each.name == name)
+
+    def having(self, name: str, **changes: object) -> Scene:
+        """The scene with a phase changed."""
+        changed = tuple(replace(each, **changes) if each.name == name else each for each in self.phases)  # type: ignore[arg-type]
+        return replace(self, phases=changed)
+
+    def begin(self, name: str, now: float) -> Scene:
+        return self if self.phase(name).begun is not None else self.having(name, begun=now)
+
+    def end(self, name: str, now: float, said: str | None = None) -> Scene:
+        """A phase that never began has begun just now."""
+        before = self.phase(name)
+        if before.ended is not None:
+            return self
+        begun = now if before.begun is None else before.begun
+        return self.having(name, begun=begun, ended=now, said=before.said if said is None else said)
+
+
+CREATE = ("network", "roles", "control plane", "endpoint", "access", "nodes", "kubeconfig")
+DELETE = ("nodes", "control plane", "network", "roles", "kubeconfig")
+
+
+def empty(*names: str) -> Scene:
+    return Scene(tuple(Phase(name) for name in names))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at the service: statuses by EKS's words, and parts."""
+
+    cluster: str | None = None
+    """None: there is none."""
+    endpoint: str = ""
+    nodegroups: Mapping[str, str] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+
+    def members(self) -> tuple[Part, ...]:
+        return tuple(each for each in self.parts if not each.nodegroup and each.name.partition("-")[0] in MEMBERS)
+
+    def part(self, name: str) -> Part | None:
+        return next((each for each in self.parts if not each.nodegroup and each.name == name), None)
+
+    def nodes(self) -> tuple[Part, ...]:
+        return tuple(each for each in self.parts if each.nodegroup)
+
+
+def creating(scene: Scene, seen: Seen, now: float) -> Scene:
+    """The scene of `create cluster` after a look, from the time when the cluster was asked for.
+
+    What the service does not tell of by itself (the endpoint's and the access's part) is ready when the cluster is.
+    """
+    active = seen.cluster in ("ACTIVE", "UPDATING")
+    members = seen.members()
+    scene = scene.begin("control plane", now).having("control plane", parts=members)
+    if active or (members and all(each.ready for each in members)):
+        scene = scene.end("control plane", now)
+    for name, part in (("endpoint", seen.part("edge")), ("access", seen.part("access"))):
+        if part is not None:
+            scene = scene.begin(name, now)
+        if active or (part is not None and part.ready):
+            scene = scene.end(name, now)
+    if seen.endpoint:
+        scene = scene.having("endpoint", said=seen.endpoint)
+    return nodes(scene, seen, now)
+
+
+def nodes(scene: Scene, seen: Seen, now: float) -> Scene:
+    """The phase of the nodes that are awaited, after a look."""
+    awaited = tuple(each for each in seen.nodes() if each.nodegroup in seen.nodegroups)
+    scene = scene.having("nodes", parts=awaited)
+    if seen.nodegroups:
+        scene = scene.begin("nodes", now)
+        if all(status == "ACTIVE" for status in seen.nodegroups.values()):
+            scene = scene.end("nodes", now)
+    return scene
+
+
+def deleting(scene: Scene, seen: Seen, now: float) -> Scene:
+    """The scene of `delete cluster` after a look."""
+    scene = scene.having("nodes", parts=seen.nodes()).having("control plane", parts=seen.members())
+    if not seen.nodegroups and not seen.nodes():
+        scene = scene.end("nodes", now)
+    if seen.cluster is None:
+        scene = scene.end("nodes", now).end("control plane", now)
+    return scene

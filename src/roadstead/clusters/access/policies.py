@@ -1,0 +1,29 @@
+"""The access policies there are. What each allows in a cluster is the embassy's: roles that it binds to groups.
+
+Source: EKS user guide, "Review access policy permissions". Those for nodes and for AWS's own services are no
+customers' and not offered.
+"""
+
+from __future__ import annotations
+
+NAMES = (
+    "AmazonEKSAdminPolicy",
+    "AmazonEKSAdminViewPolicy",
+    "AmazonEKSClusterAdminPolicy",
+    "AmazonEKSEditPolicy",
+    "AmazonEKSViewPolicy",
+)
+ADMIN = "AmazonEKSClusterAdminPolicy"
+"""What the creator of a cluster has."""
+
+_PREFIX = "arn:aws:eks::aws:cluster-access-policy/"
+
+
+def arn(name: str) -> str:
+    return _PREFIX + name
+
+
+def name_of(arn: str) -> str | None:
+    """The name of a policy by its ARN; None for one that there is not."""
+    name = arn.removeprefix(_PREFIX)
+    return name if arn.startswith(_PREFIX) and name in NAMES else None

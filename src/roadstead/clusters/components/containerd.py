@@ -1,0 +1,96 @@
+"""containerd on a node: configuration, network of pods, environment.
+
+Source: containerd 2.3 docs/cri/config.md (configuration version 3). Everything it keeps is on the node's disk below
+/var/lib/containerd, everything of one life of the node below /run.
+"""
+
+from __future__ import annotations
+
+import json
+
+from roadstead.clusters.components import facts, registries
+from roadstead.messages import desired
+
+SOCKET = "/run/containerd/containerd.sock"
+CNI_ENGINE = "cni-1.0"
+"""The engine whose one component, `roadstead-cni`, the runtime calls for each pod."""
+
+_FILES = "/etc/units/containerd"
+
+# Snapshotters that need kernels or devices that a node has not, and interfaces that nothing here uses: each costs
+# time at the start, and NRI would let a pod with the host's /run change all other containers.
+_WITHOUT = (
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.erofs",
+    "io.containerd.snapshotter.v1.zfs",
+    "io.containerd.nri.v1.nri",
+    "io.containerd.tracing.processor.v1.otlp",
+)
+
+# `restrict_oom_score_adj` always: where CAP_SYS_RESOURCE is missing no container starts without it, and where it is
+# there, nodes share one kernel, so that a guaranteed pod's -997 would shield it at the cost of other nodes and of the
+# machine itself. `use_internal_loopback` spares a second CNI program for each pod.
+_CONFIG = """version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = {without}
+[grpc]
+address = "{socket}"
+[plugins."io.containerd.internal.v1.opt"]
+path = "/var/lib/containerd/opt"
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "overlayfs"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = {pause}
+{mirrors}[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["/engine/{cni}"]
+conf_dir = "{files}"
+max_conf_num = 1
+use_internal_loopback = true
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+SystemdCgroup = false
+"""
+
+
+def unit(node: facts.Node, of: registries.Registries) -> desired.Unit:
+    """The unit `containerd` of a node. A restart of it leaves all containers running."""
+    return desired.Unit(
+        engine=node.engines.containerd,
+        component="containerd",
+        flags={"config": f"{_FILES}/config.toml"},
+        environment={
+            # The shim is beside containerd, runc is the machine's.
+            "PATH": f"/engine/{node.engines.containerd}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            **registries.environment(of, _FILES, (node.vpc_cidr, node.service_cidr)),
+        },
+        files={
+            "config.toml": desired.UnitFile(content=config(node, of)),
+            "10-roadstead.conflist": desired.UnitFile(content=network(), on_change="nothing"),
+            **registries.files(of),
+        },
+        ready=desired.CommandProbe(engine=node.engines.containerd, component="ctr", arguments=("version",)),
+    )
+
+
+def config(node: facts.Node, of: registries.Registries) -> str:
+    """config.toml."""
+    return _CONFIG.format(
+        without=json.dumps(list(_WITHOUT)),
+        socket=SOCKET,
+        pause=json.dumps(node.pause_image),
+        mirrors=registries.table(of),
+        cni=CNI_ENGINE,
+        files=_FILES,
+    )
+
+
+def network() -> str:
+    """The list of CNI programs: one, that relays to the agent. containerd sees a change of the file by itself."""
+    plugin = {"type": "roadstead-cni", "capabilities": {"portMappings": True}}
+    return json.dumps({"cniVersion": "1.0.0", "name": "roadstead", "plugins": [plugin]}, indent=1) + "\n"

@@ -1,0 +1,22 @@
+"""Names of a cluster in EKS's forms: the issuer of service accounts' tokens and the endpoint's name."""
+
+from __future__ import annotations
+
+import hashlib
+
+from roadstead.clusters.components import facts
+
+
+def oidc_id(cluster_id: str) -> str:
+    """32 hexadecimal digits in upper case, the same for the life of the cluster."""
+    return hashlib.sha256(f"oidc/{cluster_id}".encode()).hexdigest()[:32].upper()
+
+
+def url(plane: facts.ControlPlane) -> str:
+    """The issuer, as in `identity.oidc.issuer` of DescribeCluster."""
+    return f"https://oidc.eks.{plane.region}.amazonaws.com/id/{oidc_id(plane.id)}"
+
+
+def endpoint_name(plane: facts.ControlPlane) -> str:
+    """A name of the endpoint in EKS's form. It is in the certificates; nothing resolves it yet."""
+    return f"{oidc_id(plane.id).lower()}.gr7.{plane.region}.eks.amazonaws.com"

@@ -1,0 +1,121 @@
+"""The facts that flags and files of components are made from: frozen, complete, without secrets.
+
+Secrets are references: a component's function is given the digest of each secret file that its unit has, by the
+file's name; the bytes travel to the agent as blobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Digests: TypeAlias = Mapping[str, str]
+"""File names of a unit, each with the digest (`sha256:...`) of its content."""
+
+API_PORT = 443
+"""Of every API server and of the private endpoint: the `kubernetes` Service leads there, too."""
+ETCD_PORT = 2379
+PEER_PORT = 2380
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engines:
+    """The ids of the engines at the agent: `kubernetes-1.37.2`, `etcd-3.6.16`, `containerd-2.3.7`."""
+
+    kubernetes: str
+    etcd: str
+    containerd: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One zone's part of a control plane: an etcd and an API server."""
+
+    letter: str
+    """`a`, `b` or `c`."""
+    zone: str
+    """`eu-central-1a`."""
+    etcd: str
+    """The address of its etcd in the control-plane network."""
+    api: str
+    """The address of its API server there."""
+    api_vpc: str
+    """The address of its API server in the VPC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where the API servers are reached through the edge."""
+
+    control: str
+    """The edge's address in the control-plane network."""
+    private: str
+    """The edge's address in the VPC: what kubelets and pods use, at API_PORT."""
+    public: str
+    """An address of the machine, or what users reach it by."""
+    port: int
+    """The port there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane:
+    """All of a control plane that its components' flags depend on."""
+
+    id: str
+    """`c-1a2b3c4d`, the prefix of its hosts at the agent."""
+    name: str
+    account: str
+    region: str
+    release: str
+    """Of Kubernetes: `1.37.2`."""
+    engines: Engines
+    members: tuple[Member, ...]
+    endpoint: Endpoint
+    vpc_cidr: str
+    service_cidr: str
+    doors: str
+    """The address in the control-plane network where porter answers the API servers."""
+    doors_port: int = 443
+    logs: tuple[str, ...] = ()
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.release.split(".")[:2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """All of a node that its components' flags depend on."""
+
+    id: str
+    """`i-0123456789abcdef0`."""
+    name: str
+    """`ip-192-168-1-2.eu-central-1.compute.internal`."""
+    address: str
+    zone: str
+    region: str
+    release: str
+    """Of Kubernetes on the node."""
+    engines: Engines
+    instance_type: str
+    architecture: str
+    """`x86_64` or `arm64`."""
+    most_pods: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Those of the nodegroup's owner and eksctl's; the rest is computed."""
+    taints: tuple[tuple[str, str, str], ...] = ()
+    """Key, value, effect as EKS has it (`NO_SCHEDULE`)."""
+    nodegroup: str = ""
+    image: str = ""
+    """The image type, for labels."""
+    capacity: str = "ON_DEMAND"
+    api: str
+    """`https://ADDRESS:PORT` of the private endpoint."""
+    service_cidr: str
+    vpc_cidr: str
+    pause_image: str
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.release.split(".")[:2])

@@ -1,0 +1,252 @@
+"""The office's `Agent` as it is on a machine: tells, replaces, removes and sees parts by the real agent's objects."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from roadstead.clusters import agent, nodegroups, observed, spec, versions
+from roadstead.clusters.ground import land as lands
+from roadstead.clusters.hands import control, mirror, names, reports, shelf, sights, workers
+from roadstead.core import errors
+from roadstead.store import facts, interface, keys
+
+log = logging.getLogger(__name__)
+
+Phase = observed.Phase
+
+_REFUSALS = (errors.Invalid, errors.Denied, errors.NotFound, errors.LimitExceeded, shelf.Unobtainable)
+"""What asking again does not help. All else is tried again: another call had the place, a disk was full."""
+_REFUSED_FOR = 60.0
+"""Seconds after which what was refused is asked for anew: there may be room by then, or the engine."""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """`at`: on the monotonic clock."""
+
+    generation: int
+    reason: str
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the hands work with."""
+
+    store: interface.Store
+    mirror: mirror.Mirror
+    land: lands.Land
+    control: control.Drawer
+    workers: workers.Drawer
+    reports: reports.Reports
+
+
+class Hands:
+    """See clusters.agent.Agent. `run` until cancelled, for its `changes`."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._removed: dict[tuple[keys.Key, str], int] = {}
+        """The generation by which a part was seen to be gone."""
+        self._refused: dict[tuple[keys.Key, str], _Refusal] = {}
+        self._owners: dict[str, keys.Key] = {}
+        """By the id at the agent of a cluster, or of a node's host."""
+        self._groups: dict[keys.Key, set[keys.Key]] = {}
+        """The nodegroups of clusters."""
+        self._queues: list[asyncio.Queue[keys.Key]] = []
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_agent())
+            tasks.create_task(self._follow_reports())
+            tasks.create_task(self._follow_store())
+            # What an earlier run missed after it failed.
+            self._tell_of_all()
+
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, agent.Wanted]) -> None:
+        state = await self._current(owner, generation)
+        if state is None:
+            return
+        for part in parts:
+            self._removed.pop((owner, part), None)
+        try:
+            await self._tell(state, tuple(parts))
+        except shelf.Coming as coming:
+            # It is asked for again until it is here, or cannot be had.
+            log.debug("%s: %s", owner, coming.message)
+
+    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+        state = await self._current(owner, generation)
+        if state is None:
+            return
+        drawer = self._tools.control if owner.kind == spec.KIND else self._tools.workers
+        try:
+            await self._tools.mirror.put(await drawer.replaced(state, part, incarnation))
+        except shelf.Coming as coming:
+            log.debug("%s: %s", owner, coming.message)
+        except errors.Conflict as error:
+            log.info("%s: a replacement came late: %s", owner, error.message)
+
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+        await self._tools.mirror.ready.wait()
+        state = await self._tools.store.get(owner)
+        if state is None:
+            return
+        if owner.kind == spec.KIND:
+            gone = await self._tools.control.remove(state, generation, parts)
+        else:
+            gone = await self._tools.workers.remove(state, generation, parts, self._tools.reports)
+        for part in gone:
+            self._refused.pop((owner, part), None)
+            self._removed[owner, part] = generation
+        if gone:
+            self._tell_of(owner)
+
+    async def see(self, owner: keys.Key) -> observed.Sight:
+        await self._tools.mirror.ready.wait()
+        state = await self._tools.store.get(owner)
+        if state is None:
+            return observed.Sight()
+        return await (self._cluster(state) if owner.kind == spec.KIND else self._nodegroup(state))
+
+    async def changes(self) -> AsyncIterator[keys.Key]:
+        queue: asyncio.Queue[keys.Key] = asyncio.Queue()
+        self._queues.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.remove(queue)
+
+    async def _tell(self, state: facts.State, parts: tuple[str, ...]) -> None:
+        try:
+            await self._tools.mirror.put(await self._drawn(state, parts))
+        except _REFUSALS as error:
+            if state.key.kind == nodegroups.KIND and len(parts) > 1:
+                # Of nodes each is asked for by itself then: there may be room for some.
+                for part in parts:
+                    await self._tell(state, (part,))
+                return
+            for part in parts:
+                self._refuse(state.key, part, _Refusal(state.desired.generation, error.message))
+            self._tell_of(state.key)
+        else:
+            for part in parts:
+                self._refused.pop((state.key, part), None)
+
+    def _refuse(self, owner: keys.Key, part: str, refusal: _Refusal) -> None:
+        before = self._refused.get((owner, part))
+        if before is None or before.reason != refusal.reason:
+            log.warning("%s: %s: %s", owner, part, refusal.reason)
+        self._refused[owner, part] = refusal
+
+    async def _drawn(self, state: facts.State, parts: tuple[str, ...]) -> control.Batch:
+        if state.key.kind == spec.KIND:
+            return await self._tools.control.drawn(state, parts)
+        return await self._tools.workers.drawn(state, parts)
+
+    async def _cluster(self, state: facts.State) -> observed.Sight:
+        tools, owner = self._tools, state.key
+        id = names.cluster(owner, state.desired.created)
+        self._owners[id] = owner
+        release = versions.find(spec.read(state.desired.body).version).patch
+        found = {}
+        for name in (*spec.ETCD, *spec.API, spec.EDGE):
+            host = names.host(id, name)
+            runs = sights.release(host, "kube-apiserver", tools.mirror.wanted) or release
+            found[name] = self._settled(owner, sights.part(name, host, tools.mirror, runs))
+        kept = await tools.land.find(owner)
+        found[spec.ACCESS] = self._settled(owner, self._access(owner, id, release, kept is not None))
+        if kept is None:
+            return observed.Sight(found)
+        return observed.Sight(found, kept.endpoint, await tools.control.authority(owner))
+
+    def _access(self, owner: keys.Key, id: str, release: str, standing: bool) -> observed.Part:
+        """There from the first drawing until the control plane's network, and all that was allotted, is gone."""
+        kept = self._tools.mirror.wanted.get(("networks", names.control_network(id)))
+        if kept is None:
+            return observed.Part(spec.ACCESS, Phase.MAKING) if standing else observed.Part(spec.ACCESS)
+        generation, _ = names.generation(kept.generation)
+        word = self._tools.reports.access(owner)
+        phase = Phase.READY if word.ready and not kept.deleting else Phase.MAKING
+        return observed.Part(spec.ACCESS, phase, generation, release, reason=word.reason)
+
+    async def _nodegroup(self, state: facts.State) -> observed.Sight:
+        tools, owner = self._tools, state.key
+        wanted = nodegroups.read(state.desired.body)
+        cluster = spec.key(owner.account, owner.region, wanted.cluster)
+        id = await tools.workers.cluster_id(cluster)
+        self._groups.setdefault(cluster, set()).add(owner)
+        found = {}
+        for name in nodegroups.nodes(wanted.most):
+            host = names.host(id, names.instance(owner, state.desired.created, name))
+            self._owners[host] = owner
+            runs = sights.release(host, "kubelet", tools.mirror.wanted) or ""
+            part = sights.part(name, host, tools.mirror, runs)
+            if part.phase is Phase.READY and part.address:
+                part = sights.joined(part, tools.reports.node(cluster, names.node(part.address, owner.region)))
+            found[name] = self._settled(owner, part)
+        return observed.Sight(found)
+
+    def _settled(self, owner: keys.Key, part: observed.Part) -> observed.Part:
+        """What is absent may be known to be gone; what there is may have to stay as it was, being refused otherwise."""
+        refused = self._refused.get((owner, part.name))
+        if refused is not None and time.monotonic() > refused.at + _REFUSED_FOR:
+            refused = None
+        if refused is not None and refused.generation > part.generation:
+            return replace(part, phase=Phase.REFUSED, generation=refused.generation, reason=refused.reason)
+        if part.phase is not Phase.ABSENT:
+            self._removed.pop((owner, part.name), None)
+            return part
+        return replace(part, generation=self._removed.get((owner, part.name), 0))
+
+    async def _current(self, owner: keys.Key, generation: int) -> facts.State | None:
+        """The desired state that a step was made for; None when there is a newer one, or none."""
+        state = await self._tools.store.get(owner)
+        return state if state is not None and state.desired.generation == generation else None
+
+    async def _follow_agent(self) -> None:
+        async for id in self._tools.mirror.changes():
+            owner = self._owners.get(id) or self._owners.get(id.partition(".")[0])
+            if not id:
+                self._tell_of_all()
+            elif owner is not None:
+                self._tell_of(owner)
+
+    async def _follow_reports(self) -> None:
+        async for cluster in self._tools.reports.changes():
+            for owner in (cluster, *self._groups.get(cluster, ())):
+                self._tell_of(owner)
+
+    async def _follow_store(self) -> None:
+        """What is not there any more is forgotten."""
+        while True:
+            try:
+                async for changes in self._tools.store.watch(self._tools.store.revision):
+                    for change in changes.changes:
+                        if change.deleted and change.part is facts.Part.DESIRED:
+                            self._forget(change.key)
+            except errors.Gone:
+                log.debug("some deletions were missed: what is known of these things is kept a while longer")
+
+    def _forget(self, owner: keys.Key) -> None:
+        if owner.kind not in (spec.KIND, nodegroups.KIND):
+            return
+        self._removed = {place: each for place, each in self._removed.items() if place[0] != owner}
+        self._refused = {place: each for place, each in self._refused.items() if place[0] != owner}
+        self._owners = {id: each for id, each in self._owners.items() if each != owner}
+        self._groups.pop(owner, None)
+        for groups in self._groups.values():
+            groups.discard(owner)
+
+    def _tell_of_all(self) -> None:
+        for owner in set(self._owners.values()):
+            self._tell_of(owner)
+
+    def _tell_of(self, owner: keys.Key) -> None:
+        for queue in self._queues:
+            queue.put_nowait(owner)

@@ -1,0 +1,35 @@
+"""What the hands are told by who works inside of clusters: a protocol, so that neither knows the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from roadstead.store import keys
+
+
+@dataclass(frozen=True)
+class Word:
+    """Whether something is as it shall be, and if not, why."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Reports(Protocol):
+    def access(self, cluster: keys.Key) -> Word:
+        """Whether what every cluster has from the start is in its API."""
+        ...
+
+    def node(self, cluster: keys.Key, name: str) -> Word:
+        """Whether a node is Ready, by its name in Kubernetes."""
+        ...
+
+    def drained(self, cluster: keys.Key, name: str) -> bool:
+        """Whether nothing that should be moved first runs on a node that is not wanted any more."""
+        ...
+
+    def changes(self) -> AsyncIterator[keys.Key]:
+        """Clusters of which something new is known, for ever."""
+        ...

@@ -1,0 +1,92 @@
+"""The images that every node must have before its kubelet may join: imported by jobs of the agent, once per node."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from roadstead.agent_client import asynchronous
+from roadstead.clusters.hands import mirror as mirrors
+from roadstead.core import clock as clocks
+from roadstead.core import errors
+from roadstead.core import loop as loops
+from roadstead.messages import desired, jobs
+
+log = logging.getLogger(__name__)
+
+_LOOK = 0.1
+"""Seconds between two looks at a job that runs."""
+_UNIT = "containerd"
+
+
+class Stock:
+    """`run` until cancelled. `archives`: digests of the images' archives, which the agent has from then on."""
+
+    def __init__(
+        self,
+        client: asynchronous.AsyncClient,
+        mirror: mirrors.Mirror,
+        clock: clocks.Clock,
+        archives: Callable[[], Awaitable[tuple[str, ...]]],
+    ) -> None:
+        self._client = client
+        self._mirror = mirror
+        self._archives = archives
+        self._loop = loops.Loop(self._work, failed=_failed, clock=clock)
+        self._stocked: set[str] = set()
+        self._queues: list[asyncio.Queue[str]] = []
+
+    def has(self, host: str) -> bool:
+        return host in self._stocked
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._loop.run())
+            tasks.create_task(self._follow())
+
+    async def changes(self) -> AsyncIterator[str]:
+        """Hosts that have come to have all images, for ever."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._queues.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.remove(queue)
+
+    async def _work(self, host: str) -> float | None:
+        unit = self._mirror.wanted.get(("units", f"{host}/{_UNIT}"))
+        kept = self._mirror.wanted.get(("hosts", host))
+        if unit is None or kept is None or kept.deleting or not isinstance(unit.spec, desired.Unit):
+            self._stocked.discard(host)
+            return None
+        seen = self._mirror.seen.get(("units", f"{host}/{_UNIT}"))
+        if host in self._stocked or seen is None or seen.phase != "ready":
+            return None
+        engine, life = unit.spec.engine, kept.since
+        results = []
+        for archive in await self._archives():
+            job = jobs.ImageImport(host=host, engine=engine, archive=archive)
+            # A node that comes again under its name has an empty disk; what was done for the earlier one is kept.
+            results.append(await self._client.start_job(f"{host}.{life}.{archive[7:19]}", job))
+        failed = [result for result in results if result.state == "failed"]
+        if failed:
+            raise errors.Failed(f"an image could not be imported: {failed[0].reason}")
+        if any(result.state == "running" for result in results):
+            return _LOOK
+        self._stocked.add(host)
+        for queue in self._queues:
+            queue.put_nowait(host)
+        return None
+
+    async def _follow(self) -> None:
+        async for id in self._mirror.changes():
+            hosts = [id] if id else [host for kind, host in self._mirror.wanted if kind == "hosts"]
+            for host in {*hosts, *(() if id else self._stocked)}:
+                if host in self._stocked or ("units", f"{host}/{_UNIT}") in self._mirror.wanted:
+                    self._loop.wake(host)
+
+
+def _failed(host: str, error: Exception, again: float) -> None:
+    log.warning("the images of %s: %s; tried again in %.1f s", host, error, again)

@@ -1,0 +1,165 @@
+"""Nodegroups at the agent: each node is a host in its subnet with containerd, kubelet and kube-proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from roadstead.clusters import nodegroups, spec, versions
+from roadstead.clusters.components import facts as components
+from roadstead.clusters.components import nodes, registries
+from roadstead.clusters.ground import land as lands
+from roadstead.clusters.ground import materials
+from roadstead.clusters.hands import control, mirror, names, networks, reports, shelf, sights
+from roadstead.core import errors
+from roadstead.messages import desired
+from roadstead.network import sizes
+from roadstead.network import spec as network
+from roadstead.store import facts, interface, keys
+
+_PODS_OF_A_PREFIX = 16
+
+
+@dataclass(frozen=True)
+class Tools:
+    store: interface.Store
+    mirror: mirror.Mirror
+    land: lands.Land
+    shelf: shelf.Shelf
+    networks: networks.Networks
+    materials: materials.Materials
+    pause_image: Callable[[], Awaitable[str]]
+    registries: registries.Registries
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One node: where it stands, and what it is."""
+
+    part: str
+    host: str
+    zone: str
+    cidr: str
+    prefixes: tuple[str, ...]
+    node: components.Node
+
+
+class Drawer:
+    """Draws nodes, and takes them away."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    async def cluster_id(self, cluster: keys.Key) -> str:
+        """Raises NotFound when the cluster is gone."""
+        return (await self._cluster(cluster))[1]
+
+    async def drawn(self, state: facts.State, parts: Collection[str]) -> control.Batch:
+        """All that the agent is asked for to have these nodes; what runs keeps the release that it runs."""
+        return await self._batch(state, dict.fromkeys(parts, 0), keep=True)
+
+    async def replaced(self, state: facts.State, part: str, incarnation: int) -> control.Batch:
+        """The node with the release that is wanted now."""
+        return await self._batch(state, {part: incarnation + 1}, keep=False)
+
+    async def remove(
+        self, state: facts.State, generation: int, parts: Collection[str], word: reports.Reports
+    ) -> list[str]:
+        """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
+        owner, wanted = state.key, nodegroups.read(state.desired.body)
+        cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
+        gone: dict[str, str] = {}
+        ends: dict[mirror.Place, int] = {}
+        for part in parts:
+            host = names.host(id, names.instance(owner, state.desired.created, part))
+            kept = self._tools.mirror.wanted.get(("hosts", host))
+            if kept is None:
+                gone[part] = host
+            elif not kept.deleting and self._may_go(cluster, kept, owner.region, word, wanted.deleting):
+                ends["hosts", host] = max(kept.generation, names.agents_generation(generation, 0))
+        await self._tools.mirror.delete(ends)
+        if gone:
+            await self._tools.land.take_back_node(owner, wanted.vpc, gone.values())
+        return list(gone)
+
+    def _may_go(self, cluster: keys.Key, kept: mirror.Kept, region: str, word: reports.Reports, whole: bool) -> bool:
+        """A nodegroup that goes as a whole takes its pods with it; of one that stays, pods move first."""
+        assert isinstance(kept.spec, desired.Host)
+        return whole or word.drained(cluster, names.node(kept.spec.legs[0].address, region))
+
+    async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control.Batch:
+        owner, wanted = state.key, nodegroups.read(state.desired.body)
+        cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
+        standing = await self._tools.land.find(cluster)
+        kept = await self._tools.store.get(cluster)
+        if standing is None or kept is None:
+            raise errors.Busy(f"the control plane of {wanted.cluster} is not there")
+        await self._tools.networks.ensure(network.vpc_key(owner.account, owner.region, wanted.vpc))
+        batch: control.Batch = {"hosts": {}, "units": {}}
+        latest = versions.find(wanted.version).patch
+        engines = {latest: await self._tools.shelf.engines(latest)}
+        await self._tools.shelf.id("cni")
+        of_cluster = spec.read(kept.desired.body)
+        for part, incarnation in parts.items():
+            host = names.host(id, names.instance(owner, state.desired.created, part))
+            runs = sights.release(host, "kubelet", self._tools.mirror.wanted) if keep else None
+            release = runs or latest
+            if release not in engines:
+                engines[release] = await self._tools.shelf.engines(release)
+            place = await self._place(state, wanted, part, id)
+            node = replace(
+                place.node,
+                release=release,
+                engines=engines[release],
+                api=f"https://{standing.private}:{components.API_PORT}",
+                service_cidr=of_cluster.service_cidr,
+                vpc_cidr=standing.vpc_cidr,
+            )
+            generation = names.agents_generation(state.desired.generation, incarnation)
+            size = sizes.find(wanted.types[0])
+            drawn_host = nodes.host(node, wanted.vpc, place.prefixes, wanted.disk, size, place.cidr)
+            batch["hosts"][place.host] = (generation, drawn_host)
+            files = await self._tools.materials.of_node(cluster, node)
+            for unit, drawn in nodes.units(node, files, size, place.cidr, self._tools.registries).items():
+                batch["units"][f"{place.host}/{unit}"] = (generation, drawn)
+        return batch
+
+    async def _place(self, state: facts.State, wanted: nodegroups.Nodegroup, part: str, id: str) -> _Place:
+        owner = state.key
+        instance = names.instance(owner, state.desired.created, part)
+        host = names.host(id, instance)
+        subnet, zone = nodegroups.subnet_of(wanted, part)
+        size = sizes.find(wanted.types[0])
+        count = -(-size.pods // _PODS_OF_A_PREFIX)
+        address, prefixes = await self._tools.land.give_node(owner, wanted.vpc, subnet, host, count)
+        kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, subnet))
+        if kept is None:
+            raise errors.NotFound(f"subnet {subnet} is not there any more", subnet=subnet)
+        node = components.Node(
+            id=instance,
+            name=names.node(address, owner.region),
+            address=address,
+            zone=zone,
+            region=owner.region,
+            release="",
+            engines=components.Engines(kubernetes="", etcd="", containerd=""),
+            instance_type=size.name,
+            architecture=size.architecture,
+            most_pods=size.pods,
+            labels=dict(wanted.labels),
+            taints=tuple((taint.key, taint.value, taint.effect) for taint in wanted.taints),
+            nodegroup=wanted.name,
+            image=wanted.image,
+            capacity=wanted.capacity,
+            api="",
+            service_cidr="",
+            vpc_cidr="",
+            pause_image=await self._tools.pause_image(),
+        )
+        return _Place(part, host, zone, network.read_subnet(kept.desired.body).cidr, prefixes, node)
+
+    async def _cluster(self, cluster: keys.Key) -> tuple[keys.Key, str]:
+        kept = await self._tools.store.get(cluster)
+        if kept is None:
+            raise errors.NotFound(f"the cluster {cluster.names[0]} is not there any more")
+        return cluster, names.cluster(cluster, kept.desired.created)

@@ -1,0 +1,312 @@
+"""One cluster: its watches, its loop, and what is to be done there; as long as the cluster is wanted.
+
+Everything it knows it learns by looking, so that it can begin anew at any time. While no API server answers it waits,
+says so once, and goes on when one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, assert_never
+
+from roadstead.controllers import applying, approval, drain, facts, nodes, postings, rbac, reports, tokens
+from roadstead.core import clock as clocks
+from roadstead.core import errors, loop
+from roadstead.kube import connection as telephone
+from roadstead.kube import mirror, resources
+from roadstead.kube.resources import Json
+
+log = logging.getLogger(__name__)
+
+_TOKENS_AGAIN = 3600.0
+_BLOCKED_AGAIN = 5.0
+_USUAL = 1.0
+"""Seconds: failures that are tried again sooner are usual while an API server starts, or another one writes."""
+_BACKOFF = loop.Backoff(first=0.1, most=15.0)
+
+
+class Task(enum.Enum):
+    """What a mission does. `NODE`, `DRAIN` and `REQUEST` are of one object, by its name."""
+
+    OWN = "own objects"
+    SYSTEM = "system objects"
+    TOKENS = "bootstrap tokens"
+    NODE = "node"
+    DRAIN = "drain of node"
+    REQUEST = "certificate request"
+
+
+Key: TypeAlias = tuple[Task, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What all missions have in common."""
+
+    objects: Callable[[facts.SystemFacts], tuple[Json, ...]]
+    """The system's objects, pure."""
+    drain: float
+    """Seconds for a node's pods to leave."""
+    clock: clocks.Clock
+    now: Callable[[], float]
+    """Seconds since 1970."""
+
+
+class Mission:
+    """`run` works until it is cancelled."""
+
+    def __init__(self, posting: postings.Posting, orders: Orders, told: reports.Reports) -> None:
+        self._posting = posting
+        self._orders = orders
+        self._reports = told
+        self._connection = telephone.Connection(posting.servers, posting.credentials)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing known, nothing done."""
+        clock = self._orders.clock
+        self._loop: loop.Loop[Key] = loop.Loop(
+            self._work, failed=self._failed, clock=clock, at_once=64, backoff=_BACKOFF
+        )
+        watched: dict[str, Any] = {"told": self._told, "clock": clock}
+        self._nodes = mirror.Mirror(self._connection, resources.NODES, changed=self._node_changed, **watched)
+        self._requests = mirror.Mirror(
+            self._connection,
+            resources.SIGNING_REQUESTS,
+            changed=lambda name: self._loop.wake((Task.REQUEST, name)),
+            **watched,
+        )
+        self._done: set[Task] = set()
+        self._answering = False
+        self._listed = False
+        self._drains: dict[str, tuple[reports.Drain, tuple[str, ...]]] = {}
+        self._drained_since: dict[str, float] = {}
+        self._complaints: dict[Key, str] = {}
+
+    async def run(self) -> None:
+        self._begin()
+        async with self._connection, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._loop.run())
+            tasks.create_task(self._nodes.run())
+            tasks.create_task(self._requests.run())
+            self._wake_all()
+
+    def reaches(self, posting: postings.Posting) -> bool:
+        """Whether this mission's connection is that posting's."""
+        return (self._posting.servers, self._posting.credentials) == (posting.servers, posting.credentials)
+
+    def update(self, posting: postings.Posting) -> None:
+        """What is now wanted of the same cluster."""
+        before, self._posting = self._posting, posting
+        if posting.system != before.system:
+            self._done.discard(Task.SYSTEM)
+            self._tell_system("the system's objects are to change")
+            self._loop.wake((Task.SYSTEM, ""))
+        if posting.nodes != before.nodes:
+            self._wake_nodes()
+
+    # What happens.
+
+    def _told(self, error: errors.Error | None) -> None:
+        """A list or a watch went well, or did not."""
+        if error is None and self._nodes.synced.is_set() and not self._listed:
+            self._listed = True
+            self._wake_nodes()
+        if error is None and not self._answering:
+            self._answering = True
+            log.info("cluster %s: its API answers", self._name)
+            self._wake_all()
+            self._tell_system("the system's objects are being applied")
+        elif isinstance(error, errors.Busy) and (self._answering or not self._reported.reason):
+            if self._answering:
+                log.warning("cluster %s: its API does not answer: %s", self._name, error)
+            self._answering = False
+            self._tell_system(f"its API does not answer: {error}")
+
+    def _node_changed(self, name: str) -> None:
+        self._loop.wake((Task.NODE, name))
+        self._loop.wake((Task.DRAIN, name))
+        self._tell_nodes()
+
+    def _failed(self, key: Key, error: Exception, delay: float) -> None:
+        """Says each failure once, until it is another one or over."""
+        task, name = key
+        if task in (Task.OWN, Task.SYSTEM) and isinstance(error, errors.Error):
+            self._tell_system(f"{task.value}: {error}")
+        if isinstance(error, errors.Error) and delay < _USUAL:
+            return
+        complaint = type(error).__name__ + str(getattr(error, "facts", {}).get("status", ""))
+        if self._complaints.get(key) == complaint:
+            return
+        self._complaints[key] = complaint
+        if not isinstance(error, errors.Error):
+            log.error("cluster %s: %s %s: a fault of ours", self._name, task.value, name, exc_info=error)
+        elif not isinstance(error, errors.Busy):
+            log.warning("cluster %s: %s %s: %s; tried again in %.1f s", self._name, task.value, name, error, delay)
+
+    # What is done.
+
+    async def _work(self, key: Key) -> float | None:
+        if not self._answering and key[0] is not Task.DRAIN:
+            # Everything is woken when it answers.
+            return None
+        again = await self._do(key)
+        self._complaints.pop(key, None)
+        return again
+
+    async def _do(self, key: Key) -> float | None:
+        task, name = key
+        match task:
+            case Task.OWN:
+                if task not in self._done:
+                    await applying.apply_all(self._connection, rbac.objects())
+                    self._finish(task)
+            case Task.SYSTEM:
+                await self._system()
+            case Task.TOKENS:
+                return await self._tokens()
+            case Task.NODE:
+                await self._node(name)
+            case Task.DRAIN:
+                return await self._drain(name)
+            case Task.REQUEST:
+                await self._request(name)
+            case _:
+                assert_never(task)
+        return None
+
+    async def _system(self) -> None:
+        wanted = self._posting.system
+        if Task.SYSTEM in self._done:
+            return
+        if await applying.apply_once(self._connection, self._orders.objects(wanted), wanted.release):
+            log.info("cluster %s: the system's objects of %s are applied", self._name, wanted.release)
+        if wanted == self._posting.system:
+            self._finish(Task.SYSTEM)
+
+    async def _tokens(self) -> float:
+        there, _ = await self._connection.list(resources.SECRETS, tokens.OURS)
+        todo = tokens.plan(self._posting.nodes, there, self._orders.now())
+        await applying.apply_all(self._connection, todo.apply)
+        for name in todo.delete:
+            await self._connection.delete(resources.SECRETS, name, tokens.NAMESPACE)
+        return _TOKENS_AGAIN
+
+    async def _request(self, name: str) -> None:
+        request = self._requests.objects.get(name)
+        if request is not None:
+            await approval.decide(self._connection, request, self._posting.nodes, self._name)
+
+    async def _node(self, name: str) -> None:
+        node = self._nodes.objects.get(name)
+        if node is not None and nodes.due(name, node, self._posting.nodes) is nodes.Due.DELETE:
+            await approval.delete_node(self._connection, node)
+            log.info("cluster %s: node %s is deleted: its host is gone", self._name, name)
+
+    async def _drain(self, name: str) -> float | None:
+        mine = self._posting.nodes.get(name)
+        clock = self._orders.clock
+        if mine is None or mine.wanted:
+            self._drained_since.pop(name, None)
+            self._set_drain(name, None)
+            return None
+        since = self._drained_since.setdefault(name, clock.now())
+        if not (self._answering and self._nodes.synced.is_set()):
+            return self._wait_to_drain(name, since)
+        node = self._nodes.objects.get(name)
+        if node is None or nodes.another(node, mine.instance):
+            self._set_drain(name, reports.Drain.DONE)
+            return None
+        return await self._drain_node(name, node, mine)
+
+    def _wait_to_drain(self, name: str, since: float) -> float | None:
+        """While the API is away; the time for it runs on."""
+        left = since + self._orders.drain - self._orders.clock.now()
+        if left > 0:
+            self._set_drain(name, reports.Drain.AT_WORK)
+            return left
+        self._set_drain(name, reports.Drain.BLOCKED, ("the cluster's API does not answer",))
+        return None
+
+    async def _drain_node(self, name: str, node: Json, mine: postings.Expected) -> float | None:
+        now, _ = self._drains.get(name, (reports.Drain.NOT_ASKED, ()))
+        if now is reports.Drain.DONE:
+            return None
+        if now is reports.Drain.NOT_ASKED:
+            self._set_drain(name, reports.Drain.AT_WORK)
+        seconds = _BLOCKED_AGAIN if now is reports.Drain.BLOCKED else self._orders.drain
+        try:
+            if mine.force:
+                await drain.cordon(self._connection, name)
+                ended = drain.Drained(0)
+            else:
+                alive = nodes.is_ready(node)
+                ended = await drain.drain(self._connection, name, seconds, alive=alive, clock=self._orders.clock)
+        except errors.NotFound:
+            ended = drain.Drained(0)
+        except errors.Error as error:
+            if self._orders.clock.now() - self._drained_since.get(name, 0.0) >= self._orders.drain:
+                self._set_drain(name, reports.Drain.BLOCKED, (str(error),))
+            raise
+        if not ended.blocked:
+            log.info("cluster %s: node %s is drained: %d pods evicted", self._name, name, ended.evicted)
+            self._set_drain(name, reports.Drain.DONE)
+            return None
+        if now is not reports.Drain.BLOCKED:
+            log.warning("cluster %s: node %s: %s", self._name, name, "; ".join(ended.blocked))
+        self._set_drain(name, reports.Drain.BLOCKED, ended.blocked)
+        return _BLOCKED_AGAIN
+
+    # What is told.
+
+    @property
+    def _name(self) -> str:
+        return self._posting.system.name
+
+    @property
+    def _reported(self) -> reports.SystemState:
+        return self._reports.system(self._posting.key)
+
+    def _finish(self, task: Task) -> None:
+        self._done.add(task)
+        if {Task.OWN, Task.SYSTEM} <= self._done:
+            self._tell_system("")
+
+    def _tell_system(self, reason: str) -> None:
+        applied = {Task.OWN, Task.SYSTEM} <= self._done
+        state = reports.SystemState(
+            answering=self._answering, applied=applied, reason="" if applied and self._answering else reason
+        )
+        self._reports.tell_system(self._posting.key, state)
+
+    def _tell_nodes(self) -> None:
+        if self._nodes.synced.is_set():
+            seen = nodes.states(self._nodes.objects, self._posting.nodes, self._drains)
+            self._reports.tell_nodes(self._posting.key, seen)
+
+    def _set_drain(self, name: str, drain: reports.Drain | None, blocked: tuple[str, ...] = ()) -> None:
+        if drain is None:
+            self._drains.pop(name, None)
+        else:
+            self._drains[name] = (drain, blocked)
+        self._tell_nodes()
+
+    def _wake_all(self) -> None:
+        for task in (Task.OWN, Task.SYSTEM):
+            if task not in self._done:
+                self._loop.wake((task, ""))
+        self._wake_nodes()
+
+    def _wake_nodes(self) -> None:
+        """Tokens, Nodes and waiting requests depend on the nodes that are expected."""
+        self._loop.wake((Task.TOKENS, ""))
+        for name in {*self._nodes.objects, *self._posting.nodes, *self._drains}:
+            self._loop.wake((Task.NODE, name))
+            self._loop.wake((Task.DRAIN, name))
+        for name in self._requests.objects:
+            self._loop.wake((Task.REQUEST, name))
+        self._tell_nodes()

@@ -1,0 +1,65 @@
+"""The objects that the house itself needs in a cluster, and the roles that EKS's access policies stand for.
+
+Source of the policies: EKS user guide, "Review access policy permissions". A user who has such a policy on the whole
+cluster is answered by the token review with the group `eks:access-policy:NAME`; nobody is ever in system:masters.
+"""
+
+from __future__ import annotations
+
+from roadstead.kube.resources import Json
+
+BOOTSTRAPPERS = "system:bootstrappers:roadstead"
+"""The group of nodes that have nothing but their token yet, beside `system:bootstrappers`."""
+APISERVER = "roadstead:apiserver"
+"""The user by which API servers ask kubelets."""
+POLICY_GROUP = "eks:access-policy:"
+
+POLICIES = {
+    "AmazonEKSClusterAdminPolicy": "cluster-admin",
+    "AmazonEKSAdminPolicy": "admin",
+    "AmazonEKSAdminViewPolicy": "eks:admin-view",
+    "AmazonEKSEditPolicy": "edit",
+    "AmazonEKSViewPolicy": "view",
+}
+"""Access policies, and the ClusterRole that each is."""
+
+_RBAC = "rbac.authorization.k8s.io"
+_LABELS = {"app.kubernetes.io/managed-by": "roadstead"}
+
+
+def policy_group(policy: str) -> str:
+    """The group of those who have that access policy on the whole cluster."""
+    return POLICY_GROUP + policy
+
+
+def objects() -> tuple[Json, ...]:
+    """Applied whenever a mission begins: without them no node comes in and nobody reads a log."""
+    return (
+        _admin_view(),
+        _bound("eks:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"),
+        _bound("roadstead:kubelet-api-admin", "system:kubelet-api-admin", "User", APISERVER),
+        *(_bound(policy_group(policy), role, "Group", policy_group(policy)) for policy, role in POLICIES.items()),
+    )
+
+
+def _admin_view() -> Json:
+    """Reads everything, Secrets too; changes nothing."""
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "eks:admin-view", "labels": _LABELS},
+        "rules": [
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]},
+            {"nonResourceURLs": ["*"], "verbs": ["get"]},
+        ],
+    }
+
+
+def _bound(name: str, role: str, kind: str, who: str) -> Json:
+    return {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name, "labels": _LABELS},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": _RBAC, "kind": kind, "name": who}],
+    }

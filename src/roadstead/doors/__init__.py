@@ -1,0 +1,13 @@
+"""The doors at which running clusters ask: porter's rooms. They answer from a snapshot alone, without serve.
+
+Who may call it: porter. What it never does: open a privileged socket (the agent passes them), mint a credential, change
+anything, write down a token or what a customer's pods look up.
+
+    snapshot    what serve has left, read again whenever it changes
+    tokens      whose a token is (pure)
+    review      token reviews of API servers, over TLS
+    names       DNS messages, as far as a resolver looks into them (pure)
+    dns         the resolver of VPCs: the names of hosts itself, all others from the machine's resolvers
+    upstream    the machine's resolvers
+    listening   the sockets that the agent passes, each with who answers there
+"""

@@ -1,0 +1,99 @@
+"""What an instance was started with: `settings.json` in its state, root's own, for everyone to read.
+
+A later `roadstead start` without flags keeps what stands here, and so does a boot.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import msgspec
+
+from roadstead.core import errors, instance
+
+FILE = "settings.json"
+LOOPBACK = "127.0.0.1"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an instance is reached. Addresses are IPv4 or IPv6 without brackets."""
+
+    address: str = "127.0.0.1"
+    """Where the AWS APIs listen; other than loopback speaks TLS."""
+    port: int = 4566
+    advertise_address: str | None = None
+    """Where clusters' endpoints are reached; None: at LOOPBACK."""
+    registries: str | None = None
+    """The name of a file beside this one; None: nodes get images straight from registries."""
+    region: str = "eu-central-1"
+    """Of the AWS profile."""
+    machine_netns: str | None = None
+    """Stands for the machine's network namespace."""
+
+    @property
+    def advertised(self) -> str:
+        return self.advertise_address or LOOPBACK
+
+    @property
+    def endpoint(self) -> str:
+        """The URL for callers on this machine, as `serve` tells it."""
+        where = ipaddress.ip_address(self.address)
+        host = self.address
+        if where.is_unspecified:
+            host = "127.0.0.1" if where.version == 4 else "::1"
+        return f"{'http' if where.is_loopback else 'https'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def merged(kept: Settings, **asked: str | int | None) -> Settings:
+    """What was kept, with what is asked for in its place; None is not asked. Raises Invalid."""
+    wanted = msgspec.structs.replace(kept, **{name: value for name, value in asked.items() if value is not None})
+    for flag, address in (("--address", wanted.address), ("--advertise-address", wanted.advertise_address)):
+        try:
+            ipaddress.ip_address(address or "127.0.0.1")
+        except ValueError as error:
+            raise errors.Invalid(f"{flag} {address}: an IP address is wanted, such as 127.0.0.1") from error
+    endpoints = ipaddress.ip_address(wanted.advertised)
+    if endpoints.version != 4 or endpoints.is_unspecified or endpoints.is_multicast:
+        raise errors.Invalid(
+            f"--advertise-address {endpoints}: one IPv4 address of this machine is wanted, by which users reach it"
+        )
+    return wanted
+
+
+def read(places: instance.Instance) -> Settings:
+    """The settings of an instance; the usual ones when it has none. Raises Failed for a damaged file."""
+    path = places.state / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return Settings()
+    except msgspec.DecodeError as error:
+        raise errors.Failed(
+            f"{path} is damaged ({error}): mend it, or remove it and give `roadstead start` its flags again", file=path
+        ) from error
+
+
+def write(places: instance.Instance, wanted: Settings | None) -> None:
+    """Keep these settings; None: forget them."""
+    path = places.state / FILE
+    if wanted is None:
+        path.unlink(missing_ok=True)
+        return
+    places.state.mkdir(parents=True, exist_ok=True)
+    places.state.chmod(0o711)
+    fresh = path.with_name(f".{FILE}.new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
+    fresh.chmod(0o644)
+    fresh.rename(path)
+
+
+def exist(places: instance.Instance) -> bool:
+    return (places.state / FILE).exists()
+
+
+def instance_of(instance_id: str) -> tuple[instance.Instance, Settings]:
+    """An instance as it was started, by its id. Raises Invalid for an id of another form."""
+    kept = read(instance.Instance.named(instance_id))
+    netns = None if kept.machine_netns is None else Path(kept.machine_netns)
+    return instance.Instance.named(instance_id, netns), kept

@@ -1,0 +1,31 @@
+"""What the agent's machine has and is connected to, as it was a moment ago."""
+
+from __future__ import annotations
+
+from roadstead.messages.desired import Message
+from roadstead.messages.forms import Address, Cidr
+
+
+class Route(Message, frozen=True, kw_only=True):
+    """Where the machine sends packets for a network; 0.0.0.0/0: for all that no other route is for."""
+
+    to: Cidr
+    device: str
+    via: Address | None = None
+    """The next hop; None: on the device itself."""
+
+
+class Machine(Message, frozen=True, kw_only=True):
+    """Sizes in bytes."""
+
+    memory: int
+    available: int
+    """What the kernel estimates that new processes can have without swapping (MemAvailable, proc(5))."""
+    cores: int
+    disk: int
+    """Of the file system that has the instance's state."""
+    free: int
+    """Of it, for who is not root."""
+    routes: tuple[Route, ...] = ()
+    """IPv4, of the main table, without those over this instance's own links."""
+    kernel: str

@@ -1,0 +1,120 @@
+"""The composition root of `porter`: what answers running clusters, also while serve is down.
+
+    python -m roadstead.porter --instance ID --snapshot FILE [--resolver ADDRESS[:PORT]]...
+
+It reads one file, asks the agent for its sockets, and answers there: token reviews of API servers, and the resolvers of
+VPCs. Without a snapshot it waits for one. SIGTERM and SIGINT end it; API servers keep what they were told for a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadstead.aws.door import journal
+from roadstead.core import errors, instance
+from roadstead.doors import listening, snapshot, upstream
+
+log = logging.getLogger("roadstead.porter")
+
+_DESCRIPTORS = 8192
+_TELLING = 60.0
+"""Seconds between two lines of counts, when there is something to tell."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    places: instance.Instance
+    snapshot: Path
+    resolvers: tuple[upstream.Server, ...]
+    """In place of the machine's own; empty: the machine's."""
+
+
+async def run(options: Options) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    counts: Counter[str] = Counter()
+    configured = upstream.Configured()
+    servers = (lambda: options.resolvers) if options.resolvers else configured
+    reader = snapshot.Reader(options.snapshot)
+    doors = listening.Listening(reader, listening.Settings(options.places.passing_socket, servers, counts))
+    reader.look()
+    await doors.step()
+    async with asyncio.TaskGroup() as group:
+        working = [
+            group.create_task(reader.follow()),
+            group.create_task(doors.run()),
+            group.create_task(_tell(counts)),
+        ]
+        log.info("answering")
+        _say_ready()
+        await stop.wait()
+        log.info("stopping")
+        for task in working:
+            task.cancel()
+    await doors.close()
+
+
+async def _tell(counts: Counter[str]) -> None:
+    """What was answered, as numbers."""
+    while True:
+        await asyncio.sleep(_TELLING)
+        if counts:
+            log.info("answered", extra={journal.FIELDS: {key.replace(" ", "_"): counts[key] for key in sorted(counts)}})
+            counts.clear()
+
+
+def _raise_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _say_ready() -> None:
+    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
+    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
+    if descriptor.isdecimal():
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), b"\n")
+            os.close(int(descriptor))
+
+
+def _options(arguments: list[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="roadstead-porter", description="Answers the clusters of one Roadstead.")
+    parser.add_argument("--instance", default="main", help="the name of this Roadstead on its machine")
+    parser.add_argument("--snapshot", type=Path, required=True, help="the file that serve writes")
+    parser.add_argument("--resolver", action="append", default=[], help="ADDRESS[:PORT], in place of the machine's")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    read = parser.parse_args(arguments)
+    journal.start(read.log_level)
+    try:
+        places = instance.Instance.named(read.instance)
+        resolvers = tuple(upstream.server(text) for text in read.resolver)
+    except errors.Invalid as error:
+        parser.error(error.message)
+    return Options(places, read.snapshot, resolvers)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    _raise_descriptors()
+    asyncio.run(run(options))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

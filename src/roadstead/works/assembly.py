@@ -1,0 +1,126 @@
+"""Everything behind the desk, built once and run as one: who needs whom is written here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from roadstead.agent_client import asynchronous
+from roadstead.clusters import agent
+from roadstead.clusters.components import registries
+from roadstead.clusters.ground import land as lands
+from roadstead.clusters.ground import materials
+from roadstead.clusters.hands import control, hands, mirror, networks, shelf, stock, workers
+from roadstead.controllers import embassy, system
+from roadstead.core import clock as clocks
+from roadstead.engine import settings as engine_settings
+from roadstead.store import interface
+from roadstead.works import doors, images, names, postings, renewal, sight, words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the works depend on of this machine."""
+
+    socket: Path
+    """The agent's."""
+    state: Path
+    """serve's folder."""
+    snapshot: Path | None = None
+    """What porter answers from; None: there is no porter."""
+    ground: lands.Settings = field(default_factory=lands.Settings)
+    user: int = field(default_factory=os.getuid)
+    """The user id that serve and porter run as."""
+    registries: registries.Registries = field(default_factory=registries.Registries)
+
+
+log = logging.getLogger(__name__)
+
+_ANEW = 1.0
+"""Seconds."""
+
+
+class Runs(Protocol):
+    """Works until it is cancelled, or has nothing left to do."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Works:
+    """`agent` is for the office; `run` until cancelled."""
+
+    agent: agent.Agent
+    posted: postings.Postings
+    materials: materials.Materials
+    land: lands.Land
+    tasks: tuple[Runs, ...]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for task in self.tasks:
+                group.create_task(_lasting(task))
+
+
+@contextlib.asynccontextmanager
+async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Works]:
+    """The works of a store. Nothing is asked of the agent before `run`."""
+    clock = clocks.SystemClock()
+    given = engine_settings.from_environment(os.environ)
+    async with asynchronous.AsyncClient(settings.socket) as client:
+        known = mirror.Mirror(client, clock)
+        shelved = shelf.Shelf(client, known, given)
+        land = lands.Land(store, settings.ground, lands.port_is_free)
+        routed = networks.Networks(store, known, settings.user, clock)
+        secret = materials.Materials(store, client, _now)
+        shown = images.SystemImages(shelved, given)
+        stocked = stock.Stock(client, known, clock, shown.archives)
+        posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names))
+        sent = embassy.Embassy(posted, system.objects)
+        told = words.Words(sent.reports)
+        shared = (store, known, land, shelved, routed, secret)
+        made = hands.Hands(
+            hands.Tools(
+                store,
+                known,
+                land,
+                control.Drawer(control.Tools(*shared, settings.user)),
+                workers.Drawer(workers.Tools(*shared, shown.pause, settings.registries)),
+                told,
+            )
+        )
+        looking = sight.Sight(store, client, known, clock)
+        follows = renewal.Renewal(renewal.Tools(store, land, secret, settings.registries, _now))
+        await follows.once()
+        tasks: list[Runs] = [known, shelved, shown, routed, stocked, posted, sent, made, looking, follows]
+        tasks.append(names.Names(store, settings.state))
+        if settings.snapshot is not None:
+            tasks.append(doors.Snapshots(store, land, secret, settings.snapshot))
+        yield Works(made, posted, secret, land, tuple(tasks))
+
+
+async def _lasting(task: Runs) -> None:
+    """One that fails in a way that nobody foresaw is said with its trace and begun anew: the others go on."""
+    while True:
+        try:
+            await task.run()
+            return
+        except Exception:
+            log.exception("%s failed; it is begun anew in %g s", type(task).__name__, _ANEW)
+        await asyncio.sleep(_ANEW)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def public(address: str) -> lands.Settings:
+    """Clusters are reached at an address of the machine."""
+    return lands.Settings(public=address)

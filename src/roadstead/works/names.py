@@ -1,0 +1,49 @@
+"""A file with the ids of all clusters at the agent, for commands of this machine that ask the agent straight."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from roadstead.clusters import spec
+from roadstead.clusters.hands import names
+from roadstead.core import errors
+from roadstead.store import facts, interface
+from roadstead.works import postings
+
+FILE = "names.json"
+
+
+@dataclass(frozen=True)
+class Names:
+    """`run` keeps `{"REGION/NAME": "c-1a2b3c4d"}` in `folder` until cancelled."""
+
+    store: interface.Store
+    folder: Path
+
+    async def run(self) -> None:
+        while True:
+            revision = self.store.revision
+            await self._write()
+            try:
+                async for changes in self.store.watch(revision):
+                    told = (each for each in changes.changes if each.key.kind == spec.KIND)
+                    if any(each.part is facts.Part.DESIRED for each in told):
+                        await self._write()
+            except errors.Gone:
+                continue
+
+    async def _write(self) -> None:
+        found = {
+            f"{state.key.region}/{state.key.names[0]}": names.cluster(state.key, state.desired.created)
+            for state in await postings.everything(self.store, spec.KIND)
+        }
+        await asyncio.to_thread(_put, self.folder / FILE, json.dumps(found, sort_keys=True, indent=1) + "\n")
+
+
+def _put(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.rename(path)

@@ -1,0 +1,205 @@
+"""Where the embassy is to go: clusters with their servers, serve's credentials and the nodes that they are to have."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from roadstead.clusters import nodegroups, spec, trust, versions
+from roadstead.clusters.components import facts as components
+from roadstead.clusters.ground import allotments, materials
+from roadstead.clusters.ground import land as lands
+from roadstead.clusters.hands import names, stock
+from roadstead.controllers import facts as system
+from roadstead.controllers import postings
+from roadstead.controllers.system import coredns
+from roadstead.core import addresses, errors
+from roadstead.kube import connection
+from roadstead.network import spec as network
+from roadstead.store import facts, interface, keys
+
+log = logging.getLogger(__name__)
+
+_KINDS = frozenset({spec.KIND, nodegroups.KIND, lands.KIND, materials.KIND, allotments.KIND})
+_TELLING = frozenset({facts.Part.DESIRED, facts.Part.SECRET})
+_AGAIN = 2.0
+"""Seconds until a cluster that could not be told of is tried again."""
+_DNS = 10
+"""The number of the address of cluster DNS among those of services."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    store: interface.Store
+    land: lands.Land
+    materials: materials.Materials
+    stock: stock.Stock
+    images: Callable[[], Awaitable[system.Images]]
+
+
+class Postings:
+    """See controllers.postings.Postings. `run` until cancelled."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._current: Mapping[str, postings.Posting] = {}
+        self._troubles: Mapping[str, str] = {}
+        self._queues: list[asyncio.Queue[object]] = []
+        self._woken = asyncio.Event()
+
+    def current(self) -> Mapping[str, postings.Posting]:
+        return self._current
+
+    async def changes(self) -> AsyncIterator[object]:
+        queue: asyncio.Queue[object] = asyncio.Queue()
+        queue.put_nowait(None)
+        self._queues.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.remove(queue)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_store())
+            tasks.create_task(self._follow_stock())
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                troubles: dict[str, str] = {}
+                now = {key: posting async for key, posting in self._all(troubles)}
+                for key in troubles.keys() - self._troubles.keys():
+                    log.warning("the embassy is told nothing new of %s: %s; tried again", key, troubles[key])
+                self._troubles = troubles
+                if troubles:
+                    asyncio.get_running_loop().call_later(_AGAIN, self._woken.set)
+                if now != self._current:
+                    self._current = now
+                    for queue in self._queues:
+                        queue.put_nowait(None)
+
+    async def _all(self, troubles: dict[str, str]) -> AsyncIterator[tuple[str, postings.Posting]]:
+        """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why."""
+        for state in await everything(self._tools.store, spec.KIND):
+            wanted, text = spec.read(state.desired.body), state.key.text
+            if wanted.deleting:
+                # From a cluster that goes as a whole nothing has to be moved, and its servers end at any moment.
+                continue
+            try:
+                standing = await self._tools.land.find(state.key)
+                made = await self._tools.materials.find(state.key)
+                if standing is not None and made is not None:
+                    yield text, await self._posting(state, wanted, standing, made)
+            except errors.Error as error:
+                troubles[text] = error.message
+                if text in self._current:
+                    yield text, self._current[text]
+
+    async def _posting(
+        self, state: facts.State, wanted: spec.Cluster, standing: lands.Ground, made: materials.Kept
+    ) -> postings.Posting:
+        release = versions.find(wanted.version).patch
+        groups = await self._groups(state.key)
+        zones = len({nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)})
+        none = components.Engines(kubernetes="", etcd="", containerd="")
+        plane = lands.plane(wanted, state.key, standing, release, none)
+        return postings.Posting(
+            key=state.key.text,
+            servers=tuple(f"https://{member.api}:{components.API_PORT}" for member in plane.members),
+            credentials=connection.Credentials(
+                ca=made.roots.cluster.certificate, certificate=made.admin.certificate, key=made.admin.key
+            ),
+            system=system.SystemFacts(
+                id=standing.id,
+                name=wanted.name,
+                account=state.key.account,
+                region=state.key.region,
+                zones=tuple(sorted(set(wanted.place.zones))),
+                release=release,
+                service_cidr=wanted.service_cidr,
+                dns=str(ipaddress.ip_network(wanted.service_cidr)[_DNS]),
+                vpc_cidr=standing.vpc_cidr,
+                resolvers=await self._resolvers(state.key, wanted),
+                images=await self._tools.images(),
+                settings=((coredns.NODE_ZONES, str(zones)),),
+            ),
+            nodes=await self._nodes(state.key, groups, standing, made),
+        )
+
+    async def _resolvers(self, cluster: keys.Key, wanted: spec.Cluster) -> tuple[str, ...]:
+        found = []
+        for subnet in wanted.place.subnets:
+            kept = await self._tools.store.get(network.subnet_key(cluster.account, cluster.region, subnet))
+            if kept is not None:
+                found.append(addresses.resolver(network.read_subnet(kept.desired.body).cidr))
+        return tuple(found)
+
+    async def _groups(self, cluster: keys.Key) -> list[tuple[facts.State, nodegroups.Nodegroup]]:
+        below = keys.Prefix(cluster.account, cluster.region, nodegroups.KIND, cluster.names[0])
+        states = await everything(self._tools.store, nodegroups.KIND, below)
+        return [(state, nodegroups.read(state.desired.body)) for state in states]
+
+    async def _nodes(
+        self,
+        cluster: keys.Key,
+        groups: list[tuple[facts.State, nodegroups.Nodegroup]],
+        standing: lands.Ground,
+        made: materials.Kept,
+    ) -> dict[str, postings.Expected]:
+        holders = await self._tools.land.addresses(cluster, standing.vpc)
+        found = {}
+        for state, group in groups:
+            asked = _asked(group)
+            for part in nodegroups.nodes(group.most):
+                instance = names.instance(state.key, state.desired.created, part)
+                host = names.host(standing.id, instance)
+                if host not in holders:
+                    continue
+                id, secret = trust.node_bootstrap(made.roots, instance)
+                found[names.node(holders[host], cluster.region)] = postings.Expected(
+                    instance=instance,
+                    address=holders[host],
+                    token_id=id,
+                    token_secret=secret,
+                    nodegroup=state.key.text,
+                    wanted=part in asked,
+                    force=group.deleting,
+                    prepared=self._tools.stock.has(host),
+                )
+        return found
+
+    async def _follow_store(self) -> None:
+        while True:
+            revision = self._tools.store.revision
+            self._woken.set()
+            try:
+                async for changes in self._tools.store.watch(revision):
+                    if any(c.part in _TELLING and c.key.kind in _KINDS for c in changes.changes):
+                        self._woken.set()
+            except errors.Gone:
+                log.info("the changes since revision %d are not known any more: looking at everything", revision)
+
+    async def _follow_stock(self) -> None:
+        async for _ in self._tools.stock.changes():
+            self._woken.set()
+
+
+def _asked(group: nodegroups.Nodegroup) -> tuple[str, ...]:
+    """The nodes that shall be."""
+    return () if group.deleting else nodegroups.nodes(group.scaling.desired)
+
+
+async def everything(store: interface.Store, kind: str, below: keys.Prefix = interface.ALL) -> list[facts.State]:
+    """All desired states of a kind."""
+    found: list[facts.State] = []
+    after: keys.Key | None = None
+    while True:
+        page = await store.list(below, kind=kind, after=after, limit=interface.LONGEST_PAGE)
+        found += page.items
+        if page.next is None:
+            return found
+        after = page.next

@@ -1,0 +1,38 @@
+"""What the embassy reports, in the words of the hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from roadstead.clusters.hands import reports as hands
+from roadstead.controllers import reports as embassy
+from roadstead.store import keys
+
+
+class Words:
+    """See clusters.hands.reports.Reports."""
+
+    def __init__(self, told: embassy.Reports) -> None:
+        self._told = told
+
+    def access(self, cluster: keys.Key) -> hands.Word:
+        state = self._told.system(cluster.text)
+        return hands.Word(state.applied, state.reason or "the API server does not answer yet")
+
+    def node(self, cluster: keys.Key, name: str) -> hands.Word:
+        state = self._told.nodes(cluster.text).get(name)
+        if state is None:
+            return hands.Word(False, "kubelet has not joined yet")
+        return hands.Word(state.ready, state.reason)
+
+    def drained(self, cluster: keys.Key, name: str) -> bool:
+        """Also when a budget has held its pods for all the time that they are given, as EKS has it.
+
+        Not while the embassy has said nothing of it: it has just begun, and what runs there is not known.
+        """
+        state = self._told.nodes(cluster.text).get(name)
+        return state is not None and state.drain in (embassy.Drain.DONE, embassy.Drain.BLOCKED)
+
+    async def changes(self) -> AsyncIterator[keys.Key]:
+        async for text in self._told.changes():
+            yield keys.Key.parse(text)

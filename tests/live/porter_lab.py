@@ -1,0 +1,84 @@
+"""The programs of porter's live tests: who starts it, what stands for the world's resolver, and who asks it."""
+
+from __future__ import annotations
+
+# The interpreter may lie where only root can read: everything is imported before the user is changed. What setuid
+# takes away (/proc/self is root's then) an exec would give back: s6-setuidgid, which execs, needs none of this.
+START = """
+import asyncio.selector_events, asyncio.sslproto, concurrent.futures.thread, ctypes, encodings.idna, os, signal, sys
+from roadstead import porter
+import aiohttp.web_protocol
+os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+sys.exit(porter.main(sys.argv[2:]))
+"""
+
+UPSTREAM = """
+import socket, struct, threading
+def answer(query, stream):
+    end = query.index(0, 12) + 5
+    name = query[12:end - 4]
+    flags, body = 0x8180, b"\\xc0\\x0c" + struct.pack("!HHIH", 1, 1, 5, 4) + bytes([192, 0, 2, 7])
+    if name.startswith(b"\\x06silent"):
+        return None
+    if name.startswith(b"\\x03big") and not stream:
+        flags, body = 0x8380, b""
+    return query[:2] + struct.pack("!HHHHH", flags, 1, 1 if body else 0, 0, 0) + query[12:end] + body
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("127.0.0.1", 5353))
+tcp = socket.create_server(("127.0.0.1", 5353))
+def datagrams():
+    while True:
+        query, peer = udp.recvfrom(65535)
+        if (response := answer(query, False)) is not None:
+            udp.sendto(response, peer)
+threading.Thread(target=datagrams, daemon=True).start()
+print("up", flush=True)
+while True:
+    peer, _ = tcp.accept()
+    with peer:
+        query = peer.recv(65535)[2:]
+        response = answer(query, True) or b""
+        peer.sendall(struct.pack("!H", len(response)) + response)
+"""
+
+ASK = """
+import json, socket, struct, sys, time
+server, name, type, how = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+query = struct.pack("!HHHHHH", 4711, 0x0100, 1, 0, 0, 0) + labels + b"\\0" + struct.pack("!HH", type, 1)
+began = time.monotonic()
+if how == "udp":
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(8)
+    client.connect((server, 53))
+    client.send(query)
+    response = client.recv(65535)
+else:
+    client = socket.create_connection((server, 53), 8)
+    client.sendall(struct.pack("!H", len(query)) + query)
+    whole = client.makefile("rb")
+    response = whole.read(struct.unpack("!H", whole.read(2))[0])
+flags = struct.unpack_from("!H", response, 2)[0]
+assert response[:2] == query[:2] and flags & 0x8000
+print(json.dumps({"code": flags & 15, "cut": bool(flags & 0x0200), "answers": struct.unpack_from("!H", response, 6)[0],
+    "end": response[-4:].hex(), "seconds": time.monotonic() - began, "raw": response.hex()}))
+"""
+
+POST = """
+import http.client, json, socket, ssl, sys, time
+asked = json.load(sys.stdin)
+context = ssl.create_default_context(cadata=asked["ca"])
+held = [socket.create_connection((asked["address"], 443), 5) for _ in range(asked["held"])]
+for one in held:
+    one.sendall(b"x")
+told = []
+for body in asked["bodies"]:
+    connection = http.client.HTTPSConnection(asked["address"], 443, context=context, timeout=5)
+    headers = {"Authorization": "Bearer " + asked["bearer"], "Content-Type": "application/json"}
+    connection.request("POST", "/authenticate", body, headers)
+    response = connection.getresponse()
+    told.append([response.status, response.read().decode()])
+    connection.close()
+print(json.dumps(told))
+"""

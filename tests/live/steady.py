@@ -1,0 +1,217 @@
+"""Clients of a cluster's API server that write and read all the time, and what they say of its faults.
+
+One is outside, at the published endpoint; two are in pods of different zones, at the `kubernetes` Service. Each runs
+`visitor steady` (its module is beside this file): a line for every acknowledged request, failed one, or loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.live import service as services
+from tests.live import shared
+
+ACCOUNT = "steady"
+TOKEN = "outside.token"
+BOUND = 3.0
+"""Seconds without a success, at most."""
+
+Did = Literal["write", "read", "fault", "lost"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """`at`: seconds since 1970, when the answer was there."""
+
+    at: float
+    did: Did
+    count: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one client saw of a fault, in seconds and requests."""
+
+    write: float
+    read: float
+    faults: int
+    lost: tuple[Said, ...]
+
+    def __str__(self) -> str:
+        return f"{self.write:.2f} / {self.read:.2f} ({self.faults})"
+
+
+def read(text: str) -> list[Said]:
+    """Lines of `visitor`, also as a container's log has them. The last may be half there."""
+    found = []
+    for line in text.splitlines():
+        said = re.search(r"\{.*\}$", line)
+        if said is not None:
+            one = json.loads(said[0])
+            found.append(Said(one["at"] / 1e9, one["did"], one["count"], one.get("error", "")))
+    return sorted(found, key=lambda one: one.at)
+
+
+def gap(said: Sequence[Said], did: Did, since: float, until: float) -> float:
+    """The longest time without a success of that kind between the two; its start is the last success before."""
+    times = [one.at for one in said if one.did == did]
+    before = max((at for at in times if at <= since), default=since)
+    inside = [at for at in times if since < at <= until]
+    return max(later - earlier for earlier, later in itertools.pairwise([before, *inside, until]))
+
+
+def outcome(said: Sequence[Said], since: float, until: float) -> Outcome:
+    inside = [one for one in said if since <= one.at <= until]
+    return Outcome(
+        gap(said, "write", since, until),
+        gap(said, "read", since, until),
+        sum(one.did == "fault" for one in inside),
+        tuple(one for one in inside if one.did == "lost"),
+    )
+
+
+@dataclass
+class Clients:
+    """All of them; `zones` has the zone of each that is in one."""
+
+    cluster: shared.Cluster
+    process: subprocess.Popen[str]
+    zones: Mapping[str, str]
+    hosts: Mapping[str, str]
+    """Of those in pods."""
+    table: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+
+    def said(self) -> dict[str, list[Said]]:
+        outside = (self.cluster.service.folder / "outside.log").read_text()
+        found = {"outside": read(outside)}
+        for name, host in self.hosts.items():
+            logs = f"/var/log/pods/default_{name}_*/main/*.log"
+            found[name] = read(self.cluster.service.in_host(host, "/bin/sh", "-c", f"cat {logs}"))
+        return found
+
+    @contextlib.contextmanager
+    def meanwhile(self, fault: str, *, zone: str = "", bound: float = BOUND) -> Iterator[None]:
+        """A fault, and its end: all is well before and after it, nothing acknowledged is lost, no gap over the bound.
+
+        Clients in the zone that is cut off are not asked: their node is.
+        """
+        self.cluster.until_well()
+        admit(self.cluster)
+        since = time.time()
+        yield
+        recovered = self.cluster.until_well()
+        until = time.time()
+        asked = [name for name in ("outside", *self.zones) if not zone or self.zones.get(name) != zone]
+        seen: dict[str, Outcome] = {}
+
+        def settled() -> bool:
+            said = self.said()
+            seen.update({name: outcome(said[name], since, until) for name in asked})
+            return all(max(one.at for one in said[name] if one.did != "fault") > until for name in asked)
+
+        services.until("every client goes on", settled, 10)
+        self.table[fault] = seen
+        shown = ", ".join(f"{name} {one}" for name, one in seen.items())
+        print(f"\n{fault}: longest gap of writes / reads in s (failed requests): {shown}; well {recovered:.1f} s later")
+        assert not [one for each in seen.values() for one in each.lost]
+        late = {name: str(one) for name, one in seen.items() if max(one.write, one.read) > bound}
+        assert not late, f"more than {bound:g} s without a success: {late}"
+
+
+@contextlib.contextmanager
+def running(cluster: shared.Cluster) -> Iterator[Clients]:
+    """Until the end. What they were and had in the cluster goes with them."""
+    nodes = {node["metadata"]["labels"]["topology.kubernetes.io/zone"][-1]: node for node in cluster.nodes().values()}
+    chosen = {f"inside-{letter}": nodes[letter] for letter in "ab"}
+    objects = [*_rights(), *(_config_map(name) for name in ("outside", *chosen))]
+    cluster.apply(*objects)
+    pods = [_pod(name, node["metadata"]["name"]) for name, node in chosen.items()]
+    log = cluster.service.folder / "outside.log"
+    folder = cluster.service.folder
+    admit(cluster)
+    command = (str(cluster.visitor), "steady", f"--server={cluster.described['endpoint']}", "--name=outside")
+    with log.open("w") as out:
+        process = cluster.service.popen(
+            *command, f"--ca={folder / 'ca.pem'}", f"--token={folder / TOKEN}", stdout=out, stderr=out
+        )
+    try:
+        cluster.apply(*pods)
+        zones = {name: name[-1] for name in chosen}
+        clients = Clients(cluster, process, zones, {name: cluster.host_of(node) for name, node in chosen.items()})
+        services.until("every client writes", lambda: _all_write(clients), 30)
+        yield clients
+    finally:
+        process.kill()
+        process.wait(10)
+        for kind in ("pods", "configmaps", "rolebindings", "roles", "serviceaccounts"):
+            cluster.try_kubectl("delete", kind, "-l", f"test={ACCOUNT}", "--grace-period=0", "--force", "--wait=false")
+
+
+def admit(cluster: shared.Cluster) -> None:
+    """A token that is good for the next minutes, for the client outside."""
+    fresh = cluster.service.folder / f".{TOKEN}"
+    fresh.write_text(cluster.service.token(shared.NAME))
+    fresh.rename(cluster.service.folder / TOKEN)
+
+
+def _all_write(clients: Clients) -> bool:
+    with contextlib.suppress(AssertionError):
+        return all(any(one.did == "write" for one in said) for said in clients.said().values())
+    return False
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name, "labels": {"test": ACCOUNT}}
+
+
+def _config_map(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named(name), "data": {"count": "0"}}
+
+
+def _rights() -> list[dict[str, Any]]:
+    rbac = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"]}
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": "default"}
+    role = {"apiGroup": rbac, "kind": "Role", "name": ACCOUNT}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(ACCOUNT)},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": _named(ACCOUNT), "rules": [rule]},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": _named(ACCOUNT),
+            "roleRef": role,
+            "subjects": [subject],
+        },
+    ]
+
+
+def _pod(name: str, node: str) -> dict[str, Any]:
+    """It stays where it is, whatever becomes of its node."""
+    server = "https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)"
+    container = {
+        "name": "main",
+        "image": shared.IMAGE,
+        "command": ["/bin/visitor", "steady", f"--server={server}", f"--name={name}"],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _named(name),
+        "spec": {
+            "nodeName": node,
+            "serviceAccountName": ACCOUNT,
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [container],
+        },
+    }

@@ -1,0 +1,290 @@
+"""What people do with a cluster: nodes, a deployment and its services, names, logs, exec, volumes, scaling.
+
+Each test prints what it took. A killed node and what follows from faults of all other parts: test_cluster_failures.
+
+Cost: about 2 minutes on the shared cluster, and half a minute to make that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.live import fleet, shared, world
+from tests.live import service as services
+
+pytestmark = pytest.mark.live
+
+APP, PORT = "harbour", 8080
+REPLICAS = 8
+
+
+@pytest.fixture(scope="module")
+def cluster(shared_cluster: shared.Cluster) -> shared.Cluster:
+    return shared_cluster
+
+
+@pytest.fixture(autouse=True)
+def cost(request: pytest.FixtureRequest) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    print(f"\n{request.node.name} took {time.monotonic() - began:.1f} s")
+
+
+@pytest.fixture(scope="module")
+def app(cluster: shared.Cluster) -> Iterator[dict[str, dict[str, Any]]]:
+    """Eight pods that say who they are and who asks, behind a service with a port on every node; pods by name."""
+    cluster.apply(deployment(), service())
+    took = services.until("all pods are available", lambda: is_available(cluster), 60)
+    print(f"\n{REPLICAS} pods were available after {took:.1f} s")
+    yield {pod["metadata"]["name"]: pod for pod in cluster.get("pods", "-l", f"app={APP}")["items"]}
+    cluster.kubectl("delete", "deployment,service", APP, "--wait=false")
+
+
+def test_nodes_are_what_eks_would_show(cluster: shared.Cluster) -> None:
+    nodes = cluster.nodes()
+    assert len(nodes) == shared.NODES
+    assert all(map(shared.is_ready, nodes.values()))
+    for name, node in nodes.items():
+        labels, address = node["metadata"]["labels"], node["status"]["addresses"][0]["address"]
+        zone = labels["topology.kubernetes.io/zone"]
+        assert name == f"ip-{address.replace('.', '-')}.{services.REGION}.compute.internal"
+        assert re.fullmatch(rf"aws:///{zone}/i-[0-9a-f]{{17}}", node["spec"]["providerID"])
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.37.2"
+        assert node["status"]["nodeInfo"]["containerRuntimeVersion"] == "containerd://2.3.7"
+        assert labels["topology.kubernetes.io/region"] == services.REGION
+        assert labels["node.kubernetes.io/instance-type"] == "t3.medium"
+        assert labels["eks.amazonaws.com/nodegroup"] == shared.GROUP
+        assert labels["eks.amazonaws.com/capacityType"] == "ON_DEMAND"
+        assert labels["kubernetes.io/arch"] in ("amd64", "arm64")
+        assert node["status"]["capacity"]["cpu"] == "2"
+    zones = {node["metadata"]["labels"]["topology.kubernetes.io/zone"] for node in nodes.values()}
+    assert zones == {f"{services.REGION}{letter}" for letter in "abc"}
+
+
+def test_instances_are_those_nodes(cluster: shared.Cluster) -> None:
+    shown = instances(cluster)
+    nodes = {node["spec"]["providerID"].rpartition("/")[2]: name for name, node in cluster.nodes().items()}
+    assert {id: one["PrivateDnsName"] for id, one in shown.items()} == nodes
+    assert {one["InstanceType"] for one in shown.values()} == {"t3.medium"}
+
+
+def test_awscli_writes_a_kubeconfig_that_works(cluster: shared.Cluster) -> None:
+    file = str(cluster.service.folder / "by-awscli")
+    command = ("aws", "eks", "update-kubeconfig", "--name", shared.NAME, "--kubeconfig", file)
+    written = cluster.service.machine(*command)
+    assert written.returncode == 0, written.stderr
+    shown = cluster.service.machine(
+        str(cluster.service.kubectl_program), f"--kubeconfig={file}", "get", "nodes", "--no-headers"
+    )
+    assert shown.stdout.count(" Ready ") == shared.NODES, shown.stderr
+
+
+def test_pods_are_spread_and_reach_each_other_by_their_own_addresses(
+    cluster: shared.Cluster, app: dict[str, dict[str, Any]]
+) -> None:
+    assert len({pod["spec"]["nodeName"] for pod in app.values()}) == shared.NODES
+    one, other = two_apart(app)
+    assert ask(cluster, one, f"http://{address(app[other])}:{PORT}") == (other, address(app[one]))
+
+
+def test_a_service_answers_at_its_address_and_on_every_node(
+    cluster: shared.Cluster, app: dict[str, dict[str, Any]]
+) -> None:
+    spec = cluster.get("service", APP)["spec"]
+    one, _ = two_apart(app)
+    answered = {ask(cluster, one, f"http://{spec['clusterIP']}:{PORT}")[0] for _ in range(12)}
+    assert len(answered) > 1
+    assert answered <= set(app)
+    # From another computer of the VPC.
+    netns = cluster.service.agent.places.host(cluster.host("edge")).netns
+    for node in cluster.nodes().values():
+        where = node["status"]["addresses"][0]["address"]
+        url = f"http://{where}:{spec['ports'][0]['nodePort']}"
+        done = fleet.inside(netns, str(cluster.visitor), "ask", url)
+        assert done.stdout.split(" ")[0] in app, f"{url}: {done.stderr}"
+
+
+def test_names_of_the_cluster_and_of_the_world(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
+    one, _ = two_apart(app)
+
+    def resolve(name: str) -> list[str]:
+        return cluster.kubectl("exec", one, "--", "visitor", "resolve", name).split()
+
+    assert resolve("kubernetes.default") == ["10.100.0.1"]
+    assert resolve(APP) == [cluster.get("service", APP)["spec"]["clusterIP"]]
+    for name, known in world.NAMES.items():
+        assert resolve(name) == [known]
+    node = app[one]["spec"]["nodeName"]
+    assert resolve(node) == [cluster.nodes()[node]["status"]["addresses"][0]["address"]]
+
+
+def test_logs_exec_and_port_forward(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
+    one, other = two_apart(app)
+    ask(cluster, one, f"http://{address(app[other])}:{PORT}")
+    assert f"asked by {address(app[one])}" in cluster.kubectl("logs", other)
+    assert cluster.kubectl("exec", "-i", one, "--", "cat", text="through and back\n") == "through and back\n"
+    words = ("port-forward", f"pod/{other}", f"18080:{PORT}")
+    forward = cluster.service.popen(*cluster.kubectl_command, *words, stdout=subprocess.PIPE)
+    try:
+        assert forward.stdout is not None
+        assert "18080" in forward.stdout.readline()
+        answered = cluster.service.machine(str(cluster.visitor), "ask", "http://127.0.0.1:18080")
+        assert answered.stdout.split(" ")[0] == other, answered.stderr
+    finally:
+        forward.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            forward.communicate(timeout=10)
+        forward.kill()
+
+
+def test_a_volume_keeps_its_data_when_its_node_dies(cluster: shared.Cluster) -> None:
+    """The node's first process is killed: the node comes back from its disk, and with it the pod and its data."""
+    cluster.apply(stateful_set())
+    took = services.until("its pod runs", lambda: state(cluster, "keeper-0") == "Running", 60)
+    claim = cluster.get("pvc", "kept-keeper-0")
+    assert claim["spec"]["storageClassName"] == "gp3"
+    cluster.kubectl("exec", "keeper-0", "--", "sh", "-c", "echo cargo > /kept/hold")
+    pod = cluster.get("pod", "keeper-0")
+    node = cluster.nodes()[pod["spec"]["nodeName"]]
+    began = time.monotonic()
+    host = cluster.host_of(node).partition(".")[2]
+    before = cluster.kill(host)
+
+    def back() -> bool:
+        seen = cluster.seen().get(("hosts", cluster.host(host)))
+        return seen is not None and seen.phase == "ready" and seen.pid not in (None, before)
+
+    services.until("the node's host is back", back, 20, every=0.02)
+    host_took = time.monotonic() - began
+    cluster.until_well()
+    read = ("exec", "keeper-0", "--", "cat", "/kept/hold")
+    services.until("the data is there", lambda: cluster.try_kubectl(*read).stdout == "cargo\n", 60)
+    print(
+        f"\nvolume and pod after {took:.1f} s; host back {host_took:.2f} s, data {time.monotonic() - began:.1f} s later"
+    )
+    assert cluster.nodes()[node["metadata"]["name"]]["metadata"]["uid"] == node["metadata"]["uid"]
+    cluster.kubectl("delete", "statefulset", "keeper")
+    cluster.kubectl("delete", "pvc", "kept-keeper-0")
+    services.until("its volume is gone", lambda: cluster.get("pv")["items"] == [], 30)
+
+
+def test_a_node_more_and_a_node_less(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
+    """What goes is drained first; node object and instance are gone with it."""
+    before = set(cluster.nodes())
+    more = scale(cluster, shared.NODES + 1)
+    assert len(set(cluster.nodes()) - before) == 1
+    # Wherever pods go when one node is drained, their image is there.
+    cluster.load_image()
+    less = scale(cluster, shared.NODES)
+    assert len(cluster.nodes()) == shared.NODES
+    assert set(instances(cluster)) == {n["spec"]["providerID"].rpartition("/")[2] for n in cluster.nodes().values()}
+    services.until("all pods are available", lambda: is_available(cluster), 60)
+    print(f"\none more after {more:.1f} s, one less after {less:.1f} s; {len(app)} pods lived through it")
+
+
+def scale(cluster: shared.Cluster, nodes: int) -> float:
+    """Seconds until there are so many, all Ready."""
+    group = {"clusterName": shared.NAME, "nodegroupName": shared.GROUP}
+    cluster.service.aws("eks", "update_nodegroup_config", scalingConfig={"desiredSize": nodes}, **group)
+
+    def done() -> bool:
+        now = cluster.service.aws("eks", "describe_nodegroup", **group)["nodegroup"]
+        return now["status"] == "ACTIVE" and cluster.ready_nodes() == len(cluster.nodes()) == nodes
+
+    return services.until(f"there are {nodes} nodes", done, 120)
+
+
+def instances(cluster: shared.Cluster) -> dict[str, dict[str, Any]]:
+    """Those that run, by id."""
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    found = cluster.service.aws("ec2", "describe_instances", Filters=running)["Reservations"]
+    return {one["InstanceId"]: one for reservation in found for one in reservation["Instances"]}
+
+
+def ask(cluster: shared.Cluster, pod: str, url: str) -> tuple[str, str]:
+    """Who answers a pod, and who that one says it was asked by."""
+    name, _, caller = cluster.kubectl("exec", pod, "--", "visitor", "ask", url).strip().partition(" ")
+    return name, caller
+
+
+def two_apart(app: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """Two pods on different nodes."""
+    one = min(app)
+    return one, next(name for name in app if app[name]["spec"]["nodeName"] != app[one]["spec"]["nodeName"])
+
+
+def address(pod: dict[str, Any]) -> str:
+    return str(pod["status"]["podIP"])
+
+
+def state(cluster: shared.Cluster, pod: str) -> str:
+    done = cluster.try_kubectl("get", "pod", pod, "-o", "jsonpath={.status.phase}")
+    return done.stdout
+
+
+def is_available(cluster: shared.Cluster) -> bool:
+    done = cluster.try_kubectl("get", "deployment", APP, "-o", "json")
+    return done.returncode == 0 and shared.is_available(json.loads(done.stdout))
+
+
+def template(name: str, *command: str, **more: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": shared.IMAGE, "command": list(command), **more}
+    spec: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    return {"metadata": {"labels": {"app": name}}, "spec": spec}
+
+
+def deployment() -> dict[str, Any]:
+    pods = template(APP, "/bin/visitor", "serve", str(PORT))
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {"app": APP}},
+    }
+    pods["spec"]["topologySpreadConstraints"] = [spread]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": APP},
+        "spec": {"replicas": REPLICAS, "selector": {"matchLabels": {"app": APP}}, "template": pods},
+    }
+
+
+def service() -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": APP},
+        "spec": {"type": "NodePort", "selector": {"app": APP}, "ports": [{"port": PORT}]},
+    }
+
+
+def stateful_set() -> dict[str, Any]:
+    """One pod with a volume of the default class."""
+    pods = template(
+        *("keeper", "sleep", "infinity"),
+        volumeMounts=[{"name": "kept", "mountPath": "/kept"}],
+    )
+    claim = {
+        "metadata": {"name": "kept"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "keeper"},
+        "spec": {
+            "serviceName": "keeper",
+            "selector": {"matchLabels": {"app": "keeper"}},
+            "template": pods,
+            "volumeClaimTemplates": [claim],
+        },
+    }

@@ -1,0 +1,275 @@
+"""Every part of a cluster fails once, while clients outside and in pods write and read all the time.
+
+No acknowledged write is lost, and no client is without a success for more than 3 s. Each fault ends, all is well again,
+then comes the next; what was measured is printed at once and as a table at the end.
+
+Cost: about 6 minutes on the shared cluster, most of it faults of 10 to 12 s.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.live import fleet, shared, steady
+from tests.live import service as services
+
+from roadstead.messages import desired
+
+pytestmark = pytest.mark.live
+
+FROZEN = 10.0
+BLACK = 12.0
+"""Seconds of those faults: longer than what clients and servers wait for each other."""
+DEPLOYMENT = "failures"
+
+
+@pytest.fixture(scope="module")
+def clients(shared_cluster: shared.Cluster) -> Iterator[steady.Clients]:
+    with steady.running(shared_cluster) as running:
+        yield running
+        print("\nlongest time without an acknowledged write / read in s (failed requests)")
+        for fault, seen in running.table.items():
+            print(f"| {fault} | " + " | ".join(f"{name} {one}" for name, one in seen.items()) + " |")
+
+
+@pytest.fixture
+def cluster(clients: steady.Clients) -> shared.Cluster:
+    return clients.cluster
+
+
+def frozen(pid: int, seconds: float) -> None:
+    """The process does nothing for that time. It may have been replaced meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            print(f"\nthe frozen process {pid} was ended meanwhile")
+
+
+def died(cluster: shared.Cluster, host: str, unit: str = "") -> None:
+    """kill -9, and another process is there."""
+    before = cluster.kill(host, unit)
+    kind, id = ("units", f"{cluster.host(host)}/{unit}") if unit else ("hosts", cluster.host(host))
+
+    def again() -> bool:
+        seen = cluster.seen().get((kind, id))
+        return seen is not None and seen.pid not in (None, before) and seen.phase == "ready"
+
+    took = services.until(f"{id} is back", again, 30, every=0.02)
+    print(f"\n{id} was ready again after {took:.2f} s")
+
+
+def test_an_api_server_is_killed(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    with clients.meanwhile("kill -9 an API server"):
+        died(cluster, busiest(cluster), "kube-apiserver")
+
+
+def test_an_api_server_freezes(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    with clients.meanwhile("SIGSTOP an API server"):
+        frozen(cluster.pid(busiest(cluster), "kube-apiserver"), FROZEN)
+
+
+def test_the_leader_of_etcd_is_killed(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    with clients.meanwhile("kill -9 the etcd leader"):
+        died(cluster, f"etcd-{cluster.etcd_leader()}", "etcd")
+
+
+def test_the_leader_of_etcd_freezes(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    with clients.meanwhile("SIGSTOP the etcd leader"):
+        frozen(cluster.pid(f"etcd-{cluster.etcd_leader()}", "etcd"), FROZEN)
+
+
+def test_a_follower_of_etcd_freezes(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    follower = next(letter for letter in "abc" if letter != cluster.etcd_leader())
+    with clients.meanwhile("SIGSTOP an etcd follower"):
+        frozen(cluster.pid(f"etcd-{follower}", "etcd"), FROZEN)
+
+
+def test_the_leading_controllers_are_killed(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Leadership passes on within 6 s and a second or two."""
+    leaders = {name: cluster.holder(name) for name in ("kube-controller-manager", "kube-scheduler")}
+    with clients.meanwhile("kill -9 the leading controller-manager and scheduler"):
+        for name, letter in leaders.items():
+            cluster.kill(f"api-{letter}", name)
+        cluster.apply(deployment(2))
+        took = services.until("a deployment is made all the same", lambda: running_pods(cluster) == 2, 30)
+        print(f"\na new deployment of 2 ran after {took:.1f} s")
+    cluster.kubectl("delete", "deployment", DEPLOYMENT)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_proxy_is_killed(clients: steady.Clients, cluster: shared.Cluster, number: int) -> None:
+    with clients.meanwhile(f"kill -9 proxy {number} of 2"):
+        died(cluster, "edge", f"proxy-{number}")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_proxy_freezes(clients: steady.Clients, cluster: shared.Cluster, number: int) -> None:
+    with clients.meanwhile(f"SIGSTOP proxy {number} of 2"):
+        frozen(cluster.pid("edge", f"proxy-{number}"), FROZEN)
+
+
+@pytest.mark.parametrize("host", ["api-a", "etcd-b", "edge"])
+def test_a_host_dies(clients: steady.Clients, cluster: shared.Cluster, host: str) -> None:
+    with clients.meanwhile(f"the host {host} dies"):
+        died(cluster, host)
+
+
+def test_a_node_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """One without a client. It comes back from its disk as the same node."""
+    name, node = next(
+        (name, node)
+        for name, node in cluster.nodes().items()
+        if node["metadata"]["labels"]["topology.kubernetes.io/zone"].endswith("c")
+    )
+    with clients.meanwhile("a node dies"):
+        died(cluster, cluster.host_of(node).partition(".")[2])
+    assert cluster.nodes()[name]["metadata"]["uid"] == node["metadata"]["uid"]
+
+
+def test_a_zone_is_cut_off(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    zone = cluster.etcd_leader()
+    with clients.meanwhile("a zone black, with the etcd leader", zone=zone):
+        cluster.zone(zone, "black")
+        try:
+            time.sleep(BLACK)
+        finally:
+            cluster.zone(zone, "up")
+
+
+def test_a_zone_stops(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    zone = cluster.etcd_leader()
+    with clients.meanwhile("a zone stopped, with the etcd leader", zone=zone):
+        cluster.zone(zone, "stopped")
+        try:
+            time.sleep(BLACK)
+        finally:
+            cluster.zone(zone, "up")
+
+
+def test_serve_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Clusters do not notice; when it is back it sees all as it is, and changes nothing."""
+    before, pids = desires(cluster), processes(cluster)
+    with clients.meanwhile("serve dies"):
+        cluster.service.serve.kill()
+        time.sleep(3)
+        assert cluster.ready_nodes() == shared.NODES
+        took = cluster.service.serve.start()
+        described = services.until("it answers", lambda: cluster.described["status"] == "ACTIVE", 10)
+        print(f"\nserve was back after {took:.2f} s, and described the cluster {described:.2f} s later")
+    assert desires(cluster) == before
+    assert processes(cluster) == pids
+
+
+def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Those who were in stay in; a new login waits until it is back."""
+    with clients.meanwhile("porter dies"):
+        cluster.service.forget_tokens()
+        cluster.log_in()
+        cluster.service.porter.kill()
+        began = time.monotonic()
+        login = cluster.service.popen(*cluster.kubectl_command, "get", "nodes", stdout=subprocess.PIPE)
+        took = cluster.service.porter.start()
+        shown, _ = login.communicate(timeout=30)
+        waited = time.monotonic() - began
+        print(f"\nporter was back after {took:.2f} s; a new login meanwhile took {waited:.2f} s")
+        assert login.returncode == 0
+        assert shown.count(" Ready ") == shared.NODES
+        assert waited <= took + 2.0
+
+
+def test_the_agent_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Pods run on; a new one waits for its network, and comes."""
+    before = processes(cluster)
+    with clients.meanwhile("the agent dies"):
+        cluster.service.agent.kill()
+        cluster.apply(deployment(2))
+        time.sleep(3)
+        assert running_pods(cluster) == 0
+        took = cluster.service.agent.restart()
+        came = services.until("the pods came", lambda: running_pods(cluster) == 2, 30)
+        print(f"\nthe agent was back after {took:.2f} s, and two new pods {came:.1f} s later")
+    assert processes(cluster) == before
+    cluster.kubectl("delete", "deployment", DEPLOYMENT)
+
+
+def test_the_machine_restarts(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Power goes and comes back: the same nodes are Ready, the same data is there, pods run again."""
+    nodes = {name: node["metadata"]["uid"] for name, node in cluster.nodes().items()}
+    acknowledged = {name: max(one.count for one in said) for name, said in clients.said().items()}
+    with clients.meanwhile("the machine restarts", bound=60.0):
+        began = time.monotonic()
+        took = cluster.service.restart()
+        since = dt.datetime.now(dt.UTC)
+        programs = time.monotonic() - began
+        services.until("all nodes are Ready", lambda: awake(cluster, since) == shared.NODES, 60)
+        ready = time.monotonic() - began
+        print(f"\nended and started in {programs:.1f} s ({took}), all nodes Ready after {ready:.1f} s")
+        assert ready <= 60
+    assert {name: node["metadata"]["uid"] for name, node in cluster.nodes().items()} == nodes
+    for name, count in acknowledged.items():
+        kept = cluster.get("configmap", name)["data"]["count"]
+        assert int(kept) >= count
+
+
+def busiest(cluster: shared.Cluster) -> str:
+    """The host of the API server that has most of the connections."""
+
+    def connections(host: str) -> int:
+        netns = cluster.service.agent.places.host(cluster.host(host)).netns
+        shown = fleet.inside(netns, "ss", "-Htn", "state", "established", "sport", "=", ":443").stdout
+        return len([line for line in shown.splitlines() if "127.0.0.1" not in line and "[::1]" not in line])
+
+    return max((f"api-{letter}" for letter in "abc"), key=connections)
+
+
+def desires(cluster: shared.Cluster) -> dict[str, dict[str, object]]:
+    """What the agent is asked for: kind, id, generation."""
+    wanted = cluster.service.agent.client.wanted()
+    assert set(wanted) <= set(desired.KINDS)
+    return {kind: {id: one["generation"] for id, one in records.items()} for kind, records in wanted.items()}
+
+
+def awake(cluster: shared.Cluster, since: dt.datetime) -> int:
+    """Nodes that are Ready, and whose kubelets have said so since then."""
+    done = cluster.try_kubectl("get", "leases", "-n", "kube-node-lease", "--request-timeout=2s", "-o", "json")
+    if done.returncode != 0 or cluster.ready_nodes() < shared.NODES:
+        return 0
+    renewed = [dt.datetime.fromisoformat(one["spec"]["renewTime"]) for one in json.loads(done.stdout)["items"]]
+    return sum(moment > since for moment in renewed)
+
+
+def processes(cluster: shared.Cluster) -> dict[tuple[str, str], int | None]:
+    return {key: one.pid for key, one in cluster.seen().items() if one.pid is not None}
+
+
+def running_pods(cluster: shared.Cluster) -> int:
+    done = cluster.try_kubectl("get", "pods", "-l", f"app={DEPLOYMENT}", "--request-timeout=2s", "--no-headers")
+    return len(re.findall(r"\b1/1\s+Running\b", done.stdout))
+
+
+def deployment(replicas: int) -> dict[str, Any]:
+    container = {"name": "main", "image": shared.IMAGE, "command": ["/bin/visitor", "serve", "8080"]}
+    labels = {"app": DEPLOYMENT}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": DEPLOYMENT},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+    }

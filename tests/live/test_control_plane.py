@@ -1,0 +1,135 @@
+"""A whole control plane in one batch: how soon it is ready, who gets in, and what it keeps to itself.
+
+Cost: about 30 s, 1 GB of memory; builds of Kubernetes and etcd when they are not cached.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.live import conftest, control_plane, fleet
+
+from roadstead.clusters.trust import authorities
+from roadstead.messages import observed
+
+pytestmark = pytest.mark.live
+
+SECRET = "correct-horse-battery-staple"
+
+
+@pytest.fixture(scope="module")
+def plane(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.Plane]:
+    made, batch = control_plane.lend(agent, tmp_path_factory.mktemp("plane"))
+    try:
+        began = time.monotonic()
+        agent.client.accept(batch)
+        ready: dict[str, float] = {}
+        wanted = set(batch["units"])
+
+        def note(seen: dict[tuple[str, str], observed.Observation]) -> bool:
+            for (kind, id), one in seen.items():
+                if kind == "units" and one.phase == "ready":
+                    ready.setdefault(id.removeprefix(f"{made.plane.id}."), time.monotonic() - began)
+            return len(ready) == len(wanted)
+
+        agent.client.wait(note, 90)
+        print("\nready after (s):")
+        for id, seconds in sorted(ready.items(), key=lambda pair: pair[1]):
+            print(f"  {seconds:5.2f}  {id}")
+        apis = sorted(seconds for id, seconds in ready.items() if id.endswith("kube-apiserver"))
+        print(f"first API server {apis[0]:.2f}, all three {apis[-1]:.2f}, everything {max(ready.values()):.2f}")
+        _until(lambda: "default" in made.kubectl("get", "serviceaccounts", "-n", "default", "-o", "name"), 30)
+        print(f"default service account {time.monotonic() - began:.2f}")
+        agent.client.wait_ready(60)
+        yield made
+    finally:
+        fleet.delete_all(agent.client)
+
+
+def _until(there: Callable[[], bool], timeout: float) -> None:
+    """Asks again until it is so. kubectl and files have no event for it."""
+    deadline = time.monotonic() + timeout
+    while not there():
+        assert time.monotonic() < deadline, f"not so within {timeout:g} s"
+        time.sleep(0.05)
+
+
+def test_the_endpoint_works_and_namespaces_get_their_service_account(plane: control_plane.Plane) -> None:
+    assert plane.kubectl("get", "--raw", "/readyz") == "ok"
+    assert plane.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == "roadstead:serve"
+    plane.kubectl("create", "namespace", "first")
+    _until(lambda: "default" in plane.kubectl("get", "serviceaccounts", "-n", "first", "-o", "name"), 10)
+    service = json.loads(plane.kubectl("get", "endpointslices", "kubernetes", "-n", "default", "-o", "json"))
+    assert service["endpoints"][0]["addresses"] == [plane.plane.endpoint.private]
+    assert len(service["endpoints"]) == 1
+
+
+def test_without_credentials_there_is_only_health(plane: control_plane.Plane) -> None:
+    assert plane.status("/readyz") == 200
+    assert plane.status("/api") == 401
+    assert plane.status("/version") == 401
+
+
+def test_serve_may_do_what_it_likes_though_no_role_says_so(plane: control_plane.Plane) -> None:
+    groups = plane.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.groups}")
+    assert json.loads(groups) == ["system:authenticated"]
+    role = "cluster-admin"
+    plane.kubectl("create", "clusterrolebinding", "given", f"--clusterrole={role}", "--user=somebody")
+    assert plane.kubectl("auth", "can-i", "*", "*", "--as=somebody").strip() == "yes"
+    plane.kubectl("delete", "clusterrolebinding", "given")
+
+
+def test_a_secret_is_neither_in_etcd_nor_in_the_audit_log_as_it_is(plane: control_plane.Plane) -> None:
+    plane.kubectl("create", "namespace", "kept")
+    plane.kubectl("create", "secret", "generic", "treasure", "-n", "kept", f"--from-literal=word={SECRET}")
+    client = authorities.leaf(
+        plane.trust.etcd, authorities.Subject(name="test", usages=("client",)), dt.datetime.now(dt.UTC)
+    )
+    plain = plane.etcd("etcd-a", client, "get", "/registry/namespaces/kept", "-w=fields")
+    assert "kept" in plain.stdout
+    raw = plane.etcd("etcd-a", client, "get", "/registry/secrets/kept/treasure", "-w=fields").stdout
+    assert "k8s:enc:secretbox:v1:key-1:" in raw
+    assert SECRET not in raw
+
+    def logs() -> str:
+        disks = [plane.agent.places.host(f"{plane.plane.id}.api-{letter}").disk for letter in "abc"]
+        paths = [disk / "lib" / "kube-apiserver" / "audit" / "audit.log" for disk in disks]
+        return "".join(path.read_text() for path in paths if path.exists())
+
+    _until(lambda: '"treasure"' in logs(), 45)
+    lines = [json.loads(line) for line in logs().splitlines() if '"treasure"' in line]
+    assert [line["level"] for line in lines if line["verb"] == "create"] == ["Metadata"]
+    assert SECRET not in logs()
+    assert "/readyz" not in {json.loads(line)["requestURI"] for line in logs().splitlines()}
+
+
+def test_etcd_answers_only_to_its_own(plane: control_plane.Plane) -> None:
+    now = dt.datetime.now(dt.UTC)
+    subject = authorities.Subject(name="test", usages=("client",))
+    own = authorities.leaf(plane.trust.etcd, subject, now)
+    other = authorities.leaf(plane.trust.cluster, subject, now)
+    assert plane.etcd("etcd-a", own, "get", "/").returncode == 0
+    assert plane.etcd("etcd-a", other, "get", "/").returncode != 0
+    assert plane.etcd("etcd-a", None, "get", "/").returncode != 0
+
+
+def test_each_of_the_leaders_leads(plane: control_plane.Plane) -> None:
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        holder = plane.kubectl("get", "lease", name, "-n", "kube-system", "-o", "jsonpath={.spec.holderIdentity}")
+        assert holder.startswith(f"{plane.plane.id}-api-")
+
+
+def test_every_built_in_group_of_the_api_is_available(plane: control_plane.Plane) -> None:
+    services = json.loads(plane.kubectl("get", "apiservices", "-o", "json"))["items"]
+    conditions = {s["metadata"]["name"]: s["status"]["conditions"][0] for s in services}
+    assert len(conditions) > 15
+    assert [name for name, one in conditions.items() if one["status"] != "True"] == []
+
+
+def test_nothing_died_on_the_way(plane: control_plane.Plane) -> None:
+    seen = plane.agent.client.observations().observations
+    assert {one.id: one.restarts for one in seen if one.kind == "units" and one.restarts} == {}

@@ -1,0 +1,202 @@
+"""A real node joins a real API server: what it says of itself, and what its pods live through.
+
+Cost: about 60 s; one etcd, API server and controller-manager, one node with containerd, kubelet and kube-proxy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.live import conftest, node_lab
+
+from roadstead import engine
+from roadstead.engine import images
+
+pytestmark = pytest.mark.live
+
+TAINT = ("dedicated", "tests", "NO_SCHEDULE")
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "talker"},
+    "spec": {
+        "nodeName": "",
+        "hostNetwork": True,
+        "terminationGracePeriodSeconds": 0,
+        "containers": [
+            {
+                "name": "main",
+                "image": "roadstead.dev/small:1.0",
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["/bin/sh", "-c", "echo I am up; exec /bin/sleep 1000000"],
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def lab(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[node_lab.Lab]:
+    began = time.monotonic()
+    with node_lab.running(agent, tmp_path_factory.mktemp("node"), (TAINT,)) as made:
+        print(f"\ncontrol plane and node Ready after {time.monotonic() - began:.1f} s")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pod(lab: node_lab.Lab) -> str:
+    """A pod in the node's network with a server on its loopback; its name. Images come by the agent's job."""
+    pause = engine.get("pause")
+    lab.import_image(images.pause(pause.components["pause"], pause.version, pause.arch), "pause")
+    lab.import_image(small_image(pause.arch), "small")
+    POD["spec"]["nodeName"] = lab.node.name  # type: ignore[index]  # a literal
+    # The API server makes the default service account by its controllers, a moment after its start.
+    lab.until("the pod is accepted", lambda: lab.kubectl("apply", "-f", "-", text=json.dumps(POD)).returncode == 0, 20)
+    took = lab.until("the pod runs", lambda: lab.pod_running("talker") is not None, 40)
+    print(f"\npod running after {took:.1f} s")
+    return "talker"
+
+
+def small_image(arch: str) -> images.Image:
+    """The machine's own shell and two more programs with the libraries that they name."""
+    tree: dict[str, images.Node] = {}
+    for program in ("sh", "sleep", "hostname"):
+        found = Path(shutil.which(program) or "").resolve()
+        tree[f"bin/{program}"] = images.File(found, 0o755)
+        named = subprocess.run(["ldd", str(found)], capture_output=True, text=True, check=True).stdout
+        for library in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", named, re.MULTILINE):
+            tree[library.lstrip("/")] = images.File(Path(library).resolve(), 0o755)
+    return images.Image(name="roadstead.dev/small:1.0", arch=arch, tree=tree, command=("/bin/sh",))
+
+
+def test_the_node_says_what_eks_nodes_say(lab: node_lab.Lab) -> None:
+    node = lab.get("node", lab.node.name)
+    labels = node["metadata"]["labels"]
+    expected = {
+        "kubernetes.io/hostname": lab.node.name,
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": "t3.medium",
+        "topology.kubernetes.io/zone": "b",
+        "topology.kubernetes.io/region": "eu-central-1",
+        "eks.amazonaws.com/nodegroup": "ng-1",
+        "eks.amazonaws.com/nodegroup-image": "ami-0123456789abcdef0",
+        "eks.amazonaws.com/capacityType": "ON_DEMAND",
+        "alpha.eksctl.io/cluster-name": "cluster-1",
+        "alpha.eksctl.io/nodegroup-name": "ng-1",
+    }
+    assert {name: labels.get(name) for name in expected} == expected
+    assert node["spec"]["providerID"] == f"aws:///b/{lab.node.id}"
+    assert {"key": "dedicated", "value": "tests", "effect": "NoSchedule"} in node["spec"]["taints"]
+    addresses = {one["type"]: one["address"] for one in node["status"]["addresses"]}
+    assert addresses == {"InternalIP": lab.node.address, "Hostname": lab.node.name}
+
+
+def test_the_node_offers_what_its_type_has(lab: node_lab.Lab) -> None:
+    status = lab.get("node", lab.node.name)["status"]
+    assert status["capacity"]["cpu"] == "2"
+    assert status["capacity"]["memory"] == "4Gi"
+    assert status["capacity"]["pods"] == "17"
+    disk = int(status["capacity"]["ephemeral-storage"])
+    assert 18 * 2**30 < disk <= 20 * 2**30
+    assert status["allocatable"]["cpu"] == "1930m"
+    assert status["allocatable"]["memory"] == f"{4 * 1024 - (11 * 17 + 255) - 100}Mi"
+    assert not [one for one in status["conditions"] if one["type"].endswith("Pressure") and one["status"] != "False"]
+
+
+def test_services_have_rules_in_the_kernel(lab: node_lab.Lab) -> None:
+    lab.until(
+        "rules of the kubernetes service",
+        lambda: "10.100.0.1 . tcp . 443" in lab.inside("nft list table ip kube-proxy").stdout,
+        15,
+    )
+
+
+def test_the_api_server_reaches_kubelet_by_its_serving_certificate(lab: node_lab.Lab, pod: str) -> None:
+    lab.until("the log", lambda: lab.kubectl("logs", pod).stdout == "I am up\n", 30)
+    assert lab.asked("exec", pod, "--", "/bin/hostname") == f"{lab.node.name}\n"
+    # The pod is in the node's network: kube-proxy's own port on the loopback answers.
+    with forwarded(lab, pod, 18080) as fetched:
+        assert fetched == "nftables"
+
+
+@contextlib.contextmanager
+def forwarded(lab: node_lab.Lab, pod: str, port: int) -> Iterator[str]:
+    """What kube-proxy says of its mode, by kubectl port-forward in the control plane's network."""
+    netns = lab.agent.places.host(node_lab.CONTROL).netns
+    enter = ["nsenter", f"--net={netns}"]
+    words = [
+        str(lab.kubectl_program),
+        f"--kubeconfig={lab.folder / 'admin'}",
+        "port-forward",
+        f"pod/{pod}",
+        f"{port}:10249",
+    ]
+    home = {"HOME": str(lab.folder), "PATH": "/usr/bin:/bin"}
+    forward = subprocess.Popen([*enter, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=home)
+    try:
+        assert forward.stdout is not None
+        assert "Forwarding from" in forward.stdout.readline()
+        command = [*enter, "curl", "-sS", f"http://127.0.0.1:{port}/proxyMode"]
+        yield subprocess.run(command, capture_output=True, text=True, check=True, timeout=15).stdout
+    finally:
+        forward.kill()
+        forward.communicate()
+
+
+@pytest.mark.parametrize("unit", ["kubelet", "containerd", "kube-proxy"])
+def test_a_killed_unit_is_back_and_the_pod_has_not_noticed(lab: node_lab.Lab, pod: str, unit: str) -> None:
+    before = lab.pod_running(pod)
+    assert before is not None
+    pid = lab.pid(unit)
+    assert pid is not None
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    lab.until(f"{unit} killed", lambda: lab.pid(unit) not in (None, pid), 10)
+    lab.agent.client.wait_ready(30)
+    lab.until("exec works", lambda: lab.kubectl("exec", pod, "--", "/bin/sh", "-c", ":").returncode == 0, 30)
+    print(f"\n{unit} killed: exec works after {time.monotonic() - began:.1f} s")
+    after = lab.pod_running(pod)
+    assert after is not None
+    assert after["status"]["containerStatuses"][0]["containerID"] == containers(before)
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert lab.ready()
+
+
+def containers(pod: dict[str, dict[str, list[dict[str, str]]]]) -> str:
+    return pod["status"]["containerStatuses"][0]["containerID"]
+
+
+def test_a_node_whose_first_process_dies_comes_back_from_its_disk(lab: node_lab.Lab, pod: str) -> None:
+    node = lab.get("node", lab.node.name)
+    before = lab.pod_running(pod)
+    assert before is not None
+    requests = len(lab.get("csr")["items"])
+    seen = next(o for o in lab.agent.client.observations().observations if (o.kind, o.id) == ("hosts", node_lab.NODE))
+    assert seen.pid is not None
+    began = time.monotonic()
+    os.kill(seen.pid, signal.SIGKILL)
+
+    def again() -> bool:
+        after = lab.pod_running(pod)
+        return after is not None and containers(after) != containers(before)
+
+    lab.until("the pod runs again", again, 60)
+    print(f"\nnode's PID 1 killed: the pod runs again after {time.monotonic() - began:.1f} s")
+    lab.until("exec works", lambda: lab.kubectl("exec", pod, "--", "/bin/sh", "-c", ":").returncode == 0, 30)
+    lab.until("Ready", lab.ready, 30)
+    after = lab.get("node", lab.node.name)
+    assert after["metadata"]["uid"] == node["metadata"]["uid"], "the same node, not a new one of its name"
+    assert after["status"]["nodeInfo"]["machineID"] == node["status"]["nodeInfo"]["machineID"]
+    assert lab.get("pod", pod)["metadata"]["uid"] == before["metadata"]["uid"]
+    assert len(lab.get("csr")["items"]) == requests, "its certificates were on its disk"

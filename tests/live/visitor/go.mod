@@ -1,0 +1,3 @@
+module roadstead.dev/tests/visitor
+
+go 1.26.0

@@ -1,0 +1,252 @@
+"""All of serve that works on clusters, over a store in memory and a simulated machine, to be ended at any await.
+
+What is cut off waits there for ever, as a program that is killed does; then its tasks are cancelled and a new one is
+begun over the same store and machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from tests.world import machine, memory
+
+from roadstead.agent_client import asynchronous
+from roadstead.clusters import nodegroups, observed, office, spec
+from roadstead.clusters.components import registries
+from roadstead.clusters.ground import land, materials
+from roadstead.clusters.hands import control, hands, mirror, networks, stock, workers
+from roadstead.core import clock as clocks
+from roadstead.core import errors
+from roadstead.messages import jobs, requests
+from roadstead.messages import observed as agents
+from roadstead.network import spec as network
+from roadstead.store import facts, interface, keys, writes
+
+ACCOUNT, REGION, VPC = "012345678901", "eu-central-1", "vpc-1"
+CLUSTER = spec.key(ACCOUNT, REGION, "shop")
+GROUP = nodegroups.key(ACCOUNT, REGION, "shop", "ng")
+ARCHIVE = "sha256:" + "a" * 64
+LONGEST = 600
+"""Turns after which what has not ended never will."""
+T = TypeVar("T")
+
+
+@dataclass
+class Knife:
+    """Counts what is awaited, and cuts it off at one of them, before it is done or after."""
+
+    at: int = 0
+    after: bool = False
+    count: int = 0
+    fell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def through(self, call: Awaitable[T]) -> T:
+        self.count += 1
+        mine = self.count == self.at
+        if mine and not self.after:
+            cast("Any", call).close()
+            await self._cut()
+        done = await call
+        if mine:
+            await self._cut()
+        return done
+
+    async def _cut(self) -> None:
+        self.fell.set()
+        await asyncio.Event().wait()
+
+
+@dataclass
+class Store(memory.MemoryStore):
+    """See memory.MemoryStore."""
+
+    knife: Knife = field(default_factory=Knife)
+
+    async def commit(self, *transaction: writes.Write) -> int:
+        return await self.knife.through(super().commit(*transaction))
+
+    async def get(self, key: keys.Key) -> facts.State | None:
+        return await self.knife.through(super().get(key))
+
+    async def secret(self, key: keys.Key) -> facts.Secret | None:
+        return await self.knife.through(super().secret(key))
+
+    async def list(
+        self,
+        prefix: keys.Prefix = interface.ALL,
+        *,
+        kind: str | None = None,
+        after: keys.Key | None = None,
+        limit: int = 100,
+    ) -> facts.Page[facts.State]:
+        return await self.knife.through(super().list(prefix, kind=kind, after=after, limit=limit))
+
+
+class Machine(machine.Machine):
+    """See machine.Machine. `loses`: the answer of every so manieth call is lost. `imported`: hosts, once for each job
+    that was done."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self.loses = 0
+        self.imported: list[str] = []
+        self._jobs: set[str] = set()
+
+    async def accept(
+        self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
+    ) -> requests.BatchAnswer:
+        answer = await self._store.knife.through(super().accept(put, delete))
+        if self.loses and self.calls % self.loses == 0:
+            raise errors.Busy("the answer was lost")
+        return answer
+
+    async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
+        return await self._store.knife.through(super().keep_blob(content, digest))
+
+    async def start_job(self, id: str, job: jobs.Job) -> agents.JobResult:
+        if id not in self._jobs:
+            self._jobs.add(id)
+            self.imported.append(job.host)
+        return agents.JobResult(id=id, type="image-import", state="done")
+
+
+class Place:
+    """A VPC with three subnets, and programs between store and machine."""
+
+    def __init__(self, subnets: int = 24) -> None:
+        self.store = Store()
+        self.machine = Machine(self.store)
+        self.shelf: Any = machine.Shelf(self.machine)
+        self.clock = clocks.FakeClock()
+        self.before: set[str] = set()
+        self.ran: list[hands.Hands] = []
+        self._bits = subnets
+
+    async def prepare(self) -> None:
+        vpc = network.Vpc(id=VPC, cidr="10.0.0.0/16", created_at=0.0)
+        await self.store.put(network.vpc_key(ACCOUNT, REGION, VPC), network.written(vpc))
+        for number, zone in enumerate("abc"):
+            id, name = f"subnet-{zone}", f"{REGION}{zone}"
+            cidr = f"10.0.{number}.0/{self._bits}"
+            subnet = network.Subnet(id=id, vpc=VPC, cidr=cidr, zone=name, zone_id="z", created_at=0.0)
+            await self.store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(subnet))
+        self.before = self.kept()
+
+    async def want_cluster(self, *, deleting: bool = False) -> None:
+        place = spec.Place(vpc=VPC, vpc_cidr="10.0.0.0/16", subnets=_SUBNETS, zones=_ZONES)
+        wanted = spec.Cluster(
+            name="shop",
+            role="r",
+            version="1.37",
+            place=place,
+            service_cidr="10.100.0.0/16",
+            created_at=0.0,
+            creator="c",
+            deleting=deleting,
+        )
+        await self._want(CLUSTER, spec.written(wanted))
+
+    async def want_nodes(self, count: int, *, most: int = 0, deleting: bool = False) -> None:
+        wanted = nodegroups.Nodegroup(
+            cluster="shop",
+            name="ng",
+            role="r",
+            version="1.37",
+            subnets=_SUBNETS,
+            zones=_ZONES,
+            vpc=VPC,
+            scaling=nodegroups.Scaling(0, count, count),
+            most=max(most, count),
+            created_at=0.0,
+            modified_at=0.0,
+            deleting=deleting,
+        )
+        await self._want(GROUP, nodegroups.written(wanted))
+
+    async def _want(self, key: keys.Key, body: bytes) -> None:
+        """What the front desk does: never cut off."""
+        await memory.MemoryStore.commit(self.store, writes.Put(key, body))
+
+    async def run(self) -> None:
+        known = mirror.Mirror(self.machine, self.clock)
+        ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
+        routed = networks.Networks(self.store, known, 64001, self.clock)
+        secret = materials.Materials(self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+        shared = (self.store, known, ground, self.shelf, routed, secret)
+        drawers = (
+            control.Drawer(control.Tools(*shared, 64001)),
+            workers.Drawer(workers.Tools(*shared, _pause, registries.Registries())),
+        )
+        made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, machine.Told()))
+        self.ran.append(made)
+        stocked = stock.Stock(self.machine, known, self.clock, _archives)
+        working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))
+        async with asyncio.TaskGroup() as tasks:
+            for task in (known, routed, made, stocked, working):
+                tasks.create_task(task.run())
+
+    async def until(self, done: Callable[[], bool]) -> bool:
+        """Let the programs run until it is so, or until the knife falls (False)."""
+        program = asyncio.ensure_future(self.run())
+        try:
+            for _ in range(LONGEST):
+                if self.store.knife.fell.is_set():
+                    return False
+                if done():
+                    return True
+                if program.done():
+                    program.result()
+                await self.clock.advance(0.5)
+                # Certificates are made in threads.
+                await asyncio.sleep(0.001)
+                self.machine.work()
+            raise AssertionError(f"it does not end: {self.kept() - self.before}, {sorted(self.machine.records)}")
+        finally:
+            program.cancel()
+            with contextlib.suppress(asyncio.CancelledError, BaseExceptionGroup):
+                await program
+
+    def status(self, key: keys.Key) -> str:
+        kept = self.store.observed.get(key)
+        return "" if kept is None else observed.read(kept.body).status
+
+    def is_active(self, key: keys.Key) -> Callable[[], bool]:
+        """Whether it is, as it is wanted now."""
+
+        def active() -> bool:
+            kept, wanted = self.store.observed.get(key), self.store.desired[key]
+            return kept is not None and kept.generation == wanted.generation and self.status(key) == "ACTIVE"
+
+        return active
+
+    def is_gone(self, key: keys.Key) -> Callable[[], bool]:
+        return lambda: key not in self.store.desired
+
+    def hosts(self) -> list[str]:
+        """By their names without the cluster's id."""
+        return sorted(id.partition(".")[2] for kind, id in self.machine.records if kind == "hosts")
+
+    def kept(self) -> set[str]:
+        """Everything in the store that has a key, but records."""
+        there = {f"{part} {key}" for part in ("desired", "observed", "secrets") for key in getattr(self.store, part)}
+        at_agent = {f"{kind} {id}" for kind, id in self.machine.records if kind != "engines"}
+        return there | {each for each in at_agent if VPC not in each and not each.startswith("listeners subnet-")}
+
+
+_SUBNETS = ("subnet-a", "subnet-b", "subnet-c")
+_ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
+
+
+async def _pause() -> str:
+    return "roadstead.dev/pause:1.0"
+
+
+async def _archives() -> tuple[str, ...]:
+    return (ARCHIVE,)

@@ -1,0 +1,52 @@
+"""What a batch may ask for of a unit that starts after another: decided before anything is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from roadstead.agent.door import checks
+from roadstead.agent.records import desired as store
+from roadstead.core import errors
+from roadstead.messages import desired
+
+NETWORK = desired.Network(
+    cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),), egress=False
+)
+HOST = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+
+
+def unit(after: str | None = None) -> desired.Unit:
+    return desired.Unit(engine="system", component="haproxy", after=after)
+
+
+def asked(**units: desired.Unit) -> None:
+    """Raises what the agent refuses of a host `h` with these units."""
+    now = checks.Wanted(
+        networks={"net": NETWORK},
+        hosts={"h": HOST},
+        units={f"h/{name}": one for name, one in units.items()},
+        engines={},
+        zones={},
+        publishes={},
+        listeners={},
+    )
+    changed = [store.Record("units", id, 1, "", False, one) for id, one in now.units.items()]
+    checks.check(now, changed, lambda _: True, ("haproxy",))
+
+
+def test_a_unit_may_start_after_another_of_its_host() -> None:
+    asked(first=unit(), second=unit("first"), third=unit("first"))
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        {"second": unit("first")},
+        {"first": unit("first")},
+        {"first": unit("second"), "second": unit("first")},
+        {"first": unit(), "second": unit("first"), "third": unit("second")},
+    ],
+)
+def test_what_could_wait_for_ever_is_refused(units: dict[str, desired.Unit]) -> None:
+    with pytest.raises(errors.Invalid, match="no unit of its host that starts by itself"):
+        asked(**units)

@@ -1,0 +1,186 @@
+"""The units of a control plane: as the golden files of each minor say, and never what must not be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.unit import control_plane_facts
+
+from roadstead.agent.links import topology
+from roadstead.clusters.components import (
+    apiserver,
+    controller_manager,
+    edge,
+    etcd,
+    facts,
+    hosts,
+    scheduler,
+)
+from roadstead.clusters.components.control import files, policies
+from roadstead.core import errors
+from roadstead.messages import desired
+
+GOLDEN = Path(__file__).parent / "golden"
+RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+CIDR = "198.19.0.0/26"
+PLANE = control_plane_facts.plane("1.37.2")
+
+
+def digests(id: str) -> dict[str, str]:
+    """A digest for each file of a unit."""
+    return {
+        name: f"sha256:{hashlib.sha256(f'{id}/{name}'.encode()).hexdigest()}"
+        for name in sorted(control_plane_facts.FILES[id])
+    }
+
+
+def units(plane: facts.ControlPlane, letter: str = "b") -> dict[str, desired.Unit]:
+    """One of each."""
+    api = f"api-{letter}"
+    return {
+        "etcd": etcd.unit(plane, letter, digests(f"etcd-{letter}/etcd")),
+        "kube-apiserver": apiserver.unit(plane, letter, digests(f"{api}/kube-apiserver")),
+        "kube-controller-manager": controller_manager.unit(plane, letter, digests(f"{api}/kube-controller-manager")),
+        "kube-scheduler": scheduler.unit(plane, letter, digests(f"{api}/kube-scheduler")),
+        "proxy-1": edge.unit(plane, 1, digests("edge/proxy-1")),
+    }
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_units_are_as_in_the_golden_files(release: str) -> None:
+    """`GOLDEN=write` in the environment writes them anew."""
+    plane = control_plane_facts.plane(release)
+    found = msgspec.json.format(msgspec.json.encode(units(plane), order="sorted"), indent=1).decode() + "\n"
+    path = GOLDEN / f"control-plane-{plane.minor}.json"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(found)
+    assert found == path.read_text()
+
+
+@pytest.mark.parametrize("unit", units(PLANE))
+def test_secrets_come_as_blobs_and_nothing_else_is_secret(unit: str) -> None:
+    for name, file in units(PLANE)[unit].files.items():
+        assert file.secret == files.secret(name)
+        assert (file.blob is None) != (file.content is None)
+        assert not (file.secret and file.content is not None)
+
+
+@pytest.mark.parametrize("unit", units(PLANE))
+def test_every_file_that_flags_name_is_there(unit: str) -> None:
+    made = units(PLANE)[unit]
+    folder = f"{files.FOLDER}/{unit}/"
+    values = [str(value) for value in made.flags.values()]
+    named = {value.removeprefix(folder) for value in values if value.startswith(files.FOLDER)}
+    assert named <= set(made.files)
+    # Two files of a proxy are named by its configuration.
+    contents = set(made.files) - {"ca.pem", edge.WATCH}
+    assert contents <= named, "a file that nothing reads"
+
+
+def test_no_word_of_the_group_that_nothing_can_refuse() -> None:
+    assert "system:masters" not in msgspec.json.encode(units(PLANE)).decode()
+
+
+def test_etcd_listens_in_its_network_and_on_loopback_only() -> None:
+    flags = units(PLANE)["etcd"].flags
+    listened = [url for name in flags if name.startswith("listen-") for url in str(flags[name]).split(",")]
+    own = PLANE.members[1].etcd
+    assert sorted(listened) == sorted([f"https://{own}:2379", "https://127.0.0.1:2379", f"https://{own}:2380"])
+    assert flags["client-cert-auth"] == flags["peer-client-cert-auth"] == "true"
+
+
+def test_an_api_server_knows_its_own_zones_etcd_only() -> None:
+    for letter, member in zip("abc", PLANE.members, strict=True):
+        assert units(PLANE, letter)["kube-apiserver"].flags["etcd-servers"] == f"https://{member.etcd}:2379"
+
+
+def test_members_of_one_group_and_of_no_other_cluster() -> None:
+    assert {units(PLANE, letter)["etcd"].group for letter in "abc"} == {"c-1a2b3c4d.etcd"}
+    assert {units(PLANE, letter)["kube-apiserver"].group for letter in "abc"} == {"c-1a2b3c4d.api"}
+
+
+def test_no_letter_but_the_members() -> None:
+    with pytest.raises(StopIteration):
+        etcd.unit(PLANE, "d", {})
+
+
+def test_only_serve_is_allowed_by_the_policy_file() -> None:
+    lines = [json.loads(line) for line in policies.abac("roadstead:serve").splitlines()]
+    assert {line["spec"]["user"] for line in lines} == {"roadstead:serve"}
+    assert not any("group" in line["spec"] for line in lines)
+
+
+def test_anonymous_is_for_health_only() -> None:
+    document = json.loads(policies.anonymous())
+    assert [each["path"] for each in document["anonymous"]["conditions"]] == ["/healthz", "/livez", "/readyz"]
+
+
+def audited(group: str, resource: str, verb: str, user: str = "somebody") -> str:
+    """The level of a request, by the first rule that matches."""
+    for rule in json.loads(policies.audit("roadstead:serve"))["rules"]:
+        named = {(each["group"], name) for each in rule.get("resources", []) for name in each["resources"]}
+        if "nonResourceURLs" in rule or "userGroups" in rule:
+            continue
+        if named and (group, resource) not in named:
+            continue
+        if user in rule.get("users", [user]) and verb in rule.get("verbs", [verb]):
+            return str(rule["level"])
+    raise AssertionError("no rule matches")
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb", "user", "level"),
+    [
+        ("", "secrets", "create", "somebody", "Metadata"),
+        ("", "secrets", "update", "roadstead:serve", "Metadata"),
+        ("", "secrets", "get", "somebody", "Metadata"),
+        ("", "secrets", "list", "system:kube-controller-manager", "Metadata"),
+        ("", "secrets", "watch", "roadstead:serve", "Metadata"),
+        ("", "configmaps", "get", "system:kube-scheduler", "None"),
+        ("", "endpoints", "watch", "system:kube-proxy", "None"),
+        ("", "configmaps", "patch", "somebody", "Metadata"),
+        ("", "serviceaccounts/token", "create", "somebody", "Metadata"),
+        ("authentication.k8s.io", "tokenreviews", "create", "somebody", "Metadata"),
+        ("apps", "deployments", "create", "somebody", "Request"),
+        ("apps", "deployments", "list", "somebody", "Metadata"),
+        ("apps", "deployments", "watch", "system:kube-controller-manager", "None"),
+        ("coordination.k8s.io", "leases", "update", "somebody", "None"),
+    ],
+)
+def test_what_is_written_of_a_request(group: str, resource: str, verb: str, user: str, level: str) -> None:
+    assert audited(group, resource, verb, user) == level
+
+
+def test_hosts_stand_where_the_agent_lets_them() -> None:
+    vpc = desired.Network(
+        cidrs=(PLANE.vpc_cidr,),
+        subnets=tuple(
+            desired.Subnet(id=f"s{n}", cidr=f"192.168.{32 * n}.0/19", zone=member.zone)
+            for n, member in enumerate(PLANE.members)
+        ),
+    )
+    whole = topology.Topology(
+        networks={"vpc-1": vpc, hosts.network_id(PLANE): hosts.network(PLANE, CIDR, 1000)},
+        hosts={f"{PLANE.id}.{name}": hosts.host(PLANE, "vpc-1", name) for name in hosts.hosts(PLANE)},
+        zones={},
+        publishes={"endpoint": hosts.publish(PLANE)},
+    )
+    assert len(whole.hosts) == 7
+    assert topology.check(whole) == []
+    assert len({host.hostname for host in whole.hosts.values()}) == 7
+    with pytest.raises(errors.NotFound, match="no control host"):
+        hosts.host(PLANE, "vpc-1", "api-d")
+
+
+def test_the_edge_sends_to_every_api_server_and_asks_each() -> None:
+    text = edge.configuration(PLANE, 2)
+    for member in PLANE.members:
+        assert f"server api-{member.letter} {member.api}:443 check check-ssl verify required" in text
+    assert "bind 198.19.0.52:443" in text
+    assert "bind 192.168.0.5:443" in text
+    assert "bind 127.0.0.1:8442" in text

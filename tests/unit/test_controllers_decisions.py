@@ -1,0 +1,151 @@
+"""What the embassy decides without asking anyone: tokens, Nodes, pods to leave, roles, digests, reports."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roadstead.controllers import applying, drain, nodes, postings, rbac, reports, tokens
+from roadstead.kube import resources
+from roadstead.kube.resources import Json
+
+ONE = postings.Expected(
+    instance="i-1", address="192.168.1.1", token_id="aaaaa1", token_secret="s" * 16, nodegroup="workers"
+)
+TWO = replace(ONE, instance="i-2", token_id="aaaaa2")
+
+
+def kept(secret: Json) -> Json:
+    """As the API answers it."""
+    texts: dict[str, str] = secret["stringData"]
+    coded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+    return {**{key: value for key, value in secret.items() if key != "stringData"}, "data": coded}
+
+
+def test_each_wanted_node_has_a_token_and_nobody_else() -> None:
+    first = tokens.plan({"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", wanted=False)}, (), 0.0)
+    assert [resources.name(secret) for secret in first.apply] == ["bootstrap-token-aaaaa1", "bootstrap-token-aaaaa2"]
+    there = [kept(secret) for secret in first.apply]
+    assert tokens.plan({"one": ONE, "two": TWO}, there, 60.0) == tokens.Plan((), ())
+    assert tokens.plan({"one": ONE}, there, 60.0) == tokens.Plan((), ("bootstrap-token-aaaaa2",))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("token-secret", "other"), ("auth-extra-groups", "system:masters"), ("expiration", "soon"), ("token-id", "\xff")],
+)
+def test_a_token_that_was_changed_is_written_again(field: str, value: str) -> None:
+    (secret,) = tokens.plan({"one": ONE}, (), 0.0).apply
+    there = kept(secret)
+    there["data"][field] = base64.b64encode(value.encode("latin1")).decode()
+    assert tokens.plan({"one": ONE}, [there], 0.0).apply == (secret,)
+
+
+@given(st.floats(0, 3 * tokens.LIFE))
+def test_a_token_is_renewed_before_it_ends(later: float) -> None:
+    (secret,) = tokens.plan({"one": ONE}, (), 0.0).apply
+    renewed = tokens.plan({"one": ONE}, [kept(secret)], later).apply
+    assert bool(renewed) == (tokens.LIFE - later <= tokens.RENEWED)
+
+
+def node(provider: str = "aws:///eu-central-1a/i-1", **status: object) -> Json:
+    return {"metadata": {"name": "one", "uid": "u"}, "spec": {"providerID": provider}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("there", "expected", "due"),
+    [
+        (node(), {"one": ONE}, nodes.Due.NOTHING),
+        (node(), {}, nodes.Due.DELETE),
+        (node(), {"one": TWO}, nodes.Due.DELETE),
+        (node(), {"one": replace(TWO, wanted=False)}, nodes.Due.DELETE),
+        (node(), {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
+        (None, {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
+        (None, {}, nodes.Due.NOTHING),
+        (node(""), {}, nodes.Due.NOTHING),
+        (node("kwok://one"), {}, nodes.Due.NOTHING),
+        (node(""), {"one": ONE}, nodes.Due.NOTHING),
+    ],
+)
+def test_what_is_due(there: Json | None, expected: dict[str, postings.Expected], due: nodes.Due) -> None:
+    assert nodes.due("one", there, expected) is due
+
+
+def test_what_a_node_says() -> None:
+    info = {"kubeletVersion": "v1.37.2"}
+    ready = node(conditions=[{"type": "Ready", "status": "True", "message": "is posting"}], nodeInfo=info)
+    assert nodes.state(ready) == reports.NodeState(ready=True, version="1.37.2")
+    cold = node(conditions=[{"type": "Ready", "status": "Unknown", "message": "stopped posting"}])
+    assert nodes.state(cold) == reports.NodeState(ready=False, reason="stopped posting")
+    assert not nodes.state(node()).ready
+
+
+def test_an_earlier_instance_is_not_reported_as_the_new_one() -> None:
+    assert nodes.states({"one": node()}, {"one": ONE}, {}).keys() == {"one"}
+    assert nodes.states({"one": node()}, {"one": TWO}, {}) == {}
+    gone = nodes.states({}, {"one": replace(ONE, wanted=False)}, {"one": (reports.Drain.DONE, ())})
+    assert gone["one"].drain is reports.Drain.DONE
+
+
+def pod(**meta: object) -> Json:
+    return {"metadata": {"name": "p", "namespace": "n", **meta}, "status": {"phase": "Running"}}
+
+
+@pytest.mark.parametrize(
+    ("there", "leaves", "evicted"),
+    [
+        (pod(), True, True),
+        (pod(deletionTimestamp="t"), True, False),
+        (pod(ownerReferences=[{"kind": "DaemonSet", "controller": True}]), False, False),
+        (pod(ownerReferences=[{"kind": "ReplicaSet", "controller": True}]), True, True),
+        (pod(annotations={"kubernetes.io/config.mirror": "x"}), False, False),
+        ({**pod(), "status": {"phase": "Succeeded"}}, False, False),
+    ],
+)
+def test_which_pods_leave_a_node(there: Json, leaves: bool, evicted: bool) -> None:
+    assert bool(drain.to_leave([there])) == leaves
+    assert bool(drain.to_evict([there])) == evicted
+    assert drain.to_leave([pod(deletionTimestamp="t")], alive=False) == []
+
+
+def test_nobody_is_made_a_master_and_every_object_has_a_place() -> None:
+    for thing in rbac.objects():
+        assert resources.of(thing).path(resources.name(thing))
+        assert "system:masters" not in str(thing)
+    bound = {resources.name(thing): thing for thing in rbac.objects() if thing["kind"] == "ClusterRoleBinding"}
+    assert bound["eks:access-policy:AmazonEKSViewPolicy"]["roleRef"]["name"] == "view"
+
+
+def test_a_digest_is_of_the_content_and_the_release() -> None:
+    one, two = {"kind": "A", "metadata": {"name": "a", "labels": {}}}, {"kind": "B"}
+    same = {"metadata": {"labels": {}, "name": "a"}, "kind": "A"}
+    assert applying.digest([one, two], "1.37.2") == applying.digest([two, same], "1.37.2")
+    assert applying.digest([one, two], "1.37.2") != applying.digest([one, two], "1.37.3")
+    assert applying.digest([one, two], "1.37.2") != applying.digest([one], "1.37.2")
+
+
+def test_reports_tell_each_follower_of_changes_alone() -> None:
+    async def story() -> None:
+        told = reports.Reports()
+        follower = told.changes()
+        other = told.changes()
+        waiting = [asyncio.ensure_future(anext(changes)) for changes in (follower, other)]
+        await asyncio.sleep(0)
+        told.tell_system("a", reports.SystemState())
+        assert not (await asyncio.wait(waiting, timeout=0.01))[0]
+        told.tell_system("a", reports.SystemState(answering=True))
+        assert [await one for one in waiting] == ["a", "a"]
+        told.forget("never known")
+        told.tell_nodes("b", {"n": reports.NodeState(ready=True)})
+        told.forget("b")
+        assert await anext(follower) == "b"
+        assert told.nodes("b") == {}
+        for changes in (follower, other):
+            await changes.aclose()
+
+    asyncio.run(story())

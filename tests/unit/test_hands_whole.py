@@ -1,0 +1,178 @@
+"""From CreateCluster to ACTIVE, to nodes, to gone, with programs that end at any await and answers that are lost: at
+the end nothing is left at the agent, in the store, or of what was allotted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.unit import hands_place
+from tests.unit.hands_place import CLUSTER, GROUP
+from tests.world import machine
+
+from roadstead.clusters.hands import shelf
+
+LONGEST = 60.0
+"""Seconds; a second is usual."""
+AWAITS = 110
+"""Of a whole life there are about three times as many."""
+
+
+def lived(story: Callable[[hands_place.Place], Awaitable[None]], subnets: int = 24) -> None:
+    async def whole() -> None:
+        place = hands_place.Place(subnets)
+        await place.prepare()
+        async with asyncio.timeout(LONGEST):
+            await story(place)
+
+    asyncio.run(whole())
+
+
+async def life(place: hands_place.Place) -> None:
+    """Every step is tried until it is done: the knife falls once in all of it."""
+
+    async def step(done: Callable[[], bool]) -> None:
+        while not await place.until(done):
+            place.store.knife = hands_place.Knife()
+
+    await place.want_cluster()
+    await step(place.is_active(CLUSTER))
+    await place.want_nodes(2)
+    await step(place.is_active(GROUP))
+    assert len(place.hosts()) == 7 + 2
+    await place.want_nodes(2, deleting=True)
+    await step(place.is_gone(GROUP))
+    await place.want_cluster(deleting=True)
+    await step(place.is_gone(CLUSTER))
+    assert place.kept() == place.before
+
+
+def test_a_whole_life_leaves_nothing() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await life(place)
+        # What hands know of things that are gone they forget.
+        made = place.ran[-1]
+        assert not made._owners
+        assert not made._groups
+        assert not made._refused
+
+    lived(story)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 3 * AWAITS, 13))
+def test_cut_off_anywhere_it_goes_on_and_leaves_nothing(at: int, after: bool) -> None:
+    async def story(place: hands_place.Place) -> None:
+        place.store.knife = hands_place.Knife(at, after)
+        await life(place)
+
+    lived(story)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, AWAITS, 7))
+def test_deleted_while_it_is_made_and_cut_off(at: int, after: bool) -> None:
+    """Cut off while it is made; deletion is asked for before the next one begins, and is cut off itself."""
+
+    async def story(place: hands_place.Place) -> None:
+        place.store.knife = hands_place.Knife(at, after)
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        await place.want_cluster(deleting=True)
+        place.store.knife = hands_place.Knife(at // 2 + 1, after)
+        if not await place.until(place.is_gone(CLUSTER)):
+            place.store.knife = hands_place.Knife()
+            await place.until(place.is_gone(CLUSTER))
+        assert place.kept() == place.before
+
+    lived(story)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_answers_that_are_lost(every: int) -> None:
+    """What was done and not answered is found by reading; with every answer lost, too."""
+
+    async def story(place: hands_place.Place) -> None:
+        place.machine.loses = every
+        await life(place)
+
+    lived(story)
+
+
+def test_made_again_under_its_name_at_once() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        first, secret = set(place.machine.records), next(iter(place.store.secrets.values())).value
+        await place.want_cluster(deleting=True)
+
+        def reborn() -> bool:
+            if CLUSTER in place.store.desired:
+                return False
+            asyncio.get_running_loop().create_task(place.want_cluster())
+            return True
+
+        await place.until(reborn)
+        await asyncio.sleep(0)
+        await place.until(place.is_active(CLUSTER))
+        ours = {place for place in set(place.machine.records) & first if place[1].startswith("c-")}
+        assert not ours
+        assert next(iter(place.store.secrets.values())).value != secret
+
+    lived(story)
+
+
+def test_a_cluster_whose_engine_is_being_made_can_be_deleted(caplog: pytest.LogCaptureFixture) -> None:
+    """Building one takes many minutes. It is no failure."""
+
+    class Making(machine.Shelf):
+        async def engines(self, release: str) -> object:  # type: ignore[override]
+            raise shelf.Coming(f"the engine {release} is being fetched or built")
+
+    async def story(place: hands_place.Place) -> None:
+        place.shelf = Making(place.machine)
+        await place.want_cluster()
+        await place.until(lambda: any(key.kind == "ground" for key in place.store.desired))
+        assert place.status(CLUSTER) in ("", "CREATING")
+        await place.want_cluster(deleting=True)
+        await place.until(place.is_gone(CLUSTER))
+        assert place.kept() == place.before
+
+    lived(story)
+    assert "tried again" not in caplog.text
+
+
+def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
+    """Subnets of 64 addresses have room for the pods of one node each; others run, and nothing is told for ever."""
+
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        await place.want_nodes(5)
+        await place.until(lambda: place.status(GROUP) == "CREATE_FAILED")
+        assert len([host for host in place.hosts() if host.startswith("i-")]) == 3
+        await place.want_nodes(5, deleting=True)
+        await place.until(place.is_gone(GROUP))
+        await place.want_cluster(deleting=True)
+        await place.until(place.is_gone(CLUSTER))
+        assert place.kept() == place.before
+
+    lived(story, subnets=26)
+
+
+def test_a_node_that_comes_again_under_its_name_gets_the_images_anew() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        await place.want_nodes(2)
+        await place.until(place.is_active(GROUP))
+        await place.until(lambda: len(place.machine.imported) == 2)
+        await place.want_nodes(1, most=2)
+        await place.until(lambda: len(place.hosts()) == 7 + 1)
+        (gone,) = set(place.machine.imported) - {id for _, id in place.machine.records}
+        await place.want_nodes(2)
+        await place.until(lambda: place.machine.imported.count(gone) == 2)
+
+    lived(story)

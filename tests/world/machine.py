@@ -1,0 +1,149 @@
+"""A simulated machine behind the agent's client: the agent's real door decides what is taken, and all of it comes to
+be ready, or to be gone, a little later. It can be cut off before or after any call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from roadstead.agent.door import checks, generations
+from roadstead.agent.records import desired as stored
+from roadstead.agent.records import journal
+from roadstead.agent_client import asynchronous, client
+from roadstead.clusters.components import facts as components
+from roadstead.clusters.hands import reports
+from roadstead.clusters.hands import shelf as shelves
+from roadstead.messages import desired, observed, requests
+from roadstead.store import keys
+
+BLOB = b"a program"
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
+OTHERS = ("etcd", "etcdctl", "containerd", "ctr", "containerd-shim-runc-v2", "roadstead-cni")
+
+
+class CutOff(Exception):
+    """The caller died here."""
+
+
+class Machine(asynchronous.AsyncClient):
+    """See asynchronous.AsyncClient. `cut`: the call at which the caller dies, from 1 on, and whether it is done."""
+
+    def __init__(self) -> None:
+        self.records: dict[stored.Key, stored.Record] = {}
+        self.blobs: set[str] = set()
+        self.journal = journal.Journal(first=1)
+        self.calls = 0
+        self.cut: tuple[int, bool] | None = None
+
+    async def accept(
+        self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
+    ) -> requests.BatchAnswer:
+        self.calls += 1
+        if self.cut == (self.calls, False):
+            raise CutOff
+        batch = msgspec.json.decode(client.batch(put or {}, delete or {}), type=requests.Batch)
+        changed, answer = generations.decide(self.records, batch)
+        if changed:
+            checks.check(checks.after(self.records, changed), changed, self.blobs.__contains__, frozenset({"haproxy"}))
+        for record in changed:
+            self.take(record)
+        if self.cut == (self.calls, True):
+            raise CutOff
+        await asyncio.sleep(0)
+        return requests.BatchAnswer(accepted=answer)
+
+    def work(self) -> None:
+        """One thing more of each is done: what goes is gone when nothing needs it any more."""
+        for key, record in list(self.records.items()):
+            if not record.deleting:
+                self._see(record, "ready")
+            elif not self._needed(key):
+                del self.records[key]
+                self.journal.gone(key)
+
+    async def wanted(self) -> dict[str, dict[str, asynchronous.Record]]:
+        found: dict[str, dict[str, asynchronous.Record]] = {}
+        for (kind, id), record in self.records.items():
+            found.setdefault(kind, {})[id] = asynchronous.Record(
+                generation=record.generation, deleting=record.deleting, spec=msgspec.Raw(record.text.encode())
+            )
+        return found
+
+    async def observations(self) -> requests.Observations:
+        return requests.Observations(revision=self.journal.revision, observations=self.journal.all())
+
+    async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
+        assert isinstance(content, bytes)
+        named = digest or client.digest(content)
+        self.blobs.add(named)
+        return named
+
+    async def watch(self, since: int) -> AsyncIterator[observed.Changed]:
+        async for change in self.journal.watch(since):
+            yield change
+
+    def take(self, record: stored.Record) -> None:
+        """It is wanted from now on, as the door has let it in."""
+        self.records[record.key] = record
+        self._see(record, "deleting" if record.deleting else "pending")
+        if record.kind == "hosts" and record.deleting:
+            for unit in [u for u in self.records.values() if u.kind == "units" and u.id.startswith(f"{record.id}/")]:
+                marked = stored.Record(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec)
+                self.records[unit.key] = marked
+                self._see(marked, "deleting")
+
+    def _see(self, record: stored.Record, phase: str) -> None:
+        said = {"kind": record.kind, "id": record.id, "generation": record.generation, "phase": phase}
+        self.journal.put(msgspec.convert(said, observed.Observation))
+
+    def _needed(self, key: stored.Key) -> bool:
+        kind, id = key
+        if kind == "hosts":
+            return any(other == "units" and unit.startswith(f"{id}/") for other, unit in self.records)
+        return kind == "networks" and any(
+            isinstance(record.spec, desired.Host) and any(leg.network == id for leg in record.spec.legs)
+            for record in self.records.values()
+        )
+
+
+class Shelf:
+    """See shelf.Shelf. `missing`: why no engine is to be had, if none is."""
+
+    def __init__(self, machine: Machine, missing: str = "") -> None:
+        self._machine = machine
+        self._missing = missing
+
+    async def engines(self, release: str) -> components.Engines:
+        if self._missing:
+            raise shelves.Unobtainable(self._missing)
+        ids = [await self.id(name) for name in (f"kubernetes-{release}", "etcd-3.6.16", "containerd-2.3.7")]
+        return components.Engines(kubernetes=ids[0], etcd=ids[1], containerd=ids[2])
+
+    async def id(self, spec: str) -> str:
+        if ("engines", spec) not in self._machine.records:
+            digest = await self._machine.keep_blob(BLOB)
+            engine = desired.Engine(components=dict.fromkeys((*PROGRAMS, *OTHERS), digest))
+            text = msgspec.json.encode(engine).decode()
+            self._machine.take(stored.Record("engines", spec, 1, text, False, engine))
+        return spec
+
+
+class Told:
+    """See reports.Reports: in every cluster all is well at once."""
+
+    def access(self, _: keys.Key) -> reports.Word:
+        return reports.Word(True)
+
+    def node(self, _: keys.Key, _name: str) -> reports.Word:
+        return reports.Word(True)
+
+    def drained(self, _: keys.Key, _name: str) -> bool:
+        return True
+
+    async def changes(self) -> AsyncIterator[keys.Key]:
+        await asyncio.Event().wait()
+        yield keys.Key("000000000000", "none", "none", "none")
