@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from bench import agent, api, store
+from bench import agent, api, cluster, store
 
-sys.exit(agent.main() or store.main() or api.main())
+sys.exit(agent.main() or store.main() or api.main() or cluster.main())

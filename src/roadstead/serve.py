@@ -136,8 +136,11 @@ async def run(
                 _say_ready()
                 await stop.wait()
                 log.info("stopping")
-                for task in working:
-                    task.cancel()
+                # More than once: see clusters.ground.abreast on what a cancellation may meet.
+                while pending := [task for task in working if not task.done()]:
+                    for task in pending:
+                        task.cancel()
+                    await asyncio.wait(pending, timeout=1.0)
 
 
 async def _work(

@@ -1,6 +1,6 @@
 """Settings that change while clusters run: the address of endpoints, and where nodes get images from.
 
-Cost: about 30 s; a cluster of 3+3 with one node, Debian's docker-registry in the world behind the machine.
+Cost: about 40 s; a cluster of 3+3 with one node, Debian's docker-registry in the world behind the machine.
 """
 
 from __future__ import annotations

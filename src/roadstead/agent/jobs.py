@@ -117,8 +117,9 @@ class Jobs:
             archive = self._lend(job.host, job.archive) if isinstance(job, types.ImageImport) else ""
             argv = command(job, archive)
             code, output = await self._run(job.host, self._uid(job.host), argv, _TIMEOUT)
-        except errors.Error as error:
-            self._records.keep_job(id, text, "failed", "", error.message)
+        except (errors.Error, OSError) as error:
+            # A host that goes takes what was lent to it along.
+            self._records.keep_job(id, text, "failed", "", str(error))
             return
         if code == 0:
             self._records.keep_job(id, text, "done", output)

@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -45,6 +45,14 @@ _AT_ONCE = 8
 """Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
 
 
+async def _apart(work: Coroutine[object, object, None]) -> None:
+    """A task in the background that fails in a way nobody foresaw is said with its trace, and is nobody else's end."""
+    try:
+        await work
+    except Exception:
+        log.exception("a task in the background failed")
+
+
 class Agent:
     """The rooms of one agent, joined; what the door (api.Rooms) is given."""
 
@@ -64,8 +72,8 @@ class Agent:
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
             listeners=listeners.Listeners(places, net.open_socket),
-            pods=pods.Pods(places, net.lend_hands, self._host, lambda coroutine: tasks.create_task(coroutine)),
-            spawn=lambda coroutine: tasks.create_task(coroutine),
+            pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
+            spawn=lambda work: tasks.create_task(_apart(work)),
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.scene.loop = self.loop

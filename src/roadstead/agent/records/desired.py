@@ -129,6 +129,7 @@ class DesiredStore:
         self.version += 1
         if key[0] == "hosts":
             self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
+            self._db.execute("DELETE FROM jobs WHERE json_extract(request, '$.host') = ?", (key[1],))
             self._uids.pop(key[1], None)
 
     def uid(self, host: str, instance: str) -> int:

@@ -79,9 +79,7 @@ class Mirror:
                 if away:
                     log.info("the agent is back")
                 away = False
-                async with abreast.tasks() as tasks:
-                    tasks.create_task(self._follow(since))
-                    tasks.create_task(self._until_doubted())
+                await abreast.until_one_ends(self._follow(since), self._until_doubted())
             except _Doubted:
                 log.info("what the agent has is read anew")
             except (errors.Busy, errors.Gone, msgspec.DecodeError) as error:

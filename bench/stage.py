@@ -1,0 +1,190 @@
+"""The whole service for measuring: agent, serve and porter of an instance of its own, in a namespace of its own.
+
+The namespace stands for the machine's network: the measuring thread is in it while the stage stands, so that it comes
+to serve's door, and to clusters, as any client of the machine does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.live import conftest
+from tests.peer import servers
+
+from bench import kube, trust
+from roadstead.agent import purge
+from roadstead.agent.links import namespaces
+from roadstead.agent_client import Client
+from roadstead.core import errors, instance
+from roadstead.engine import settings
+from roadstead.identity import admin
+from roadstead.messages import observed
+
+USER = 65534
+"""nobody: serve and porter have no rights on the machine."""
+REGION = "eu-central-1"
+ROOT = Path(__file__).resolve().parents[1]
+SERVE = ["-m", "roadstead.serve"]
+PORTER = ["-m", "roadstead.porter"]
+
+
+@dataclass
+class Seen:
+    """What the agent saw of everything, from its watch: when each object was first in each phase, Unix time."""
+
+    client: Client
+    first: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    latest: dict[tuple[str, str], observed.Observation] = field(default_factory=dict)
+
+    def follow(self) -> None:
+        """For a thread that ends with the program."""
+        since = self.client.observations().revision
+        with contextlib.suppress(OSError, errors.Error):
+            for change in self.client.watch(since, 3600):
+                key = (change.kind, change.id)
+                if change.observation is None:
+                    self.first.pop(key, None)
+                    self.latest.pop(key, None)
+                else:
+                    self.first.setdefault(key, {}).setdefault(change.observation.phase, time.time())
+                    self.latest[key] = change.observation
+
+
+@dataclass
+class Stage:
+    """What stands, by its processes, and how to speak to it."""
+
+    places: instance.Instance
+    folder: Path
+    processes: dict[str, subprocess.Popen[bytes]]
+
+    @functools.cached_property
+    def client(self) -> Client:
+        return Client(self.places.socket)
+
+    @functools.cached_property
+    def seen(self) -> Seen:
+        """Followed from the first use on."""
+        made = Seen(self.client)
+        threading.Thread(target=made.follow, daemon=True).start()
+        return made
+
+    @functools.cached_property
+    def _clients(self) -> Any:
+        left = admin.read(self.folder / "serve")
+        assert left.secret is not None
+        return servers.clients(left.endpoint, left.access_key, left.secret)
+
+    def aws(self, service: str) -> Any:
+        """A client of boto3."""
+        return self._clients(service, REGION, "well")
+
+    def api(self, cluster: str, address: str, port: int) -> kube.Api:
+        """As serve's own user. Raises LookupError while no controller-manager has its files."""
+        for letter in "abc":
+            files = self.places.host(f"{cluster}.api-{letter}").files / "kube-controller-manager"
+            if (files / "ca.key").exists() and (files / "ca.pem").exists():
+                authority = trust.Authority((files / "ca.pem").read_bytes(), (files / "ca.key").read_bytes())
+                return kube.Api(address, port, authority.client("roadstead:serve", self.folder))
+        raise LookupError(f"no member of {cluster} has the authority's key yet")
+
+
+@contextlib.contextmanager
+def standing() -> Iterator[Stage]:
+    """Agent, serve and porter answer; afterwards nothing is left of them, nor of what they made."""
+    id = f"t-bench-{secrets.token_hex(3)}"
+    netns = conftest.machine_namespace(id)
+    places = instance.Instance.named(id, netns)
+    namespaces.create(netns)
+    with tempfile.TemporaryDirectory(prefix="roadstead-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        made = Stage(places, folder, {})
+        try:
+            _lend_engines(folder)
+            with namespaces.opened(netns) as descriptor, namespaces.entered(descriptor):
+                subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+                _start(made)
+                yield made
+        finally:
+            for process in made.processes.values():
+                process.terminate()
+            for process in made.processes.values():
+                try:
+                    process.wait(30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(10)
+            purge.purge(places)
+            namespaces.delete(netns)
+            if not any(netns.parent.iterdir()):
+                namespaces.unshare_folder(netns.parent)
+
+
+def _start(stage: Stage) -> None:
+    folder, instance_id = stage.folder, stage.places.id
+    agent = ["-m", "roadstead.agent.main", "--instance", instance_id, "--owner-pid", str(os.getpid())]
+    agent += ["--machine-netns", str(stage.places.machine_netns), "--allow-uid", str(USER)]
+    stage.processes["agent"] = _process(stage, "agent", agent, root=True)
+    kube.until(lambda: _answers(stage), 60, "the agent")
+    state = folder / "serve"
+    snapshot = folder / "porter" / "snapshot"
+    for path in (state, snapshot.parent):
+        path.mkdir()
+        os.chown(path, USER, USER)
+    serve = [*SERVE, "--instance", instance_id, "--state", str(state), "--agent", str(stage.places.socket)]
+    serve += ["--engines", str(folder / "cache"), "--snapshot", str(snapshot)]
+    stage.processes["serve"] = _process(stage, "serve", serve)
+    kube.until((state / admin.FILE).exists, 60, "serve")
+    porter = [*PORTER, "--instance", instance_id, "--snapshot", str(snapshot)]
+    stage.processes["porter"] = _process(stage, "porter", porter)
+
+
+def _answers(stage: Stage) -> bool:
+    with contextlib.suppress(errors.Error, OSError):
+        stage.client.status()
+        return True
+    return False
+
+
+def _process(stage: Stage, name: str, words: list[str], *, root: bool = False) -> subprocess.Popen[bytes]:
+    user = [] if root else ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    path = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("BENCH_PATH", "")])])
+    with (stage.folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [*user, sys.executable, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd="/",
+        )
+
+
+def _lend_engines(folder: Path) -> None:
+    """The caller's cache is nobody else's to read: its engines once more, by links where that goes."""
+    kept = settings.from_environment(os.environ).cache / "engines"
+    shutil.copytree(kept, folder / "cache" / "engines", copy_function=_linked, symlinks=True)
+    for path in (folder / "cache", *(path for path in (folder / "cache").rglob("*") if path.is_dir())):
+        path.chmod(0o755)
+        os.chown(path, USER, USER)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
