@@ -35,6 +35,8 @@ class Cloud:
         self.events: list[dict[str, Any]] = []
         self.fail_at: str | None = None
         self.fail_with = "ServerException"
+        self.room = 1000
+        """How many nodes the machine carries beside a control plane."""
         self.looks = 0
         """How often a cluster is seen CREATING before it is ACTIVE; its members are ready one after the other."""
         self._lock = threading.Lock()
@@ -78,6 +80,12 @@ class Cloud:
             if self.looks < 0:
                 found["status"] = "ACTIVE"
         return {"cluster": found}
+
+    def CheckRoom(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["controlPlanes"] == 1
+        if asked["nodes"] > self.room:
+            raise Refusal("InvalidRequestException", f"Not enough memory: {asked['nodes']} nodes more.")
+        return {}
 
     def ListClusterParts(self, asked: dict[str, Any]) -> dict[str, Any]:
         name = asked["clusterName"]

@@ -119,6 +119,35 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert not [name for name in cloud.calls if name.startswith(("Create", "Attach"))]
 
 
+def test_a_control_plane_and_nodes_too_many_together_are_refused_before_anything_is_made(
+    cloud: cloud_for_cli.Cloud, said: Said, tmp_path: Path
+) -> None:
+    cloud.room = 5
+    code, out, err = said("create cluster dev -N 6")
+    refused = 'Error: failed to create cluster "dev": InvalidRequestException: Not enough memory: 6 nodes more.\n'
+    assert (code, out, err) == (1, "", refused)
+    file = tmp_path / "two.yaml"
+    groups = "".join(f"- {{name: {name}, desiredCapacity: 3}}\n" for name in ("a", "b"))
+    head = "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: dev, region: eu-central-1}\n"
+    file.write_text(f"{head}managedNodeGroups:\n{groups}")
+    assert said(f"create cluster -f {file}")[2] == refused
+    assert not [name for name in cloud.calls if name.startswith(("Create", "Attach"))]
+    assert left(cloud) == NOTHING
+    assert said("create cluster dev -N 5")[0] == 0
+
+
+def test_what_goes_on_is_not_summed_up_again(
+    cloud: cloud_for_cli.Cloud, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.looks = 2
+    with monkeypatch.context() as patched:
+        patched.setattr(follow.Stage, "until", _interrupt)
+        said("create cluster dev")
+    # Its own control plane would be counted twice.
+    cloud.room = 0
+    assert said("create cluster dev")[0] == 0
+
+
 def test_the_rules_are_the_services() -> None:
     assert spec.TAKEN == validity.FIXED
     assert nodegroups.MOST_NODES == validity.MOST_NODES

@@ -37,6 +37,16 @@ def test_services_are_lines_with_their_process_and_memory() -> None:
     ]
 
 
+def test_clusters_are_lines_with_their_ids_at_the_agent() -> None:
+    made = status.Cluster("cluster-1", "c-1a2b3c4d", "eu-central-1", "ACTIVE", "1.37")
+    fresh = status.Cluster("dev", "", "eu-central-1", "CREATING", "1.37")
+    assert status.table_of([made, fresh]).splitlines() == [
+        "CLUSTER    ID          REGION        STATUS    VERSION",
+        "cluster-1  c-1a2b3c4d  eu-central-1  ACTIVE    1.37",
+        "dev        -           eu-central-1  CREATING  1.37",
+    ]
+
+
 @pytest.mark.parametrize(("lines", "wanted"), [(0, ""), (1, "d\n"), (3, "b\nc\nd\n"), (9, "a\nb\nc\nd\n")])
 def test_a_log_goes_on_in_its_older_files(tmp_path: Path, lines: int, wanted: str) -> None:
     for name, text in (("@1.s", "a\n"), ("@2.s", "b\nc\n"), ("current", "d\n"), ("lock", "")):

@@ -232,6 +232,34 @@ def test_what_the_machine_cannot_carry(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_room_for_a_control_plane_and_its_nodes_is_looked_at_together(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        check = customer.place.client("roadstead").check_room
+        check(controlPlanes=100, nodes=1000)
+        customer.knows(SMALL)
+        for fits in ({"controlPlanes": 1, "nodes": 12}, {"nodes": 20}, {"controlPlanes": 2}, {}):
+            before = customer.kept.now()
+            answer = check(**fits)
+            assert set(answer) == {"ResponseMetadata"}
+            assert customer.kept.now() == before
+        code, said = customer.refused(check, controlPlanes=1, nodes=13)
+        assert (code, said) == (
+            "InvalidRequestException",
+            "Not enough memory: this machine has 4 GiB, 3 GiB of it available now; what exists (nothing) is promised "
+            "0 GiB, 0 GiB of it not taken yet; 1 control plane and 13 nodes more would need 3.15 GiB. Delete "
+            "something, or ask for fewer nodes.",
+        )
+        customer.knows(msgspec.structs.replace(SMALL, free=2 * GIB))
+        code, said = customer.refused(check, controlPlanes=1, nodes=2)
+        assert (code, said.partition(":")[0]) == ("InvalidRequestException", "Not enough disk")
+        customer.knows(SMALL)
+        customer.active()
+        assert "what exists (1 control plane)" in customer.refused(check, nodes=19)[1]
+        assert len(customer.eks.list_clusters()["clusters"]) == 1
+
+    told(tmp_path, story)
+
+
 def test_of_two_at_once_only_as_many_are_taken_as_there_is_room_for(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         customer.knows(msgspec.structs.replace(SMALL, memory=int(2.5 * GIB)))

@@ -22,6 +22,7 @@ from roadstead.core import errors
 from roadstead.messages import desired, jobs, machine, observed, requests
 
 _T = TypeVar("_T")
+_GRACE = 5.0
 _HEARTBEAT = 30.0
 """Seconds without a line (the agent sends empty ones) after which a watch is given up."""
 
@@ -43,6 +44,7 @@ class AsyncClient:
     def __init__(self, path: Path, timeout: float = 60.0) -> None:
         self._path = path
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._longest = timeout + _GRACE
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -109,8 +111,12 @@ class AsyncClient:
 
     async def _call(self, method: str, path: str, body: Any = None) -> bytes:
         assert self._session is not None, "used outside of its context"
+        # A deadline of our own: whoever holds a lock meanwhile must come back, whatever the connection does.
         with _as_ours(self._path):
-            async with self._session.request(method, f"http://agent{path}", data=body) as response:
+            async with (
+                asyncio.timeout(self._longest),
+                self._session.request(method, f"http://agent{path}", data=body) as response,
+            ):
                 content = await response.read()
                 if response.status >= 400:
                     raise client.error(response.status, content)

@@ -1,4 +1,4 @@
-"""Our own service: how Roadstead is doing, and what happened to an account's resources.
+"""Our own service: how Roadstead is doing, what it has room for, and what happened to an account's resources.
 
 What `serve` is, it writes into the store when it starts (`announced`): operations know of nothing else.
 """
@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from roadstead.aws import calls, kept
+from roadstead.aws.eks import room
 from roadstead.clusters import events, observed, spec, views
 from roadstead.clusters import nodegroups as groups
+from roadstead.clusters.capacity import sums
 from roadstead.core import errors
 from roadstead.store import keys, writes
 
@@ -60,6 +62,13 @@ async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
         "revision": call.store.revision,
         "parts": [_shown(part) for part in program.parts],
     }
+
+
+@calls.operation("roadstead", "CheckRoom")
+async def check_room(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """The sums of CreateCluster and CreateNodegroup taken together; what they would write is not written."""
+    await room.on_machine(call, sums.Load(asked.get("controlPlanes", 0), asked.get("nodes", 0)))
+    return {}
 
 
 def concerns(arn: str, of: str) -> bool:

@@ -75,8 +75,8 @@ It ends so:
 ```
 
 **What cannot be is refused before anything is made**: names, versions, zones, instance types, ranges of addresses,
-numbers of nodes, a kubeconfig that cannot be read. When the service refuses the cluster itself, for want of memory for
-example, what this call has made is taken back.
+numbers of nodes, a kubeconfig that cannot be read, a control plane and nodes that together are more than the machine
+carries. When the service refuses the cluster itself, what this call has made is taken back.
 
 ```
 $ roadstead create cluster --name=dev --version=1.20

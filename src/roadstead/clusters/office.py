@@ -15,7 +15,7 @@ from typing import assert_never
 from roadstead.clusters import agent as agents
 from roadstead.clusters import events, lifecycles, observed, plan, things, updates
 from roadstead.core import clock as clocks
-from roadstead.core import errors
+from roadstead.core import complaints, errors
 from roadstead.core import loop as loops
 from roadstead.store import facts, interface, keys, writes
 
@@ -41,7 +41,8 @@ class Office:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._said: dict[keys.Key, set[plan.Step]] = {}
-        self._loop = loops.Loop(self.work, failed=_failed, clock=tools.clock)
+        self._complaints: complaints.Complaints[keys.Key] = complaints.Complaints(log, str)
+        self._loop = loops.Loop(self.work, failed=self._complaints.failed, clock=tools.clock)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -54,6 +55,7 @@ class Office:
         state = await self._tools.store.get(key)
         if state is None:
             self._loop.forget(key)
+            self._complaints.forget(key)
             self._said.pop(key, None)
             return None
         thing = things.of(state.desired)
@@ -190,7 +192,3 @@ def _seen(before: observed.Observed | None, status: str, sight: observed.Sight) 
         endpoint=sight.endpoint or kept.endpoint,
         authority=sight.authority or kept.authority,
     )
-
-
-def _failed(key: keys.Key, error: Exception, again: float) -> None:
-    log.warning("%s: %s; tried again in %.1f s", key, error, again)

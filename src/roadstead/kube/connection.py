@@ -25,6 +25,7 @@ from roadstead.kube.resources import Json
 
 FIELD_MANAGER = "roadstead"
 
+_ROUNDS = 5
 _CONNECTING = 1.0
 """Seconds for TCP and TLS, as a frozen server accepts the first and not the second."""
 _TRYING = 5.0
@@ -111,8 +112,9 @@ class Connection:
         if self._session is not None:
             await self._session.close()
             self._session = None
-            # Connections that were aborted close their sockets in the event loop's next round.
-            await asyncio.sleep(0)
+            # Connections that were aborted close in the event loop's next rounds: TLS first, then its socket.
+            for _ in range(_ROUNDS):
+                await asyncio.sleep(0)
 
     async def get(self, resource: resources.Resource, name: str, namespace: str = "") -> Json:
         return await self.call("GET", resource.path(name, namespace))

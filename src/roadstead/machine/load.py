@@ -19,11 +19,8 @@ import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
-from roadstead.machine.supervision import tree
+from roadstead.machine.services import names as cluster_names
 from roadstead.messages import jobs, observed
-
-NAMES = "names.json"
-"""In serve's state: `{"REGION/NAME": "c-1a2b3c4d"}`, of all clusters that there are."""
 
 _LONGEST = 900.0
 """Seconds for all of one call; the agent ends a single job earlier."""
@@ -88,7 +85,7 @@ def image(archives: tuple[Path, ...], cluster: str, region: str | None, output: 
     read = tuple(archive(file) for file in archives)
 
     def nodes_of(name: str) -> tuple[str, ...]:
-        return hosts_of(cluster_id(_names(places), name, region), client.wanted())
+        return hosts_of(cluster_id(cluster_names.ids(places), name, region), client.wanted())
 
     results: list[Loaded] = []
     for result in into(client, read, cluster, nodes_of):
@@ -236,13 +233,3 @@ def containerds(nodes: Iterable[str], wanted: Mapping[str, Mapping[str, Mapping[
             raise errors.Busy(f"node {node} is still being made: try again when it is Ready", node=node)
         found[node] = str(unit["spec"]["engine"])
     return found
-
-
-def _names(places: instance.Instance) -> dict[str, str]:
-    """Raises NotFound when serve never wrote them."""
-    try:
-        return msgspec.json.decode((tree.serve_state(places) / NAMES).read_bytes(), type=dict[str, str])
-    except FileNotFoundError as error:
-        raise errors.NotFound(
-            "there are no clusters on this machine yet: `roadstead create cluster` makes one"
-        ) from error

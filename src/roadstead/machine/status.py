@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import click
@@ -11,8 +11,9 @@ import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.cli import profile, service
-from roadstead.core import errors
+from roadstead.core import errors, instance
 from roadstead.identity import admin as admins
+from roadstead.machine.services import names
 from roadstead.machine.supervision import see, settings, tree
 from roadstead.messages import observed
 from roadstead.wire import client as wire_client
@@ -28,6 +29,8 @@ class Cluster:
     """What serve tells of a cluster of the instance's region."""
 
     name: str
+    id: str
+    """At the agent, e.g. `c-1a2b3c4d`: what its hosts' ids begin with. Empty when serve has not written it yet."""
     region: str
     status: str
     version: str
@@ -57,7 +60,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         admin = None
     # The certificate of serve's own CA, where it speaks TLS.
     bundle = tree.serve_state(places) / "tls" / "ca.pem"
-    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle))
+    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle), _ids(places))
     if output == "json":
         body = {
             "agent": agent,
@@ -75,8 +78,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
     else:
         click.echo(f"agent {agent.version} (pid {agent.pid}), not supervised; {_kept(agent)}")
     if clusters:
-        cells = [("CLUSTER", "REGION", "STATUS", "VERSION")]
-        click.echo(columns([*cells, *((one.name, one.region, one.status, one.version) for one in clusters)]))
+        click.echo(table_of(clusters))
     shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
     if shown:
         click.echo(table(sorted(shown, key=lambda one: (one.kind, one.id))))
@@ -93,7 +95,15 @@ def _kept(agent: observed.Status) -> str:
     return f"keeps {', '.join(counted(kind, count) for kind, count in agent.counts.items() if count) or 'nothing yet'}"
 
 
-def _clusters(admin: admins.Admin | None, ca_bundle: str | None) -> tuple[list[Cluster], str]:
+def _ids(places: instance.Instance) -> Mapping[str, str]:
+    """The agent's ids of all clusters by `REGION/NAME`, as far as they are known."""
+    try:
+        return names.ids(places)
+    except errors.NotFound:
+        return {}
+
+
+def _clusters(admin: admins.Admin | None, ca_bundle: str | None, ids: Mapping[str, str]) -> tuple[list[Cluster], str]:
     """The clusters as serve tells them; or none, and why it was not asked or did not answer."""
     if admin is None or admin.secret is None:
         return [], "there is no key to ask with"
@@ -102,11 +112,26 @@ def _clusters(admin: admins.Admin | None, ca_bundle: str | None) -> tuple[list[C
     try:
         with service.Connection(access, time.monotonic() + _ASKING) as api:
             pages = service.pages(api, "eks", "ListClusters")
-            names = [name for page in pages for name in page.get("clusters", [])]
-            told = [api.call("eks", "DescribeCluster", name=name)["cluster"] for name in names]
+            listed = [name for page in pages for name in page.get("clusters", [])]
+            told = [api.call("eks", "DescribeCluster", name=name)["cluster"] for name in listed]
     except (errors.Error, wire_client.ServiceError) as error:
         return [], f"does not answer: {error}"
-    return [Cluster(one["name"], admin.region, one["status"], one.get("version", "")) for one in told], ""
+    return [
+        Cluster(
+            one["name"],
+            ids.get(f"{admin.region}/{one['name']}", ""),
+            admin.region,
+            one["status"],
+            one.get("version", ""),
+        )
+        for one in told
+    ], ""
+
+
+def table_of(clusters: Sequence[Cluster]) -> str:
+    """One line per cluster. Its id is what `roadstead logs` wants in the names of its hosts."""
+    rows = [("CLUSTER", "ID", "REGION", "STATUS", "VERSION")]
+    return columns([*rows, *((one.name, one.id or "-", one.region, one.status, one.version) for one in clusters)])
 
 
 def services(running: Sequence[see.Process], details: dict[str, str]) -> str:

@@ -66,6 +66,7 @@ class Building:
             given = found.subnets(self.api, there["resourcesVpcConfig"]["subnetIds"])
         else:
             refusals.check_vpc(self.wanted, estate)
+            refusals.check_room(self.api, self.wanted)
             self._announce()
         try:
             self._parts(estate, given)

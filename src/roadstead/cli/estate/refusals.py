@@ -1,11 +1,14 @@
-"""What cannot be made, told in one line before anything is: what a config asks for beside what there is. Pure."""
+"""What cannot be made, told in one line before anything is: what a config asks for beside what there is.
+
+Pure, but for the room on the machine: that is the service's to sum up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roadstead.cli import config
+from roadstead.cli import config, service
 from roadstead.cli.estate import found, parts
 from roadstead.core import errors
 
@@ -48,6 +51,15 @@ def _zones(where: str, asked: Iterable[str], offered: tuple[str, ...]) -> None:
     for zone in asked:
         if zone not in offered:
             raise errors.Invalid(f"{where}: there is no zone {zone!r} in this region: it has {', '.join(offered)}")
+
+
+def check_room(api: service.Api, wanted: config.ClusterConfig) -> None:
+    """Whether the machine carries the control plane and all nodes, together. Raises client.ServiceError with the sum.
+
+    By itself the service sums up each of them when it is asked for; then the control plane would be there already.
+    """
+    nodes = sum(group.desired_capacity or 0 for group in wanted.managed_node_groups or ())
+    api.call("roadstead", "CheckRoom", controlPlanes=1, nodes=nodes)
 
 
 def check_vpc(wanted: config.ClusterConfig, there: found.Estate) -> None:

@@ -20,7 +20,6 @@ async def tasks() -> AsyncIterator[asyncio.TaskGroup]:
         raise failed.exceptions[0] from None
 
 
-
 async def until_one_ends(*work: Coroutine[object, object, None]) -> None:
     """All of it, until one ends or fails, whose error is raised; the others are cancelled and waited for.
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import mirror as mirrors
-from roadstead.core import addresses, errors
+from roadstead.core import addresses, complaints, errors
 from roadstead.core import clock as clocks
 from roadstead.core import loop as loops
 from roadstead.messages import desired
@@ -30,7 +30,8 @@ class Networks:
         self._store = store
         self._mirror = mirror
         self._porter = porter
-        self._loop = loops.Loop(self._work, failed=_failed, clock=clock)
+        self._complaints: complaints.Complaints[keys.Key] = complaints.Complaints(log, _named)
+        self._loop = loops.Loop(self._work, failed=self._complaints.failed, clock=clock)
         self._locks: dict[keys.Key, asyncio.Lock] = {}
 
     async def run(self) -> None:
@@ -63,6 +64,7 @@ class Networks:
         await self._mirror.delete({place: kept.generation for place, kept in going.items() if not kept.deleting})
         await self._store.commit(writes.Delete(allotments.key(vpc.account, vpc.region, id)))
         self._locks.pop(vpc, None)
+        self._complaints.forget(vpc)
         return None
 
     async def _put(self, wanted: dict[mirrors.Place, desired.Message]) -> None:
@@ -171,5 +173,5 @@ def drawn(vpc: spec.Vpc, subnets: list[spec.Subnet], porter: int) -> dict[mirror
     return found
 
 
-def _failed(vpc: keys.Key, error: Exception, again: float) -> None:
-    log.warning("the network of %s: %s; tried again in %.1f s", vpc.names[0], error, again)
+def _named(vpc: keys.Key) -> str:
+    return f"the network of {vpc.names[0]}"

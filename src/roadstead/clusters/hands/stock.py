@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.core import clock as clocks
-from roadstead.core import errors
+from roadstead.core import complaints, errors
 from roadstead.core import loop as loops
 from roadstead.messages import desired, jobs
 
@@ -33,7 +33,8 @@ class Stock:
         self._client = client
         self._mirror = mirror
         self._archives = archives
-        self._loop = loops.Loop(self._work, failed=_failed, clock=clock)
+        self._complaints: complaints.Complaints[str] = complaints.Complaints(log, "the images of {}".format)
+        self._loop = loops.Loop(self._work, failed=self._complaints.failed, clock=clock)
         self._stocked: set[str] = set()
         self._queues: list[asyncio.Queue[str]] = []
 
@@ -60,6 +61,7 @@ class Stock:
         kept = self._mirror.wanted.get(("hosts", host))
         if unit is None or kept is None or kept.deleting or not isinstance(unit.spec, desired.Unit):
             self._stocked.discard(host)
+            self._complaints.forget(host)
             return None
         seen = self._mirror.seen.get(("units", f"{host}/{_UNIT}"))
         if host in self._stocked or seen is None or seen.phase != "ready":
@@ -86,7 +88,3 @@ class Stock:
             for host in {*hosts, *(() if id else self._stocked)}:
                 if host in self._stocked or ("units", f"{host}/{_UNIT}") in self._mirror.wanted:
                     self._loop.wake(host)
-
-
-def _failed(host: str, error: Exception, again: float) -> None:
-    log.warning("the images of %s: %s; tried again in %.1f s", host, error, again)
