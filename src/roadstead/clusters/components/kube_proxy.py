@@ -28,6 +28,8 @@ def unit(node: facts.Node, digests: facts.Digests) -> desired.Unit:
             "kubeconfig": desired.UnitFile(blob=digests["kubeconfig"], secret=True),
         },
         ready=desired.TcpProbe(port=HEALTH_PORT, address=node.address),
+        # It looks for its Node after 0, 1, 3 and 7 s: begun before the kubelet has joined, it would be late.
+        after="kubelet",
     )
 
 
