@@ -38,6 +38,22 @@ OWNED = re.compile(r"[^.]+\.(?P<pid>\d+)\.(?P<started>\d+)(-[a-z0-9-]+)?")
 """With `-WORD` behind it: another namespace of the same test."""
 
 
+FIGURES = pytest.StashKey[list[str]]()
+"""Lines that a run shows at its end, also when all is well."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash[FIGURES]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.geteuid() != 0:
         for item in items:

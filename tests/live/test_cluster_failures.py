@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.live import fleet, shared, steady
+from tests.live import conftest, fleet, shared, steady
 from tests.live import service as services
 
 from roadstead.messages import desired
@@ -33,12 +33,13 @@ DEPLOYMENT = "failures"
 
 
 @pytest.fixture(scope="module")
-def clients(shared_cluster: shared.Cluster) -> Iterator[steady.Clients]:
+def clients(shared_cluster: shared.Cluster, request: pytest.FixtureRequest) -> Iterator[steady.Clients]:
     with steady.running(shared_cluster) as running:
         yield running
-        print("\nlongest time without an acknowledged write / read in s (failed requests)")
+        figures = request.config.stash[conftest.FIGURES]
+        figures.append("longest time without an acknowledged write / read in s (failed requests)")
         for fault, seen in running.table.items():
-            print(f"| {fault} | " + " | ".join(f"{name} {one}" for name, one in seen.items()) + " |")
+            figures.append(f"| {fault} | " + " | ".join(f"{name} {one}" for name, one in seen.items()) + " |")
 
 
 @pytest.fixture
