@@ -104,7 +104,9 @@ class Postings:
     ) -> postings.Posting:
         release = versions.find(wanted.version).patch
         groups = await self._groups(state.key)
-        zones = len({nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)})
+        # Before there are nodes, and after: as if all zones had some, so that their coming rolls nothing out again.
+        stand = {nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)}
+        zones = len(stand or set(wanted.place.zones))
         none = components.Engines(kubernetes="", etcd="", containerd="")
         plane = lands.plane(wanted, state.key, standing, release, none)
         return postings.Posting(
