@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
-import os
-import resource
 import signal
 import sys
 from collections import Counter
@@ -21,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.aws.door import journal
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, program
 from roadstead.doors import listening, snapshot, upstream
 
 log = logging.getLogger("roadstead.porter")
@@ -60,7 +57,7 @@ async def run(options: Options) -> None:
             group.create_task(_tell(counts)),
         ]
         log.info("answering")
-        _say_ready()
+        program.say_ready()
         await stop.wait()
         log.info("stopping")
         for task in working:
@@ -75,22 +72,6 @@ async def _tell(counts: Counter[str]) -> None:
         if counts:
             log.info("answered", extra={journal.FIELDS: {key.replace(" ", "_"): counts[key] for key in sorted(counts)}})
             counts.clear()
-
-
-def _raise_descriptors() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _say_ready() -> None:
-    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
-    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
-    if descriptor.isdecimal():
-        with contextlib.suppress(OSError):
-            os.write(int(descriptor), b"\n")
-            os.close(int(descriptor))
 
 
 def _options(arguments: list[str] | None) -> Options:
@@ -111,7 +92,7 @@ def _options(arguments: list[str] | None) -> Options:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    _raise_descriptors()
+    program.raise_descriptors(_DESCRIPTORS)
     asyncio.run(run(options))
     return 0
 

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import datetime as dt
 import ipaddress
 import logging
-import os
 import re
-import resource
 import signal
 import ssl
 import sys
@@ -40,7 +37,7 @@ from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
 from roadstead.clusters.components import registries as image_sources
 from roadstead.core import clock as clocks
-from roadstead.core import errors, lifecycle
+from roadstead.core import errors, lifecycle, program
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
 from roadstead.store import interface, local
@@ -70,6 +67,7 @@ REGIONS = frozenset(regions.CODES)
 """All of the partition `aws`; each of them is served here."""
 
 _DESCRIPTORS = 8192
+"""Open files: connections that are still shaking hands are not counted by the door."""
 _SWEEPING = 3600.0
 """Seconds between two looks for idempotency tokens whose day is over."""
 
@@ -94,6 +92,8 @@ class Options:
     """The address of the machine at which clusters are reached."""
     registries: Path | None = None
     """Settings of where nodes get images from."""
+    engines: Path | None = None
+    """The cache of the engines; None: as the environment has it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ async def run(
     agent: agents.Agent | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Without an agent what is asked for is kept, and nobody works on it."""
-    _raise_descriptors()
+    program.raise_descriptors(_DESCRIPTORS)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -133,7 +133,7 @@ async def run(
                     group.create_task(_sweep(store)),
                     group.create_task(_work(options, store, agent, registries)),
                 ]
-                _say_ready()
+                program.say_ready()
                 await stop.wait()
                 log.info("stopping")
                 # More than once: see clusters.ground.abreast on what a cancellation may meet.
@@ -158,6 +158,7 @@ async def _work(
         settings = assembly.Settings(
             socket=options.agent,
             state=options.state,
+            engines=options.engines,
             snapshot=options.snapshot,
             ground=assembly.public(options.advertise),
             registries=registries,
@@ -270,23 +271,6 @@ async def _sweep(store: interface.Store) -> None:
         await asyncio.sleep(_SWEEPING)
 
 
-def _raise_descriptors() -> None:
-    """As many open files as a user may have: connections that are still shaking hands are not counted by the door."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, _DESCRIPTORS) if hard != resource.RLIM_INFINITY else _DESCRIPTORS
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _say_ready() -> None:
-    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
-    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
-    if descriptor.isdecimal():
-        with contextlib.suppress(OSError):
-            os.write(int(descriptor), b"\n")
-            os.close(int(descriptor))
-
-
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
@@ -324,8 +308,6 @@ def _options(arguments: list[str] | None) -> Options:
             parser.error(f"--profile-of {read.profile_of}: HOME:UID:GID is wanted")
         owner = homes.Owner(Path(found[1]), int(found[2]), int(found[3]))
     journal.start(read.log_level)
-    if read.engines is not None:
-        os.environ["ROADSTEAD_CACHE"] = str(read.engines)
     return Options(
         read.state,
         read.address,
@@ -339,6 +321,7 @@ def _options(arguments: list[str] | None) -> Options:
         read.snapshot,
         read.advertise_address,
         read.registries,
+        read.engines,
     )
 
 

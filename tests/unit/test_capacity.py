@@ -311,7 +311,7 @@ def test_a_nodegroup_that_its_subnets_have_no_room_for_is_refused() -> None:
         await subnets.check(store, GROUP, group(count, type=type))
 
     # Each node has two networks of pods, and the first block of a subnet is the router's.
-    assert subnets.prefixes_of(sizes.find("t3.medium")) == 2
+    assert allotments.prefixes_for(sizes.find("t3.medium").pods) == 2
     asyncio.run(story("10.0.0.0/26", 2))
     with pytest.raises(errors.LimitExceeded) as refused:
         asyncio.run(story("10.0.0.0/26", 3))

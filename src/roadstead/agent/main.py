@@ -35,7 +35,7 @@ from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
-from roadstead.core import errors, instance, loop
+from roadstead.core import errors, instance, loop, program
 from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
 
@@ -155,7 +155,7 @@ async def run(places: instance.Instance, users: frozenset[int], owner: int | Non
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
             ]
             async with _door(agent, places, users):
-                _say_ready()
+                program.say_ready()
                 await stop.wait()
             await agent.scene.pods.close_all()
             for task in background:
@@ -201,15 +201,6 @@ def _owner_watched(owner: int | None, died: asyncio.Event, stop: asyncio.Event) 
     finally:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
-
-
-def _say_ready() -> None:
-    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
-    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
-    if descriptor.isdecimal():
-        with contextlib.suppress(OSError):
-            os.write(int(descriptor), b"\n")
-            os.close(int(descriptor))
 
 
 @contextlib.contextmanager

@@ -25,12 +25,8 @@ async def everything(store: interface.Store, prefix: keys.Prefix) -> tuple[facts
 
 async def listed(store: interface.Store, prefix: keys.Prefix) -> tuple[tuple[facts.State, ...], int]:
     """All desired states below a prefix, and the revision for writes.Unchanged."""
-    page = await store.list(prefix, limit=interface.LONGEST_PAGE)
-    found, revision = list(page.items), page.revision
-    while page.next is not None:
-        page = await store.list(prefix, after=page.next, limit=interface.LONGEST_PAGE)
-        found += page.items
-    return tuple(found), revision
+    found = await interface.everything(store, prefix)
+    return found.items, found.revision
 
 
 async def records(store: interface.Store, of: keys.Key | keys.Prefix) -> tuple[facts.Record, ...]:

@@ -15,7 +15,14 @@ root (`office`). What it never does: speak AWS protocols, touch Linux, write a d
     agent        what is asked of the agent
     office       the loop: sees, plans, applies
     views        what is shown, in the shapes of EKS's model
+    trust/       authorities, keys, certificates
+    components/  flags and files of each component
+    ground/      addresses, a port and secrets of a cluster
+    hands/       what `agent` is on a machine
+    access/      who may come in: entries, and what porter is told
+    capacity/    what the machine can carry
 
-Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `update/CLUSTER/ID` and
-`nodegroup-update/CLUSTER/NODEGROUP/ID` (records); `event/KIND/NAME...` (records).
+Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `ground/CLUSTER`,
+`allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
+`update/CLUSTER/ID` and `nodegroup-update/CLUSTER/NODEGROUP/ID` (records); `event/KIND/NAME...` (records).
 """

@@ -167,14 +167,8 @@ class Office:
                 log.info("the changes since revision %d are not known any more: looking at everything", revision)
 
     async def _wake_all(self, kind: str) -> None:
-        after: keys.Key | None = None
-        while True:
-            page = await self._tools.store.list(kind=kind, after=after, limit=interface.LONGEST_PAGE)
-            for state in page.items:
-                self._loop.wake(state.key)
-            if page.next is None:
-                return
-            after = page.next
+        for state in (await interface.everything(self._tools.store, kind=kind)).items:
+            self._loop.wake(state.key)
 
     async def _follow_agent(self) -> None:
         async for key in self._tools.agent.changes():

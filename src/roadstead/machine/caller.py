@@ -1,4 +1,4 @@
-"""Whose command this is: root may act for a person, whose home and files stay theirs."""
+"""Whose command this is, and for which Roadstead: root may act for a person, whose home and files stay theirs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
+
+instance_option = click.option(
+    "--instance",
+    "instance_id",
+    default="main",
+    envvar="ROADSTEAD_INSTANCE",
+    show_default=True,
+    help="Which Roadstead on this machine.",
+)
+"""Of every command that asks one of several on a machine."""
 
 
 @dataclass(frozen=True)

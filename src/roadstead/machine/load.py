@@ -19,6 +19,7 @@ import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
+from roadstead.machine import caller
 from roadstead.machine.services import names as cluster_names
 from roadstead.messages import jobs, observed
 
@@ -70,14 +71,7 @@ def load() -> None:
 @click.option("--cluster", "-c", required=True, help="Name of the cluster.")
 @click.option("--region", "-r", help="Its region; needed when two regions have a cluster of that name.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 def image(archives: tuple[Path, ...], cluster: str, region: str | None, output: str, instance_id: str) -> None:
     """Load the images in ARCHIVE... into all nodes of a cluster. An archive is an OCI layout or a `docker save`."""
     places = instance.Instance.named(instance_id)

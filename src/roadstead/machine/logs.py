@@ -10,6 +10,7 @@ import click
 
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
+from roadstead.machine import caller
 from roadstead.machine.supervision import tree
 
 SERVICES = ("agent", "serve", "porter")
@@ -19,14 +20,7 @@ SERVICES = ("agent", "serve", "porter")
 @click.argument("what", metavar="HOST/UNIT|agent|serve|porter")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="How many lines back.")
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
     """Print the log of a unit of a host, or of one of Roadstead's services."""
     places = instance.Instance.named(instance_id)

@@ -9,19 +9,13 @@ import click
 
 from roadstead.agent_client import Client
 from roadstead.core import instance
+from roadstead.machine import caller
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 def shell(host: str, command: tuple[str, ...], instance_id: str) -> None:
     """Open a shell in HOST, or run COMMAND there."""
     client = Client(instance.Instance.named(instance_id).socket, timeout=10)

@@ -27,14 +27,7 @@ USER = tree.USER
 
 
 @click.command()
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 @click.option("--port", type=click.IntRange(1024, 65535), help="Where the AWS APIs listen.  [default: 4566]")
 @click.option("--address", help="The IP address they listen on; other than loopback speaks TLS.  [default: 127.0.0.1]")
 @click.option("--advertise-address", help="The IP address at which clusters' endpoints are reached.")

@@ -13,6 +13,7 @@ from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.core import errors, instance
 from roadstead.identity import admin as admins
+from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.machine.supervision import see, settings, tree
 from roadstead.messages import observed
@@ -37,14 +38,7 @@ class Cluster:
 
 
 @click.command()
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="List every object, not only what is not well.")
 def status(instance_id: str, output: str, everything: bool) -> None:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import click
 
 from roadstead.core import instance
-from roadstead.machine import purge, start
+from roadstead.machine import caller, purge, start
 from roadstead.machine.supervision import make
 
 
 @click.command()
-@click.option(
-    "--instance",
-    "instance_id",
-    default="main",
-    envvar="ROADSTEAD_INSTANCE",
-    show_default=True,
-    help="Which Roadstead on this machine.",
-)
+@caller.instance_option
 @click.option("--timeout", default=20.0, show_default=True, help="Seconds until what has not ended is killed.")
 @click.option("--hosts", is_flag=True, help="Stop the hosts too. Their disks stay: the next start makes them again.")
 def stop(instance_id: str, timeout: float, hosts: bool) -> None:

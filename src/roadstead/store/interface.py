@@ -88,3 +88,13 @@ class Store(Protocol):
         Raises Gone when the changes since are not all known any more, at the start or when the watcher is too slow.
         """
         ...
+
+
+async def everything(store: Store, below: keys.Prefix = ALL, *, kind: str | None = None) -> facts.Page[facts.State]:
+    """A list of all its pages. Its revision is the first page's: what changed meanwhile is told by a watch from it."""
+    page = await store.list(below, kind=kind, limit=LONGEST_PAGE)
+    found, revision = list(page.items), page.revision
+    while page.next is not None:
+        page = await store.list(below, kind=kind, after=page.next, limit=LONGEST_PAGE)
+        found += page.items
+    return facts.Page(tuple(found), None, revision)

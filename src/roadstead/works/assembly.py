@@ -33,6 +33,8 @@ class Settings:
     """The agent's."""
     state: Path
     """serve's folder."""
+    engines: Path | None = None
+    """Their cache; None: as the environment has it."""
     snapshot: Path | None = None
     """What porter answers from; None: there is no porter."""
     ground: lands.Settings = field(default_factory=lands.Settings)
@@ -73,7 +75,9 @@ class Works:
 async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Works]:
     """The works of a store. Nothing is asked of the agent before `run`."""
     clock = clocks.SystemClock()
-    given = engine_settings.from_environment(os.environ)
+    given = engine_settings.from_environment(
+        {**os.environ, **({"ROADSTEAD_CACHE": str(settings.engines)} if settings.engines else {})}
+    )
     async with asynchronous.AsyncClient(settings.socket) as client:
         known = mirror.Mirror(client, clock)
         shelved = shelf.Shelf(client, known, given)

@@ -10,7 +10,6 @@ from roadstead.clusters.access import publish, publisher
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
 from roadstead.store import interface, keys
-from roadstead.works import postings
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Snapshots:
 
     async def _doors(self) -> dict[keys.Key, publish.Door]:
         found = {}
-        for state in await postings.everything(self.store, spec.KIND):
+        for state in (await interface.everything(self.store, kind=spec.KIND)).items:
             standing = await self.land.find(state.key)
             made = await self.materials.find(state.key)
             if standing is not None and made is not None:

@@ -11,7 +11,6 @@ from roadstead.clusters import spec
 from roadstead.clusters.hands import names
 from roadstead.core import errors
 from roadstead.store import facts, interface
-from roadstead.works import postings
 
 FILE = "names.json"
 
@@ -38,7 +37,7 @@ class Names:
     async def _write(self) -> None:
         found = {
             f"{state.key.region}/{state.key.names[0]}": names.cluster(state.key, state.desired.created)
-            for state in await postings.everything(self.store, spec.KIND)
+            for state in (await interface.everything(self.store, kind=spec.KIND)).items
         }
         await asyncio.to_thread(_put, self.folder / FILE, json.dumps(found, sort_keys=True, indent=1) + "\n")
 

@@ -84,7 +84,7 @@ class Postings:
 
     async def _all(self, troubles: dict[str, str]) -> AsyncIterator[tuple[str, postings.Posting]]:
         """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why."""
-        for state in await everything(self._tools.store, spec.KIND):
+        for state in (await interface.everything(self._tools.store, kind=spec.KIND)).items:
             wanted, text = spec.read(state.desired.body), state.key.text
             if wanted.deleting:
                 # From a cluster that goes as a whole nothing has to be moved, and its servers end at any moment.
@@ -142,7 +142,7 @@ class Postings:
 
     async def _groups(self, cluster: keys.Key) -> list[tuple[facts.State, nodegroups.Nodegroup]]:
         below = keys.Prefix(cluster.account, cluster.region, nodegroups.KIND, cluster.names[0])
-        states = await everything(self._tools.store, nodegroups.KIND, below)
+        states = (await interface.everything(self._tools.store, below)).items
         return [(state, nodegroups.read(state.desired.body)) for state in states]
 
     async def _nodes(
@@ -193,15 +193,3 @@ class Postings:
 def _asked(group: nodegroups.Nodegroup) -> tuple[str, ...]:
     """The nodes that shall be."""
     return () if group.deleting else nodegroups.nodes(group.scaling.desired)
-
-
-async def everything(store: interface.Store, kind: str, below: keys.Prefix = interface.ALL) -> list[facts.State]:
-    """All desired states of a kind."""
-    found: list[facts.State] = []
-    after: keys.Key | None = None
-    while True:
-        page = await store.list(below, kind=kind, after=after, limit=interface.LONGEST_PAGE)
-        found += page.items
-        if page.next is None:
-            return found
-        after = page.next

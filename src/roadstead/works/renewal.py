@@ -22,7 +22,6 @@ from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
 from roadstead.core import errors
 from roadstead.store import facts, interface, keys, writes
-from roadstead.works import postings
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class Renewal:
 
     async def once(self) -> None:
         """A cluster that cannot follow stays as it is, and is tried again: it is no reason to serve none."""
-        for state in await postings.everything(self._tools.store, spec.KIND):
+        for state in (await interface.everything(self._tools.store, kind=spec.KIND)).items:
             try:
                 await _when_quick(functools.partial(self._cluster, state.key))
             except errors.Error as error:
@@ -99,8 +98,8 @@ class Renewal:
     async def _groups(self, cluster: keys.Key) -> list[facts.State]:
         """Of a cluster, those that are to stay."""
         prefix = keys.Prefix(cluster.account, cluster.region, nodegroups.KIND, cluster.names[0])
-        page = await self._tools.store.list(prefix, limit=interface.LONGEST_PAGE)
-        return [each for each in page.items if not nodegroups.read(each.desired.body).deleting]
+        states = (await interface.everything(self._tools.store, prefix)).items
+        return [each for each in states if not nodegroups.read(each.desired.body).deleting]
 
     async def _registries(self) -> None:
         """All nodegroups, when the settings are others than those that they were drawn with."""
@@ -109,7 +108,7 @@ class Renewal:
         before = _fingerprint(registries.Registries()) if kept is None else kept.desired.body
         if now == before:
             return
-        for group in await postings.everything(store, nodegroups.KIND):
+        for group in (await interface.everything(store, kind=nodegroups.KIND)).items:
             await _when_quick(functools.partial(self._other_registries, group.key))
         await store.put(REGISTRIES, now)
 

@@ -112,11 +112,4 @@ async def _read(store: interface.Store) -> publish.Read:
 
 async def _all(store: interface.Store, kind: str) -> tuple[facts.Desired, ...]:
     """Of a kind, over all accounts and regions."""
-    found: list[facts.Desired] = []
-    after: keys.Key | None = None
-    while True:
-        page = await store.list(kind=kind, after=after, limit=interface.LONGEST_PAGE)
-        found += [state.desired for state in page.items]
-        after = page.next
-        if after is None:
-            return tuple(found)
+    return tuple(state.desired for state in (await interface.everything(store, kind=kind)).items)

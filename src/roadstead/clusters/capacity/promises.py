@@ -5,7 +5,7 @@ from __future__ import annotations
 from roadstead.clusters import nodegroups, observed, spec, views
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.capacity import sums
-from roadstead.store import facts, interface, keys, writes
+from roadstead.store import facts, interface, writes
 
 
 async def room(store: interface.Store, asked: sums.Load) -> tuple[writes.Put, ...]:
@@ -38,19 +38,8 @@ def of_nodegroup(state: facts.State) -> sums.Promised:
 
 
 async def _promised(store: interface.Store) -> sums.Promised:
-    found = [of_cluster(state) for state in await _every(store, spec.KIND)]
-    found += [of_nodegroup(state) for state in await _every(store, nodegroups.KIND)]
+    found = [of_cluster(state) for state in (await interface.everything(store, kind=spec.KIND)).items]
+    found += [of_nodegroup(state) for state in (await interface.everything(store, kind=nodegroups.KIND)).items]
     return sums.Promised(
         sum((each.all for each in found), sums.Load()), sum((each.coming for each in found), sums.Load())
     )
-
-
-async def _every(store: interface.Store, kind: str) -> list[facts.State]:
-    found: list[facts.State] = []
-    after: keys.Key | None = None
-    while True:
-        page = await store.list(kind=kind, after=after, limit=interface.LONGEST_PAGE)
-        found += page.items
-        if page.next is None:
-            return found
-        after = page.next

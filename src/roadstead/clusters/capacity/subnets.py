@@ -13,8 +13,6 @@ from roadstead.network import sizes
 from roadstead.network import spec as network
 from roadstead.store import interface, keys
 
-_PODS_OF_A_PREFIX = 1 << (32 - allotments.PREFIX)
-
 
 @dataclass(frozen=True)
 class _Wish:
@@ -43,31 +41,21 @@ async def check(store: interface.Store, key: keys.Key, wanted: nodegroups.Nodegr
             each = needs[-1]
             raise errors.LimitExceeded(
                 f"Subnet {subnet} ({cidr}) has room for {room} more of the {asked} nodes that are asked for in it: "
-                f"a node of type {wanted.types[0]} needs an address and {each} networks of {_PODS_OF_A_PREFIX} "
+                f"a node of type {wanted.types[0]} needs an address and {each} networks of {allotments.PREFIX_SIZE} "
                 "addresses for its pods. Use a larger subnet, a smaller instance type or fewer nodes.",
                 subnet=subnet,
             )
 
 
-def prefixes_of(size: sizes.Size) -> int:
-    """The networks of pods that a node of a type has."""
-    return -(-size.pods // _PODS_OF_A_PREFIX)
-
-
 async def _others(store: interface.Store, key: keys.Key, vpc: str, holders: frozenset[str]) -> list[_Wish]:
     """What nodes of other nodegroups, which are on their way, will take of the VPC."""
     found: list[_Wish] = []
-    after: keys.Key | None = None
     below = keys.Prefix(key.account, key.region, nodegroups.KIND)
-    while True:
-        page = await store.list(below, after=after, limit=interface.LONGEST_PAGE)
-        for state in page.items:
-            other = nodegroups.read(state.desired.body)
-            if state.key != key and other.vpc == vpc and not other.deleting:
-                found += await _wishes(store, state.key, other, holders)
-        if page.next is None:
-            return found
-        after = page.next
+    for state in (await interface.everything(store, below)).items:
+        other = nodegroups.read(state.desired.body)
+        if state.key != key and other.vpc == vpc and not other.deleting:
+            found += await _wishes(store, state.key, other, holders)
+    return found
 
 
 async def _wishes(
@@ -76,7 +64,7 @@ async def _wishes(
     cluster = await store.get(spec.key(key.account, key.region, wanted.cluster))
     group = await store.get(key)
     id = names.cluster(cluster.key, cluster.desired.created) if cluster else ""
-    count = prefixes_of(sizes.find(wanted.types[0]))
+    count = allotments.prefixes_for(sizes.find(wanted.types[0]).pods)
     return [
         _Wish(nodegroups.subnet_of(wanted, part)[0], count)
         for part in nodegroups.nodes(wanted.scaling.desired)

@@ -18,6 +18,7 @@ KIND = "allotment"
 PREFIX = 28
 """Pods of a node live in networks of sixteen addresses, as with prefix delegation of Amazon's VPC CNI."""
 _BITS = 32 - PREFIX
+PREFIX_SIZE = 1 << _BITS
 _KEPT = 4
 """The network's own address, the router, the resolver, the doors."""
 
@@ -38,6 +39,11 @@ class Allotments:
 
     def having(self, owner: str, *each: str) -> Allotments:
         return Allotments({**self.holders, **dict.fromkeys(each, owner)})
+
+
+def prefixes_for(pods: int) -> int:
+    """How many prefixes a node of so many pods has."""
+    return -(-pods // PREFIX_SIZE)
 
 
 def key(account: str, region: str, vpc: str) -> keys.Key:

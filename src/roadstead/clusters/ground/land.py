@@ -242,14 +242,8 @@ class Land:
         raise errors.LimitExceeded(f"no port of {self._settings.public} from {_FIRST_PORT} on is free")
 
     async def _all(self) -> list[Ground]:
-        found: list[Ground] = []
-        after: keys.Key | None = None
-        while True:
-            page = await self._store.list(kind=KIND, after=after, limit=interface.LONGEST_PAGE)
-            found += [read(state.desired.body) for state in page.items]
-            if page.next is None:
-                return found
-            after = page.next
+        found = await interface.everything(self._store, kind=KIND)
+        return [read(state.desired.body) for state in found.items]
 
     async def _subnet(self, cluster: keys.Key, id: str) -> network.Subnet:
         kept = await self._store.get(network.subnet_key(cluster.account, cluster.region, id))

@@ -24,7 +24,7 @@ Batch: TypeAlias = dict[str, dict[str, tuple[int, desired.Message]]]
 
 @dataclass(frozen=True)
 class Tools:
-    """`users`: the ids on the machine of serve and of porter."""
+    """`user`: the id on the machine of serve and of porter."""
 
     store: interface.Store
     mirror: mirror.Mirror

@@ -77,15 +77,11 @@ class Networks:
             await self._mirror.put(batch)
 
     async def _subnets(self, vpc: keys.Key) -> list[spec.Subnet]:
-        found: list[spec.Subnet] = []
-        after: keys.Key | None = None
         below = keys.Prefix(vpc.account, vpc.region, spec.SUBNET)
-        while True:
-            page = await self._store.list(below, after=after, limit=interface.LONGEST_PAGE)
-            found += [spec.read_subnet(state.desired.body) for state in page.items]
-            if page.next is None:
-                return [subnet for subnet in found if subnet.vpc == vpc.names[0]]
-            after = page.next
+        found = [
+            spec.read_subnet(state.desired.body) for state in (await interface.everything(self._store, below)).items
+        ]
+        return [subnet for subnet in found if subnet.vpc == vpc.names[0]]
 
     def _listeners(self, vpc: str) -> list[mirrors.Place]:
         return [
@@ -120,14 +116,7 @@ class Networks:
                 self._loop.wake(spec.vpc_key(key.account, key.region, key.names[0]))
 
     async def _all(self, kind: str) -> list[keys.Key]:
-        found: list[keys.Key] = []
-        after: keys.Key | None = None
-        while True:
-            page = await self._store.list(kind=kind, after=after, limit=interface.LONGEST_PAGE)
-            found += [state.key for state in page.items]
-            if page.next is None:
-                return found
-            after = page.next
+        return [state.key for state in (await interface.everything(self._store, kind=kind)).items]
 
     async def _wake(self, key: keys.Key) -> None:
         if key.kind == spec.VPC:
@@ -139,8 +128,8 @@ class Networks:
                 self._loop.wake(spec.vpc_key(key.account, key.region, subnet.vpc))
                 return
             # Whose a deleted one was is not known any more.
-            page = await self._store.list(keys.Prefix(key.account, key.region, spec.VPC), limit=interface.LONGEST_PAGE)
-            for state in page.items:
+            beside = keys.Prefix(key.account, key.region, spec.VPC)
+            for state in (await interface.everything(self._store, beside)).items:
                 self._loop.wake(state.key)
 
     async def _follow_agent(self) -> None:

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from roadstead.clusters import nodegroups, spec, versions
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import nodes, registries
+from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
-from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import control, mirror, names, networks, reports, shelf, sights
 from roadstead.core import errors
 from roadstead.messages import desired
 from roadstead.network import sizes
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys
-
-_PODS_OF_A_PREFIX = 16
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class Drawer:
         host = names.host(id, instance)
         subnet, zone = nodegroups.subnet_of(wanted, part)
         size = sizes.find(wanted.types[0])
-        count = -(-size.pods // _PODS_OF_A_PREFIX)
+        count = allotments.prefixes_for(size.pods)
         address, prefixes = await self._tools.land.give_node(owner, wanted.vpc, subnet, host, count)
         kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, subnet))
         if kept is None:

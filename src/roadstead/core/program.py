@@ -1,0 +1,24 @@
+"""What every program of the root tree does at its start: readiness, and room for open files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+
+
+def say_ready() -> None:
+    """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
+    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
+    if descriptor.isdecimal():
+        with contextlib.suppress(OSError):
+            os.write(int(descriptor), b"\n")
+            os.close(int(descriptor))
+
+
+def raise_descriptors(wanted: int) -> None:
+    """So many open files, or as many as a user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = min(hard, wanted) if hard != resource.RLIM_INFINITY else wanted
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
