@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 from aiohttp import web
 
+from roadstead.aws.door import certificates
 from roadstead.core import errors
 from roadstead.kube import connection, mirror, resources
 from roadstead.kube.resources import Json
@@ -177,5 +181,44 @@ def test_trouble_is_told_after_the_second_time_and_its_end() -> None:
                 await asyncio.wait({task})
             assert told[:2] == [False, True]
             assert server.asked[:3] == ["GET list"] * 3
+
+    run(story)
+
+
+def test_a_request_that_is_cancelled_leaves_no_socket_open(tmp_path: Path) -> None:
+    """The server neither answers nor says goodbye in TLS, as an API server that is busy with the request."""
+    files = certificates.ensure(tmp_path, ["127.0.0.1"], dt.datetime.now(dt.UTC))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    ours = connection.Credentials(
+        ca=files.ca.read_bytes(), certificate=files.certificate.read_bytes(), key=files.key.read_bytes()
+    )
+
+    async def silent(listening: socket.socket, asked: asyncio.Event) -> None:
+        """Until the client has closed its end."""
+        loop = asyncio.get_running_loop()
+        accepted, _ = await loop.sock_accept(listening)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        with accepted:
+            while received := await loop.sock_recv(accepted, 10_000):
+                incoming.write(received)
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                    if tls.read(1000):
+                        asked.set()
+                await loop.sock_sendall(accepted, b"" if asked.is_set() else outgoing.read())
+
+    async def story() -> None:
+        asked = asyncio.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            server = asyncio.create_task(silent(listening, asked))
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+            async with connection.Connection((url,), ours) as api:
+                request = asyncio.create_task(api.list(resources.NODES))
+                await asked.wait()
+                request.cancel()
+                await asyncio.wait({request})
+            await asyncio.wait_for(server, 2)
 
     run(story)

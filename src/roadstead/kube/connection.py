@@ -13,8 +13,10 @@ import os
 import socket
 import ssl
 import types
+import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import aiohttp
 import msgspec
@@ -25,7 +27,8 @@ from roadstead.kube.resources import Json
 
 FIELD_MANAGER = "roadstead"
 
-_ROUNDS = 5
+_ROUNDS = 50
+"""Of the event loop, at most, until sockets that were shut down are closed; a few do."""
 _CONNECTING = 1.0
 """Seconds for TCP and TLS, as a frozen server accepts the first and not the second."""
 _TRYING = 5.0
@@ -91,6 +94,7 @@ class Connection:
         self._first = 0
         self._tls = tls(credentials) if credentials is not None else None
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     async def __aenter__(self) -> Connection:
         self._session = aiohttp.ClientSession(
@@ -98,7 +102,7 @@ class Connection:
                 ssl=self._tls if self._tls is not None else True,
                 limit=64,
                 keepalive_timeout=30.0,
-                socket_factory=_socket,
+                socket_factory=self._socket,
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECTING),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -112,9 +116,26 @@ class Connection:
         if self._session is not None:
             await self._session.close()
             self._session = None
-            # Connections that were aborted close in the event loop's next rounds: TLS first, then its socket.
-            for _ in range(_ROUNDS):
-                await asyncio.sleep(0)
+            await self._shut()
+
+    async def _shut(self) -> None:
+        """Until no socket is open. Those of requests that were cancelled before their answer would otherwise say
+        goodbye in TLS, and wait up to 30 s for the server's.
+        """
+        await asyncio.sleep(0)
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        # A transport closes in the event loop's next rounds: TLS first, then its socket.
+        for _ in range(_ROUNDS):
+            if all(each.fileno() == -1 for each in self._sockets):
+                return
+            await asyncio.sleep(0)
+
+    def _socket(self, info: _Info) -> socket.socket:
+        made = _alert(info)
+        self._sockets.add(made)
+        return made
 
     async def get(self, resource: resources.Resource, name: str, namespace: str = "") -> Json:
         return await self.call("GET", resource.path(name, namespace))
@@ -290,7 +311,11 @@ class _Request:
     headers: dict[str, str]
 
 
-def _socket(info: tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]) -> socket.socket:
+_Info: TypeAlias = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+"""What a socket is made of: family, kind, protocol, name, address."""
+
+
+def _alert(info: _Info) -> socket.socket:
     """A link that goes black is noticed within 6 s, also by a watch that only listens."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
