@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.live import conftest
+from tests.live import conftest, service
 from tests.peer import servers
 
 from bench import kube, trust
@@ -33,7 +33,7 @@ from roadstead.engine import settings
 from roadstead.identity import admin
 from roadstead.messages import observed
 
-USER = 65534
+USER = service.USER
 """nobody: serve and porter have no rights on the machine."""
 REGION = "eu-central-1"
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,7 +161,7 @@ def _answers(stage: Stage) -> bool:
 
 
 def _process(stage: Stage, name: str, words: list[str], *, root: bool = False) -> subprocess.Popen[bytes]:
-    user = [] if root else ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    user = [] if root else ["setpriv", *service.without_root()]
     path = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("BENCH_PATH", "")])])
     with (stage.folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(

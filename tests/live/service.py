@@ -37,7 +37,7 @@ from roadstead.wire import services
 USER = 1_800_000_002
 """A user id of nobody: serve and porter run as it."""
 REGION = "eu-central-1"
-ENGINES = ("1.37", "etcd", "containerd", "coredns", "pause", "cni", "volumes")
+ENGINES = ("1.37", "etcd", "containerd", "coredns", "pause", "cni", "volumes", "seed")
 WORLD = "127.0.0.1:5353"
 """Where porter asks for names of the world."""
 _STARTING = 30.0
@@ -65,7 +65,7 @@ class Program:
             "PYTHONDONTWRITEBYTECODE": "1",
             "ROADSTEAD_NOTIFY_FD": str(say),
         }
-        command = ["nsenter", f"--net={self.netns}", "setpriv", *_user(), sys.executable, "-m", *self.words]
+        command = ["nsenter", f"--net={self.netns}", "setpriv", *without_root(), sys.executable, "-m", *self.words]
         try:
             with self.log.open("ab") as out:
                 self.process = subprocess.Popen(
@@ -106,7 +106,7 @@ class Program:
                 self.process.wait(10)
 
 
-def _user() -> list[str]:
+def without_root() -> list[str]:
     """Flags of setpriv. Where the environment or the checkout is closed to others, as below root's home, reading it is
     allowed all the same: what is installed for services is another test's.
     """
@@ -249,7 +249,7 @@ def until(what: str, true: Callable[[], bool], seconds: float, every: float = 0.
 def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Service]:
     """Afterwards everything of the instance is gone, or the test fails. `minors`: more releases of Kubernetes."""
     # Had before anything is started: what is built now is found by serve.
-    built = {name: engine.get(name) for name in (*ENGINES, *minors)}
+    built = {name: engine.get(name) for name in (*ENGINES, *minors, *(f"seed-{minor}" for minor in minors))}
     with conftest.running_agent(folder, users=(USER,)) as agent:
         places = agent.places
         assert places.machine_netns is not None

@@ -37,6 +37,12 @@ LONGEST = 600
 T = TypeVar("T")
 
 
+async def no_seed(release: str) -> bytes:
+    """Of a machine where none was made yet."""
+    del release
+    return b""
+
+
 @dataclass
 class Knife:
     """Counts what is awaited, and cuts it off at one of them, before it is done or after."""
@@ -178,7 +184,7 @@ class Place:
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
         routed = networks.Networks(self.store, known, 64001, self.clock)
-        secret = materials.Materials(self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+        secret = materials.Materials(self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), no_seed)
         shared = (self.store, known, ground, self.shelf, routed, secret)
         drawers = (
             control.Drawer(control.Tools(*shared, 64001)),

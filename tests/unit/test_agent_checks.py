@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from roadstead.agent.door import checks
@@ -15,6 +16,9 @@ NETWORK = desired.Network(
 HOST = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
 
 
+DIGEST = f"sha256:{'0' * 64}"
+
+
 def unit(after: str | None = None) -> desired.Unit:
     return desired.Unit(engine="system", component="haproxy", after=after)
 
@@ -25,7 +29,7 @@ def asked(**units: desired.Unit) -> None:
         networks={"net": NETWORK},
         hosts={"h": HOST},
         units={f"h/{name}": one for name, one in units.items()},
-        engines={},
+        engines={"etcd-3.6": desired.Engine(components={"etcd": DIGEST, "etcdutl": DIGEST})},
         zones={},
         publishes={},
         listeners={},
@@ -50,3 +54,26 @@ def test_a_unit_may_start_after_another_of_its_host() -> None:
 def test_what_could_wait_for_ever_is_refused(units: dict[str, desired.Unit]) -> None:
     with pytest.raises(errors.Invalid, match="no unit of its host that starts by itself"):
         asked(**units)
+
+
+def seeded(**more: object) -> desired.Unit:
+    first = desired.First(**{"component": "etcdutl", "folder": "data", **more})  # type: ignore[arg-type]
+    return desired.Unit(engine="etcd-3.6", component="etcd", folders=("data",), first=first)
+
+
+def test_a_folder_may_be_filled_before_the_first_start() -> None:
+    asked(etcd=seeded())
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        (seeded(component="sh"), "has no component sh"),
+        (seeded(folder="other"), "none of its folders"),
+        (seeded(flags={"data-dir": "/etc"}), "not for the unit to say"),
+        (msgspec.structs.replace(seeded(), engine="system", component="haproxy"), "must be of an engine"),
+    ],
+)
+def test_what_may_not_fill_a_folder_is_refused(unit: desired.Unit, words: str) -> None:
+    with pytest.raises(errors.Invalid, match=words):
+        asked(etcd=unit)

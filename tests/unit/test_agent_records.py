@@ -89,6 +89,21 @@ async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
+def test_that_a_unit_was_ready_once_is_known_until_it_is_gone(tmp_path: Path) -> None:
+    """A member of etcd whose disk was lost must not begin again with what it was first given."""
+    first = store.DesiredStore(tmp_path / "desired.db")
+    for unit in ("h-1/etcd", "h-2/etcd"):
+        assert not first.has_begun(unit)
+        first.begin(unit)
+        first.begin(unit)
+    first.gone(("units", "h-2/etcd"))
+    first.close()
+    again = store.DesiredStore(tmp_path / "desired.db")
+    assert again.has_begun("h-1/etcd")
+    assert not again.has_begun("h-2/etcd")
+    again.close()
+
+
 def test_a_blob_is_kept_whole_under_its_digest_or_not_at_all(tmp_path: Path) -> None:
     kept = blobs.Blobs(tmp_path / "blobs")
     digest = f"sha256:{hashlib.sha256(b'hello').hexdigest()}"

@@ -43,7 +43,7 @@ def units(plane: facts.ControlPlane, letter: str = "b") -> dict[str, desired.Uni
     """One of each."""
     api = f"api-{letter}"
     return {
-        "etcd": etcd.unit(plane, letter, digests(f"etcd-{letter}/etcd")),
+        "etcd": etcd.unit(plane, letter, {**digests(f"etcd-{letter}/etcd"), etcd.SEED: f"sha256:{'5' * 64}"}),
         "kube-apiserver": apiserver.unit(plane, letter, digests(f"{api}/kube-apiserver")),
         "kube-controller-manager": controller_manager.unit(plane, letter, digests(f"{api}/kube-controller-manager")),
         "kube-scheduler": scheduler.unit(plane, letter, digests(f"{api}/kube-scheduler")),
@@ -62,6 +62,16 @@ def test_units_are_as_in_the_golden_files(release: str) -> None:
     assert found == path.read_text()
 
 
+def test_a_member_without_a_seed_begins_with_nothing() -> None:
+    without = etcd.unit(PLANE, "b", digests("etcd-b/etcd"))
+    seeded = units(PLANE)["etcd"]
+    assert without.first is None
+    assert seeded.first is not None
+    assert msgspec.structs.replace(seeded, first=None, files=without.files) == without
+    # A member that took itself for another, or for one of another cluster, would never meet the others.
+    assert seeded.first.flags.items() <= without.flags.items()
+
+
 @pytest.mark.parametrize("unit", units(PLANE))
 def test_secrets_come_as_blobs_and_nothing_else_is_secret(unit: str) -> None:
     for name, file in units(PLANE)[unit].files.items():
@@ -75,6 +85,7 @@ def test_every_file_that_flags_name_is_there(unit: str) -> None:
     made = units(PLANE)[unit]
     folder = f"{files.FOLDER}/{unit}/"
     values = [str(value) for value in made.flags.values()]
+    values += made.first.arguments if made.first is not None else ()
     named = {value.removeprefix(folder) for value in values if value.startswith(files.FOLDER)}
     assert named <= set(made.files)
     # Two files of a proxy are named by its configuration.

@@ -60,7 +60,7 @@ def test_the_newest_patch_is_by_number_and_not_by_text() -> None:
 def test_the_catalog_is_whole() -> None:
     for release in catalog.releases(CATALOG, "amd64"):
         engine = release.engine
-        assert any((engine.download, engine.build, engine.wheel, engine.distribution)), release.id
+        assert any((engine.download, engine.build, engine.wheel, engine.seed, engine.distribution)), release.id
         assert engine.probe is None or engine.probe.component in engine.components
         if engine.wheel is not None:
             assert set(engine.wheel.members) == set(engine.components)
@@ -71,6 +71,7 @@ def test_the_catalog_is_whole() -> None:
         catalog.resolve(CATALOG, spec, "amd64")
     patches = set(catalog.resolve(CATALOG, "kubernetes", "amd64").engine.versions)
     assert {platform.patch for platform in CATALOG.platforms} == patches
+    assert set(catalog.resolve(CATALOG, "seed", "amd64").engine.versions) == patches
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_secrets_read_while_their_cluster_goes_are_not_those_of_the_next_of_its_
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         store = Slow(**{**vars(place.store)})
-        secret = materials.Materials(store, place.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+        secret = materials.Materials(
+            store, place.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), hands_place.no_seed
+        )
         looking = asyncio.ensure_future(secret.find(CLUSTER))
         await asyncio.sleep(0)
         await secret.forget(CLUSTER)

@@ -125,3 +125,55 @@ def test_a_record_of_nonsense_does_no_harm(folder: Path) -> None:
     (folder / "state" / "waiting").touch()
     assert ended(folder, lived=0) == [1, 0, 1, 1, 0]
     assert not (folder / "state" / "waiting").exists()
+
+
+SEEDED = desired.First(component="etcdutl", arguments=("restore", "a b"), flags={"name": "a"}, folder="data")
+
+
+def test_what_fills_a_folder_is_run_beside_its_place() -> None:
+    assert service.first("etcd", unit(first=SEEDED)) == (
+        "/engine/etcd-3.6/etcdutl",
+        "restore",
+        "a b",
+        "--data-dir=/var/lib/etcd/data.new",
+        "--name=a",
+    )
+    assert service.first("etcd", unit()) == ()
+
+
+@pytest.mark.parametrize(
+    ("there", "result"),
+    [
+        ({}, {"data/log": "filled\n"}),
+        ({"data/kept": "old"}, {"data/kept": "old"}),
+        # What was cut off is done again from its beginning.
+        ({"data.new/half": "half"}, {"data/log": "filled\n"}),
+    ],
+)
+def test_a_folder_is_filled_once_and_whole(tmp_path: Path, there: dict[str, str], result: dict[str, str]) -> None:
+    """The script itself, with its paths moved to a folder of the test's."""
+    home = tmp_path / "etcd"
+    (home / "data").mkdir(parents=True)
+    for name, content in there.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(content)
+    program = tmp_path / "etcdutl"
+    fill = 'mkdir "${word#*=}" && echo filled >"${word#*=}/log"'
+    program.write_text(f"#!/bin/sh\nfor word; do case $word in --data-dir=*) {fill} ;; esac; done\n")
+    program.chmod(0o755)
+    run = service.render("etcd", unit(first=SEEDED))["run"].content.decode()
+    filling = run[run.index("cd /\n") : run.rindex("exec env -i")]
+    filling = filling.replace("/var/lib/etcd", str(home)).replace("/engine/etcd-3.6", str(tmp_path))
+    subprocess.run(["sh", "-eu", "-c", filling], check=True, timeout=10)
+    found = {str(path.relative_to(home)): path.read_text() for path in home.rglob("*") if path.is_file()}
+    assert found == result
+
+
+def test_a_start_that_could_not_fill_its_folder_is_no_start(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    run = service.render("etcd", unit(first=SEEDED))["run"].content.decode()
+    script = run[run.index("cd /\n") :].replace("/var/lib/etcd", str(tmp_path)).replace("/engine/", "/nowhere/")
+    done = subprocess.run(["sh", "-c", script], check=False, timeout=10, capture_output=True)
+    assert done.returncode == 127
+    assert b"etcdutl" in done.stderr
+    assert b"/etcd-3.6/etcd\n" not in done.stderr

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.unit import test_trust
+from tests.unit import hands_place, test_trust
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, spec
@@ -57,7 +57,9 @@ class Scene:
 
     def materials(self, now: dt.datetime = BEGAN) -> materials.Materials:
         # Nothing is lent here, so nobody is asked.
-        return materials.Materials(self.store, asynchronous.AsyncClient(Path("/nowhere")), lambda: now)
+        return materials.Materials(
+            self.store, asynchronous.AsyncClient(Path("/nowhere")), lambda: now, hands_place.no_seed
+        )
 
     async def make(self, wanted: spec.Cluster = WANTED) -> None:
         await self.store.put(CLUSTER, spec.written(wanted))

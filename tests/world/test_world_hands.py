@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from tests.unit import hands_place
 from tests.world import machine, memory
 
 from roadstead.clusters import events, observed, office, spec, views
@@ -71,7 +72,7 @@ class Place:
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
         routed = networks.Networks(self.store, known, 64001, self.clock)
-        secret = materials.Materials(self.store, self.machine, lambda: self.moment)
+        secret = materials.Materials(self.store, self.machine, lambda: self.moment, hands_place.no_seed)
         shared = (self.store, known, ground, shelf, routed, secret)
         made = hands.Hands(
             hands.Tools(

@@ -67,6 +67,15 @@ class Distribution(Form, frozen=True):
     """As Debian calls it."""
 
 
+class Seed(Form, frozen=True):
+    """What the release of Kubernetes with the same version writes at its first start (see engine.seeds)."""
+
+    etcd: str
+    """The spec of the etcd that it is made with."""
+    form: int = 1
+    """A higher number makes all seeds anew."""
+
+
 class Engine(Form, frozen=True):
     """All releases of one project."""
 
@@ -77,6 +86,7 @@ class Engine(Form, frozen=True):
     download: Download | None = None
     build: Build | None = None
     wheel: Wheel | None = None
+    seed: Seed | None = None
     distribution: Distribution | None = None
     digests: dict[str, str] = {}
     """SHA-256 in hexadecimal, by the file's path below `base`, or `VERSION/ARCH` of a wheel."""

@@ -166,7 +166,7 @@ def _worth(each: sources.Source, source: Choice | None, release: catalog.Release
         case "download":
             return release.engine.download is not None or release.engine.wheel is not None
         case "build":
-            return release.engine.build is not None
+            return release.engine.build is not None or release.engine.seed is not None
         case "path":
             return chosen.path is not None
 

@@ -43,6 +43,7 @@ def hash_of(release: catalog.Release, modules: Path | None) -> str:
         engine.download,
         engine.build,
         engine.wheel,
+        *((engine.seed,) if engine.seed is not None else ()),
     )
     whole = hashlib.sha256(msgspec.json.encode(decides, order="deterministic"))
     if engine.build is not None and modules is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from roadstead.core import errors
 from roadstead.engine import build, download, wheel
+from roadstead.engine.seeds import make as seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ def maker(source: Source, release: catalog.Release) -> Maker:
         case "download":
             return from_wheel if release.engine.wheel is not None else download.make
         case "build":
-            return build.make
+            return seeds.make if release.engine.seed is not None else build.make
         case "path":
             return from_path
 

@@ -151,6 +151,20 @@ class NotifyProbe(Message, tag="notify", frozen=True, kw_only=True):
 Probe = TcpProbe | HttpsProbe | CommandProbe | NotifyProbe
 
 
+class First(Message, frozen=True, kw_only=True):
+    """What fills a folder of a unit before its first start: a component of the unit's engine, run as the unit's user.
+
+    It writes to the folder that `--data-dir` names, which becomes `folder` whole or not at all. It is not run again
+    once the unit was ready, also when the folder is lost: a member of etcd that comes back without its log must not
+    be taken for one that has none yet.
+    """
+
+    component: FileName
+    arguments: tuple[FlagValue, ...] = ()
+    flags: dict[FlagName, FlagValue] = {}
+    folder: FileName
+
+
 class Unit(Message, frozen=True, kw_only=True):
     """One supervised process of a host.
 
@@ -165,6 +179,7 @@ class Unit(Message, frozen=True, kw_only=True):
     files: dict[FileName, UnitFile] = {}
     folders: tuple[FileName, ...] = ()
     """Folders of the unit under `/var/lib/UNIT`, made before the first start, mode 0700, kept on the disk."""
+    first: First | None = None
     ready: Probe | None = None
     """None: ready as soon as it runs."""
     after: FileName | None = None

@@ -83,7 +83,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         shelved = shelf.Shelf(client, known, given)
         land = lands.Land(store, settings.ground, lands.port_is_free)
         routed = networks.Networks(store, known, settings.user, clock)
-        secret = materials.Materials(store, client, _now)
+        secret = materials.Materials(store, client, _now, shelved.seed)
         shown = images.SystemImages(shelved, given)
         stocked = stock.Stock(client, known, clock, shown.archives)
         posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names))

@@ -92,10 +92,24 @@ def _unit(
         if file.secret and file.content is not None:
             yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
     yield from _probe_files(id, unit)
+    yield from _first(id, unit, now)
     if unit.after is not None:
         first = now.units.get(f"{host}/{unit.after}")
         if first is None or first.after is not None or f"{host}/{unit.after}" == id:
             yield f"unit {id}: it starts after {unit.after}, which is no unit of its host that starts by itself"
+
+
+def _first(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
+    if unit.first is None:
+        return
+    if unit.engine == SYSTEM:
+        yield f"unit {id}: what is run before its first start must be of an engine"
+    elif unit.engine in now.engines and unit.first.component not in now.engines[unit.engine].components:
+        yield f"unit {id}: engine {unit.engine} has no component {unit.first.component} to run before its first start"
+    if unit.first.folder not in unit.folders:
+        yield f"unit {id}: what is run before its first start fills {unit.first.folder}, which is none of its folders"
+    if "data-dir" in unit.first.flags:
+        yield f"unit {id}: where what is run before its first start writes to is not for the unit to say"
 
 
 def _probe_files(id: str, unit: desired.Unit) -> Iterator[str]:

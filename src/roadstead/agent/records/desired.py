@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, generation INTEGER NOT NULL, spec TEXT NOT NULL,
     deleting INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uids (host TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS begun (unit TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, request TEXT NOT NULL, state TEXT NOT NULL, output TEXT NOT NULL DEFAULT '',
     reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL) WITHOUT ROWID;
@@ -86,6 +87,7 @@ class DesiredStore:
                 )
             }
             self._uids: dict[str, int] = dict(self._db.execute("SELECT host, uid FROM uids").fetchall())
+            self._begun: set[str] = {unit for (unit,) in self._db.execute("SELECT unit FROM begun")}
         except sqlite3.DatabaseError as error:
             raise errors.Failed(
                 f"{path} is damaged ({error}); nothing was overwritten: move it away or restore it", path=path
@@ -127,10 +129,23 @@ class DesiredStore:
         self._db.execute("DELETE FROM objects WHERE kind = ? AND id = ?", key)
         self._records.pop(key, None)
         self.version += 1
+        if key[0] == "units" and key[1] in self._begun:
+            self._db.execute("DELETE FROM begun WHERE unit = ?", (key[1],))
+            self._begun.discard(key[1])
         if key[0] == "hosts":
             self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
             self._db.execute("DELETE FROM jobs WHERE json_extract(request, '$.host') = ?", (key[1],))
             self._uids.pop(key[1], None)
+
+    def has_begun(self, unit: str) -> bool:
+        """Whether a unit was ever ready: what is to be done once before that is done."""
+        return unit in self._begun
+
+    def begin(self, unit: str) -> None:
+        """A unit is ready: kept as long as it is."""
+        if unit not in self._begun:
+            self._db.execute("INSERT OR IGNORE INTO begun (unit) VALUES (?)", (unit,))
+            self._begun.add(unit)
 
     def uid(self, host: str, instance: str) -> int:
         """The user id that this unprivileged host runs as: its own, kept as long as the host."""

@@ -38,7 +38,10 @@ class FileEssence:
 
 @dataclass(frozen=True)
 class Essence:
-    """What of a unit a running process can notice. Holds digests, never the bytes of a file."""
+    """What of a unit a running process can notice. Holds digests, never the bytes of a file.
+
+    What is run before the first start is no part of it: a process that runs has had its own.
+    """
 
     command: tuple[str, ...]
     environment: dict[str, str]

@@ -85,6 +85,22 @@ def command(unit: desired.Unit) -> tuple[str, ...]:
     return tuple(argv)
 
 
+def first(unit_id: str, unit: desired.Unit) -> tuple[str, ...]:
+    """The exact argv of what fills a folder before the first start; empty when nothing does."""
+    if unit.first is None:
+        return ()
+    flags = {**unit.first.flags, "data-dir": f"{_filled(unit_id, unit.first)}.new"}
+    return (
+        *program(unit.engine, unit.first.component),
+        *unit.first.arguments,
+        *(f"--{name}={value}" for name, value in sorted(flags.items())),
+    )
+
+
+def _filled(unit_id: str, of: desired.First) -> str:
+    return f"/var/lib/{unit_id}/{of.folder}"
+
+
 def program(engine: str, component: str) -> tuple[str, ...]:
     """Where the program is in the host, with its fixed arguments. Raises NotFound."""
     if engine != "system":
@@ -147,10 +163,22 @@ def _run(unit_id: str, unit: desired.Unit, *, root: bool) -> str:
         .replace("@NOTIFY@", notify)
         # containerd hands its own on to the roots of containers, whose users must be able to enter them.
         .replace("@UMASK@", "022" if root else "077")
-        + "exec env -i"
-        + "".join(f" \\\n  {shlex.quote(word)}" for word in words)
-        + "\n"
+        + _fill(unit_id, unit)
+        + f"exec {_clean(words)}\n"
     )
+
+
+def _clean(words: list[str]) -> str:
+    """A command with nothing in its environment but what is among its words."""
+    return "env -i" + "".join(f" \\\n  {shlex.quote(word)}" for word in words)
+
+
+def _fill(unit_id: str, unit: desired.Unit) -> str:
+    """Of `run`: the folder is filled beside its place and renamed, as long as there is nothing in it."""
+    if unit.first is None:
+        return ""
+    words = [f"{name}={value}" for name, value in environment(unit_id, unit).items()] + list(first(unit_id, unit))
+    return _FIRST.replace("@FOLDER@", shlex.quote(_filled(unit_id, unit.first))).replace("@COMMAND@", _clean(words))
 
 
 def _log(unit_id: str) -> str:
@@ -184,6 +212,14 @@ esac
 read -r up _ </proc/uptime
 echo "${{up%.*}}" >state/started
 cd /
+"""
+
+_FIRST = """\
+if [ -z "$(ls -A @FOLDER@)" ]; then
+  rm -rf @FOLDER@.new
+  @COMMAND@ || exit
+  mv -T @FOLDER@.new @FOLDER@ || exit
+fi
 """
 
 # A stop that was asked for is known by the file `down`, which only the agent writes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units as unit_room
 from roadstead.agent.work import groups, scene
@@ -28,6 +30,8 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
         return None
     unit = record.spec
     assert isinstance(unit, desired.Unit)
+    if unit.first is not None and now.records.has_begun(record.id):
+        unit = msgspec.structs.replace(unit, first=None)
     if not up or host is None or host.deleting or not isinstance(host.spec, desired.Host):
         now.observe(record, "pending", reason=f"waits for the host {host_id}")
         return None
@@ -113,6 +117,10 @@ async def _report(now: scene.Scene, record: store.Record, unit: desired.Unit, wa
         exit=status.exit,
         restart_pending=bool(waits_for),
     )
+    if phase == "ready" and unit.first is not None:
+        now.records.begin(record.id)
+        # Its script is written without it at once: the process may die the next moment, with its disk.
+        again = 0.0
     if phase == "ready" and (before is None or before.phase != "ready"):
         groups.wake_waiting(now, record.id)
         for id, other in now.wanted().units.items():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from roadstead.clusters.components import facts
 from roadstead.clusters.components.control import files
 from roadstead.messages import desired
 
 UNIT = "etcd"
+SEED = "seed.db"
+"""The file with the snapshot that the first start begins with (engine.seeds)."""
+_DATA = "data"
 QUOTA = 8 * 1024**3
 """Bytes of the database: the most that etcd's authors suggest."""
 
@@ -17,20 +22,36 @@ def host(letter: str) -> str:
 
 
 def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desired.Unit:
-    """One member. It listens in the control-plane network and on loopback, for holders of etcd's own certificates."""
+    """One member. It listens in the control-plane network and on loopback, for holders of etcd's own certificates.
+
+    With a seed among its files it begins with that, and not with nothing.
+    """
     member = next(each for each in plane.members if each.letter == letter)
+    flags = _flags(plane, member)
     return desired.Unit(
         engine=plane.engines.etcd,
         component="etcd",
-        flags=_flags(plane, member),
-        files=files.files(digests, {}, {}),
-        folders=("data",),
+        flags=flags,
+        files=files.files(digests, {}, {SEED: "nothing"}),
+        folders=(_DATA,),
+        first=_first(flags) if SEED in digests else None,
         # A linearized read: a member that has no leader is not ready.
         ready=desired.HttpsProbe(
             port=facts.ETCD_PORT, path="/health", ca="ca.pem", certificate="server.pem", key="server.key"
         ),
         group=f"{plane.id}.etcd",
         stop_timeout=10.0,
+    )
+
+
+def _first(flags: Mapping[str, str | tuple[str, ...]]) -> desired.First:
+    """All members begin with the same data, and as one cluster of that name; none of them has to find the others."""
+    same = ("name", "initial-cluster", "initial-cluster-token", "initial-advertise-peer-urls")
+    return desired.First(
+        component="etcdutl",
+        arguments=("snapshot", "restore", files.at(UNIT, SEED)),
+        flags={name: str(flags[name]) for name in same},
+        folder=_DATA,
     )
 
 
@@ -46,7 +67,7 @@ def _flags(plane: facts.ControlPlane, member: facts.Member) -> dict[str, str | t
 
     return {
         "name": host(member.letter),
-        "data-dir": f"/var/lib/{UNIT}/data",
+        "data-dir": f"/var/lib/{UNIT}/{_DATA}",
         "listen-client-urls": f"{client(member.etcd)},{client('127.0.0.1')}",
         "advertise-client-urls": client(member.etcd),
         "listen-peer-urls": peer(member.etcd),

@@ -10,7 +10,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -18,8 +18,8 @@ from cryptography import x509
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import trust
+from roadstead.clusters.components import etcd, nodes
 from roadstead.clusters.components import facts as components
-from roadstead.clusters.components import nodes
 from roadstead.clusters.ground import abreast
 from roadstead.core import errors
 from roadstead.store import interface, keys, writes
@@ -48,6 +48,8 @@ class Kept:
     doors: trust.Doors = field(repr=False)
     kube_proxy: bytes = field(repr=False)
     """The kubeconfig of every node's kube-proxy."""
+    seed: bytes = field(default=b"", repr=False)
+    """What etcd begins with; no secret, and kept here since it may not change once a member was told of it."""
 
 
 def key(cluster: keys.Key) -> keys.Key:
@@ -55,11 +57,16 @@ def key(cluster: keys.Key) -> keys.Key:
 
 
 class Materials:
-    """Makes, finds and lends. `now`: the time that certificates are made at."""
+    """Makes, finds and lends. `now`: when certificates are made; `seeds`: what etcd begins with, by release."""
 
     def __init__(
-        self, store: interface.Store, client: asynchronous.AsyncClient, now: Callable[[], dt.datetime]
+        self,
+        store: interface.Store,
+        client: asynchronous.AsyncClient,
+        now: Callable[[], dt.datetime],
+        seeds: Callable[[str], Awaitable[bytes]],
     ) -> None:
+        self._seeds = seeds
         self._store = store
         self._client = client
         self._now = now
@@ -87,7 +94,8 @@ class Materials:
         found = await self.find(cluster)
         if found is not None:
             return found
-        made = await asyncio.to_thread(_made, plane, self._now())
+        seed = await self._seeds(plane.release)
+        made = replace(await asyncio.to_thread(_made, plane, self._now()), seed=seed)
         body = msgspec.msgpack.encode(made)
         await self._store.commit(
             writes.PutSecret(key(cluster), body, writes.Absent()), writes.Require(cluster, writes.Present())
@@ -110,7 +118,11 @@ class Materials:
     async def digests(self, cluster: keys.Key, plane: components.ControlPlane) -> Digests:
         """Of each file of the control plane's units; the agent has them all from then on."""
         made = await self.ensure(cluster, plane)
-        return {unit: await self._lend(files) for unit, files in made.files.items()}
+        seed = {etcd.SEED: made.seed} if made.seed else {}
+        return {
+            unit: await self._lend({**files, **(seed if unit.endswith(f"/{etcd.UNIT}") else {})})
+            for unit, files in made.files.items()
+        }
 
     async def of_node(self, cluster: keys.Key, node: components.Node) -> nodes.Files:
         """The digests of the files of a node's units. Raises Busy while the control plane was never drawn."""
@@ -157,7 +169,7 @@ def readdressed(kept: Kept, plane: components.ControlPlane, now: dt.datetime) ->
 
 def renewed(kept: Kept, plane: components.ControlPlane, now: dt.datetime) -> Kept:
     """Every certificate anew, of the same authorities; what does not take it up as it runs is restarted."""
-    return _of(kept.roots, plane, now)
+    return replace(_of(kept.roots, plane, now), seed=kept.seed)
 
 
 def _made(plane: components.ControlPlane, now: dt.datetime) -> Kept:

@@ -62,7 +62,8 @@ class Shelf:
     async def _lend(self) -> None:
         """Lend what a cluster of the default version needs, if it is here, before the first asks for it."""
         await self._mirror.ready.wait()
-        for spec in (versions.find(versions.DEFAULT).patch, "etcd", "containerd", "cni"):
+        release = versions.find(versions.DEFAULT).patch
+        for spec in (release, "etcd", "containerd", "cni"):
             try:
                 found = await asyncio.to_thread(engine.find, spec, given=self._given)
                 if found is not None:
@@ -70,6 +71,8 @@ class Shelf:
                     await self.id(spec)
             except (errors.Error, OSError) as error:
                 log.info("the engine %s is not lent before it is needed: %s", spec, error)
+        if {release, "etcd"} <= self._found.keys() and not await self.seed(release):
+            self._asked.put_nowait(seed_of(release))
 
     async def engines(self, release: str) -> facts.Engines:
         """Those of a cluster of that release of Kubernetes. Raises what `id` raises."""
@@ -93,6 +96,22 @@ class Shelf:
                     await self._client.keep_blob(path, components[name])
                 await self._mirror.put({"engines": {installed.id: (generation, wanted)}})
             return installed.id
+
+    async def seed(self, release: str) -> bytes:
+        """What etcd begins with, for a release of Kubernetes; empty where there is none yet, which is no reason to
+        wait.
+        """
+        spec = seed_of(release)
+        try:
+            installed = self._found.get(spec) or await asyncio.to_thread(engine.find, spec, given=self._given)
+            if installed is None:
+                return b""
+            self._found[spec] = installed
+            (path,) = installed.components.values()
+            return await asyncio.to_thread(path.read_bytes)
+        except (errors.Error, OSError) as error:
+            log.warning("%s is not used: %s", spec, error)
+            return b""
 
     async def blob(self, path: Path) -> str:
         """The digest of a file that the agent has now. The file does not change."""
@@ -118,6 +137,9 @@ class Shelf:
         try:
             self._found[spec] = await asyncio.to_thread(engine.get, spec, given=self._given)
             log.info("engine %s is here", spec)
+            if self._found[spec].name == "kubernetes":
+                # Seconds beside minutes, and the cluster that waits is the first to gain from it.
+                await self._get(seed_of(self._found[spec].version))
         except (errors.Error, OSError) as error:
             facts = error.facts if isinstance(error, errors.Error) else {}
             trouble = Unobtainable(
@@ -128,3 +150,8 @@ class Shelf:
             self._troubles[spec] = (time.monotonic(), trouble)
         finally:
             self._coming.discard(spec)
+
+
+def seed_of(release: str) -> str:
+    """The engine that is the seed of a release of Kubernetes."""
+    return f"seed-{release}"

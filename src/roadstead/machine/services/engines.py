@@ -83,9 +83,10 @@ def missing(version: str | None, target: Path = tree.CACHE) -> tuple[str, ...]:
     """
     chosen = engine_settings.from_environment({**os.environ, "ROADSTEAD_CACHE": str(target)})
     arch = catalog.machine_arch()
+    of_version = {"kubernetes": version, "seed": f"seed-{version}"} if version else {}
     found = []
     for name in chosen.catalog.needed:
-        spec = version if name == "kubernetes" and version else name
+        spec = of_version.get(name) or name
         release = catalog.resolve(chosen.catalog, spec, arch)
         if release.engine.distribution is not None:
             continue
