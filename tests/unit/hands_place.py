@@ -133,6 +133,7 @@ class Place:
         self.clock = clocks.FakeClock()
         self.before: set[str] = set()
         self.ran: list[hands.Hands] = []
+        self.images: tuple[str, ...] = (ARCHIVE,)
         self._bits = subnets
 
     async def prepare(self) -> None:
@@ -188,11 +189,11 @@ class Place:
         shared = (self.store, known, ground, self.shelf, routed, secret)
         drawers = (
             control.Drawer(control.Tools(*shared, 64001)),
-            workers.Drawer(workers.Tools(*shared, _pause, registries.Registries())),
+            workers.Drawer(workers.Tools(*shared, _pause, self.archives, registries.Registries())),
         )
         made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, machine.Told()))
         self.ran.append(made)
-        stocked = stock.Stock(self.machine, known, self.clock, _archives)
+        stocked = stock.Stock(self.machine, known, self.clock, self.archives)
         working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))
         async with asyncio.TaskGroup() as tasks:
             for task in (known, routed, made, stocked, working):
@@ -218,6 +219,11 @@ class Place:
             program.cancel()
             with contextlib.suppress(asyncio.CancelledError, BaseExceptionGroup):
                 await program
+
+    async def archives(self) -> tuple[str, ...]:
+        """Of the images that every node has."""
+        self.machine.blobs.update(self.images)
+        return self.images
 
     def status(self, key: keys.Key) -> str:
         kept = self.store.observed.get(key)
@@ -252,7 +258,3 @@ _ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
 
 async def _pause() -> str:
     return "roadstead.dev/pause:1.0"
-
-
-async def _archives() -> tuple[str, ...]:
-    return (ARCHIVE,)

@@ -29,7 +29,10 @@ def asked(**units: desired.Unit) -> None:
         networks={"net": NETWORK},
         hosts={"h": HOST},
         units={f"h/{name}": one for name, one in units.items()},
-        engines={"etcd-3.6": desired.Engine(components={"etcd": DIGEST, "etcdutl": DIGEST})},
+        engines={
+            "etcd-3.6": desired.Engine(components={"etcd": DIGEST, "etcdutl": DIGEST}),
+            "containerd": desired.Engine(components={"ctr": DIGEST}),
+        },
         zones={},
         publishes={},
         listeners={},
@@ -39,7 +42,7 @@ def asked(**units: desired.Unit) -> None:
 
 
 def test_a_unit_may_start_after_another_of_its_host() -> None:
-    asked(first=unit(), second=unit("first"), third=unit("first"))
+    asked(first=unit(), second=unit("first"), third=unit("first"), fourth=unit("third"))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,8 @@ def test_a_unit_may_start_after_another_of_its_host() -> None:
         {"second": unit("first")},
         {"first": unit("first")},
         {"first": unit("second"), "second": unit("first")},
-        {"first": unit(), "second": unit("first"), "third": unit("second")},
+        {"first": unit(), "second": unit("third"), "third": unit("fourth"), "fourth": unit("second")},
+        {"first": unit("gone"), "second": unit("first")},
     ],
 )
 def test_what_could_wait_for_ever_is_refused(units: dict[str, desired.Unit]) -> None:
@@ -77,3 +81,14 @@ def test_a_folder_may_be_filled_before_the_first_start() -> None:
 def test_what_may_not_fill_a_folder_is_refused(unit: desired.Unit, words: str) -> None:
     with pytest.raises(errors.Invalid, match=words):
         asked(etcd=unit)
+
+
+def kubelet(after: str | None) -> desired.Unit:
+    return desired.Unit(engine="etcd-3.6", component="etcd", after=after, images=(DIGEST,))
+
+
+def test_images_are_imported_by_the_engine_that_a_unit_starts_after() -> None:
+    asked(containerd=desired.Unit(engine="containerd", component="ctr"), kubelet=kubelet("containerd"))
+    for units in ({"other": unit(), "kubelet": kubelet("other")}, {"kubelet": kubelet(None)}):
+        with pytest.raises(errors.Invalid, match="no unit whose engine imports them"):
+            asked(**units)

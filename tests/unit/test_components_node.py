@@ -48,6 +48,7 @@ def node(release: str = "1.37.2") -> facts.Node:
         service_cidr="10.100.0.0/16",
         vpc_cidr="192.168.0.0/16",
         pause_image="roadstead.dev/pause:1.0",
+        images=(f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"),
     )
 
 

@@ -13,6 +13,7 @@ from tests.unit.hands_place import CLUSTER, GROUP
 from tests.world import machine
 
 from roadstead.clusters.hands import shelf
+from roadstead.messages import desired
 
 LONGEST = 60.0
 """Seconds; a second is usual."""
@@ -162,17 +163,25 @@ def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
     lived(story, subnets=26)
 
 
-def test_a_node_that_comes_again_under_its_name_gets_the_images_anew() -> None:
+def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> None:
     async def story(place: hands_place.Place) -> None:
+        def given() -> dict[str, tuple[str, ...]]:
+            units = {id: record.spec for (kind, id), record in place.machine.records.items() if kind == "units"}
+            kubelets = {id.partition("/")[0]: unit for id, unit in units.items() if id.endswith("/kubelet")}
+            return {host: unit.images for host, unit in kubelets.items() if isinstance(unit, desired.Unit)}
+
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_nodes(2)
         await place.until(place.is_active(GROUP))
-        await place.until(lambda: len(place.machine.imported) == 2)
-        await place.want_nodes(1, most=2)
-        await place.until(lambda: len(place.hosts()) == 7 + 1)
-        (gone,) = set(place.machine.imported) - {id for _, id in place.machine.records}
-        await place.want_nodes(2)
-        await place.until(lambda: place.machine.imported.count(gone) == 2)
+        old = given()
+        assert list(old.values()) == [place.images] * 2
+        assert not place.machine.imported, "nothing is imported twice"
+        place.images = (*place.images, "sha256:" + "b" * 64)
+        await place.until(lambda: sorted(place.machine.imported) == sorted(old))
+        await place.want_nodes(3)
+        await place.until(place.is_active(GROUP))
+        assert [images for host, images in given().items() if host not in old] == [place.images]
+        assert sorted(place.machine.imported) == sorted(old)
 
     lived(story)

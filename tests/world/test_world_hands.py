@@ -80,7 +80,7 @@ class Place:
                 known,
                 ground,
                 control.Drawer(control.Tools(*shared, 64001)),
-                workers.Drawer(workers.Tools(*shared, _pause, registries.Registries())),
+                workers.Drawer(workers.Tools(*shared, _pause, _images, registries.Registries())),
                 machine.Told(),
             )
         )
@@ -127,6 +127,10 @@ class Place:
 
     def told(self) -> list[events.Event]:
         return [events.read(record.body) for record in self.store.book if record.key.kind == events.KIND]
+
+
+async def _images() -> tuple[str, ...]:
+    return ()
 
 
 async def _pause() -> str:

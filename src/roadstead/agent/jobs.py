@@ -84,6 +84,13 @@ class Jobs:
             self._spawn(self._do(id, text, job))
         return self.result(id)
 
+    async def bring(self, host: str, engine: str, archive: str) -> None:
+        """An import for who sees by itself what was done: nothing is kept of it. Raises Failed, NotFound."""
+        job = types.ImageImport(host=host, engine=engine, archive=archive)
+        code, output = await self._run(host, self._uid(host), command(job, self._lend(host, archive)), _TIMEOUT)
+        if code != 0:
+            raise errors.Failed(f"ctr ended with {code}: {output.strip()[-400:]}", archive=archive)
+
     def resume(self) -> None:
         """Go on with the jobs that an agent before this one did not finish."""
         for id, text in self._records.unfinished_jobs():

@@ -74,6 +74,7 @@ class Agent:
             listeners=listeners.Listeners(places, net.open_socket),
             pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
             spawn=lambda work: tasks.create_task(_apart(work)),
+            bring=self._bring,
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.scene.loop = self.loop
@@ -101,6 +102,9 @@ class Agent:
 
     def _lend(self, host: str, digest: str) -> str:
         return self.scene.hosts.lend(host, self.blobs.path(digest))
+
+    async def _bring(self, host: str, engine: str, archive: str) -> None:
+        await self.jobs.bring(host, engine, archive)
 
     def adopt(self) -> None:
         """Look at everything that was asked for before this agent came; networks and engines first."""

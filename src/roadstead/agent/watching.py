@@ -54,4 +54,4 @@ async def sweep_blobs(now: scene.Scene) -> None:
 
 
 def _blobs_of(unit: desired.Unit) -> list[str]:
-    return [file.blob for file in unit.files.values() if file.blob is not None]
+    return [*unit.images, *(file.blob for file in unit.files.values() if file.blob is not None)]

@@ -183,7 +183,9 @@ class Unit(Message, frozen=True, kw_only=True):
     ready: Probe | None = None
     """None: ready as soon as it runs."""
     after: FileName | None = None
-    """A unit of the same host that must be ready before this one is started the first time. It has none itself."""
+    """A unit of the same host that must be ready before this one is started the first time."""
+    images: tuple[Digest, ...] = ()
+    """Archives that are imported before that start, once for each disk, by the `ctr` of the engine of `after`."""
     group: Id | None = None
     """Units of one group (the members of an etcd cluster) are never restarted by the agent two at a time."""
     reload_signal: Literal["HUP", "USR1", "USR2"] = "HUP"

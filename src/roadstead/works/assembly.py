@@ -96,7 +96,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
                 known,
                 land,
                 control.Drawer(control.Tools(*shared, settings.user)),
-                workers.Drawer(workers.Tools(*shared, shown.pause, settings.registries)),
+                workers.Drawer(workers.Tools(*shared, shown.pause, shown.archives, settings.registries)),
                 told,
             )
         )

@@ -93,10 +93,32 @@ def _unit(
             yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
     yield from _probe_files(id, unit)
     yield from _first(id, unit, now)
-    if unit.after is not None:
-        first = now.units.get(f"{host}/{unit.after}")
-        if first is None or first.after is not None or f"{host}/{unit.after}" == id:
+    yield from _after(id, unit, now)
+    yield from _images(id, unit, now, has_blob)
+
+
+def _after(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
+    """Whoever starts after another is started in the end: the row ends at one that starts by itself."""
+    host, row, one = id.split("/")[0], {id}, unit
+    while one.after is not None:
+        next_id = f"{host}/{one.after}"
+        following = now.units.get(next_id)
+        if following is None or next_id in row:
             yield f"unit {id}: it starts after {unit.after}, which is no unit of its host that starts by itself"
+            return
+        row.add(next_id)
+        one = following
+
+
+def _images(id: str, unit: desired.Unit, now: Wanted, has_blob: Callable[[str], bool]) -> Iterator[str]:
+    if not unit.images:
+        return
+    before = now.units.get(f"{id.split('/')[0]}/{unit.after}")
+    if before is None or "ctr" not in getattr(now.engines.get(before.engine), "components", ()):
+        yield f"unit {id}: it has images, and starts after no unit whose engine imports them"
+    for digest in unit.images:
+        if not has_blob(digest):
+            yield f"unit {id}: the image {digest} is not here; stream it first"
 
 
 def _first(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:

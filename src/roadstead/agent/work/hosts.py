@@ -126,6 +126,7 @@ async def _remove(now: scene.Scene, record: store.Record) -> None:
         if unit.id.split("/")[0] == record.id:
             now.units.forget(*unit.id.split("/"))
             now.written.pop(unit.id, None)
+            now.importing.pop(unit.id, None)
             now.gone(unit)
     now.deaths.pop(record.id, None)
     now.gone(record)

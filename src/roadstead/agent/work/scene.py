@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,6 +58,8 @@ class Scene:
     listeners: listeners.Listeners
     pods: pods.Pods
     spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
+    bring: Callable[[str, str, str], Awaitable[None]]
+    """Imports an archive of images: host, engine with `ctr`, digest."""
     loop: loop.Loop[store.Key] = field(init=False)
     deaths: dict[str, Deaths] = field(default_factory=dict)
     watched: dict[str, int] = field(default_factory=dict)
@@ -66,6 +68,8 @@ class Scene:
     """What was last written of each unit: a look that only asks whether it is ready reads no file again."""
     asked: tuple[int, checks.Wanted | None] = (-1, None)
     """What is wanted, and the version of the records that it was computed from."""
+    importing: dict[str, str] = field(default_factory=dict)
+    """By unit whose images are on their way to its host: empty, or what kept them."""
     remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def wanted(self) -> checks.Wanted:

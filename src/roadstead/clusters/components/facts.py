@@ -115,6 +115,8 @@ class Node:
     service_cidr: str
     vpc_cidr: str
     pause_image: str
+    images: tuple[str, ...] = ()
+    """Digests of the archives of images that every node has."""
 
     @property
     def minor(self) -> str:

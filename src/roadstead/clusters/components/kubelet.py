@@ -76,6 +76,9 @@ def unit(node: facts.Node, digests: facts.Digests, size: sizes.Size, resolver: s
         },
         folders=("pki", "plugins"),
         ready=desired.TcpProbe(port=HEALTH_PORT),
+        # It is refused everything until it has its certificate, and is given that only with the images at hand.
+        after="containerd",
+        images=node.images,
     )
 
 

@@ -1,4 +1,8 @@
-"""The images that every node must have before its kubelet may join: imported by jobs of the agent, once per node."""
+"""The images that every node has, on nodes that came before them: imported by jobs of the agent, once per node.
+
+A new node has them before its kubelet is started (`images` of that unit). What a newer Roadstead brings is imported
+here, before anything in the cluster may ask for it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 0.1
 """Seconds between two looks at a job that runs."""
-_UNIT = "containerd"
+_UNIT, _JOINS = "containerd", "kubelet"
 
 
 class Stock:
@@ -68,7 +72,7 @@ class Stock:
             return None
         engine, life = unit.spec.engine, kept.since
         results = []
-        for archive in await self._archives():
+        for archive in await self._lacking(host):
             job = jobs.ImageImport(host=host, engine=engine, archive=archive)
             # A node that comes again under its name has an empty disk; what was done for the earlier one is kept.
             results.append(await self._client.start_job(f"{host}.{life}.{archive[7:19]}", job))
@@ -82,9 +86,21 @@ class Stock:
             queue.put_nowait(host)
         return None
 
+    async def _lacking(self, host: str) -> list[str]:
+        """What the node did not get before its kubelet was started: those of a newer release."""
+        kubelet = self._mirror.wanted.get(("units", f"{host}/{_JOINS}"))
+        had = kubelet.spec.images if kubelet is not None and isinstance(kubelet.spec, desired.Unit) else ()
+        return [archive for archive in await self._archives() if archive not in had]
+
     async def _follow(self) -> None:
+        # What was seen before this listened.
+        self._wake("")
         async for id in self._mirror.changes():
-            hosts = [id] if id else [host for kind, host in self._mirror.wanted if kind == "hosts"]
-            for host in {*hosts, *(() if id else self._stocked)}:
-                if host in self._stocked or ("units", f"{host}/{_UNIT}") in self._mirror.wanted:
-                    self._loop.wake(host)
+            self._wake(id)
+
+    def _wake(self, id: str) -> None:
+        """A host, or all of them."""
+        hosts = [id] if id else [host for kind, host in self._mirror.wanted if kind == "hosts"]
+        for host in {*hosts, *(() if id else self._stocked)}:
+            if host in self._stocked or ("units", f"{host}/{_UNIT}") in self._mirror.wanted:
+                self._loop.wake(host)

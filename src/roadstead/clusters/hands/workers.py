@@ -27,6 +27,8 @@ class Tools:
     networks: networks.Networks
     materials: materials.Materials
     pause_image: Callable[[], Awaitable[str]]
+    images: Callable[[], Awaitable[tuple[str, ...]]]
+    """The archives of what every node has; the agent has them then."""
     registries: registries.Registries
 
 
@@ -97,6 +99,7 @@ class Drawer:
         latest = versions.find(wanted.version).patch
         engines = {latest: await self._tools.shelf.engines(latest)}
         await self._tools.shelf.id("cni")
+        images = await self._tools.images()
         of_cluster = spec.read(kept.desired.body)
         for part, incarnation in parts.items():
             host = names.host(id, names.instance(owner, state.desired.created, part))
@@ -112,6 +115,7 @@ class Drawer:
                 api=f"https://{standing.private}:{components.API_PORT}",
                 service_cidr=of_cluster.service_cidr,
                 vpc_cidr=standing.vpc_cidr,
+                images=images,
             )
             generation = names.agents_generation(state.desired.generation, incarnation)
             size = sizes.find(wanted.types[0])

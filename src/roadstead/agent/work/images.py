@@ -1,0 +1,68 @@
+"""The images that a unit's host has before the unit is started: a kubelet that joins may be given pods at once.
+
+And it may not wait for them itself: while a kubelet has no certificate, each of its many clients is refused and tries
+again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
+
+What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again.
+"""
+
+from __future__ import annotations
+
+from roadstead.agent.units import files
+from roadstead.agent.work import scene
+from roadstead.core import errors
+from roadstead.messages import desired
+
+REASON = "waits until its host has the images that every node has"
+
+_MARK = "roadstead-images"
+"""In `lib` on the host's disk: a line for each archive."""
+_MOST = 65536
+_LOOK = 5.0
+"""Seconds until a look at what has not been heard of: its end wakes the unit."""
+
+
+def wait(now: scene.Scene, id: str, unit: desired.Unit) -> float | None:
+    """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
+    host = id.split("/")[0]
+    kept = now.importing.get(id)
+    if kept:
+        del now.importing[id]
+        raise errors.Failed(f"an image could not be imported: {kept}")
+    if kept is None:
+        lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
+        if not lacking:
+            return None
+        now.importing[id] = ""
+        engine = now.wanted().units[f"{host}/{unit.after}"].engine
+        now.spawn(_bring(now, id, engine, lacking))
+    return _LOOK
+
+
+async def _bring(now: scene.Scene, id: str, engine: str, lacking: tuple[str, ...]) -> None:
+    host = id.split("/")[0]
+    try:
+        for digest in lacking:
+            await now.bring(host, engine, digest)
+            _mark(now, host, digest)
+        now.importing.pop(id, None)
+    except (errors.Error, OSError) as error:
+        # One that was deleted meanwhile has no step that would hear of it.
+        if id in now.importing:
+            now.importing[id] = str(error)
+    now.wake("units", id)
+
+
+def _there(now: scene.Scene, host: str) -> frozenset[str]:
+    try:
+        with files.folder(now.instance.host(host).disk) as disk, files.folder("lib", disk) as lib:
+            found = files.read(lib, _MARK, _MOST)
+    except OSError:
+        return frozenset()
+    return frozenset(() if found is None else found[0].decode(errors="replace").split())
+
+
+def _mark(now: scene.Scene, host: str, digest: str) -> None:
+    with files.folder(now.instance.host(host).disk) as disk, files.folder("lib", disk) as lib:
+        lines = sorted({*_there(now, host), digest})
+        files.replace(lib, _MARK, "".join(f"{line}\n" for line in lines).encode(), 0o444)

@@ -1,0 +1,129 @@
+"""The images that a host has before a unit is started: brought once for each disk, and told when they cannot be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roadstead.agent.work import images, scene
+from roadstead.core import errors
+from roadstead.messages import desired
+
+FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
+ID = "node/kubelet"
+CONTAINERD = desired.Unit(engine="containerd-2.3", component="containerd")
+
+
+def kubelet(*digests: str) -> desired.Unit:
+    return desired.Unit(engine="kubernetes", component="kubelet", after="containerd", images=digests)
+
+
+@dataclass
+class Agent:
+    """What `images` needs of a scene, with a disk in a folder."""
+
+    disk: Path
+    refused: str = ""
+    brought: list[tuple[str, str, str]] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
+    importing: dict[str, str] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def instance(self) -> Any:
+        return SimpleNamespace(host=lambda _: SimpleNamespace(disk=self.disk))
+
+    def wanted(self) -> Any:
+        return SimpleNamespace(units={"node/containerd": CONTAINERD})
+
+    async def bring(self, host: str, engine: str, digest: str) -> None:
+        if digest == self.refused:
+            raise errors.Failed("no space left on device")
+        self.brought.append((host, engine, digest))
+
+    def wake(self, _: str, id: str) -> None:
+        self.woken.append(id)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(cast("Any", work)))
+
+    def wait(self, unit: desired.Unit) -> float | None:
+        return images.wait(cast("scene.Scene", self), ID, unit)
+
+    async def ended(self) -> None:
+        await asyncio.gather(*self.tasks)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    (tmp_path / "lib").mkdir()
+    return tmp_path
+
+
+def test_they_are_brought_once_for_each_disk(disk: Path) -> None:
+    async def story() -> None:
+        agent = Agent(disk)
+        assert agent.wait(kubelet(FIRST, SECOND)) is not None
+        assert agent.wait(kubelet(FIRST, SECOND)) is not None, "they are on their way"
+        await agent.ended()
+        assert agent.brought == [("node", "containerd-2.3", FIRST), ("node", "containerd-2.3", SECOND)]
+        assert agent.woken == [ID]
+        assert agent.wait(kubelet(FIRST, SECOND)) is None
+        # An agent that comes later, and a machine that was started again, find what the disk has.
+        later = Agent(disk)
+        assert later.wait(kubelet(FIRST)) is None
+        (disk / "lib" / "roadstead-images").unlink()
+        assert later.wait(kubelet(FIRST)) is not None
+        await later.ended()
+        assert later.brought == [("node", "containerd-2.3", FIRST)]
+
+    asyncio.run(story())
+
+
+def test_what_keeps_one_is_told_and_only_the_rest_is_brought_again(disk: Path) -> None:
+    async def story() -> None:
+        agent = Agent(disk, refused=SECOND)
+        agent.wait(kubelet(FIRST, SECOND))
+        await agent.ended()
+        with pytest.raises(errors.Failed, match="no space left"):
+            agent.wait(kubelet(FIRST, SECOND))
+        agent.refused = ""
+        assert agent.wait(kubelet(FIRST, SECOND)) is not None
+        await agent.ended()
+        assert agent.wait(kubelet(FIRST, SECOND)) is None
+        assert [digest for _, _, digest in agent.brought] == [FIRST, SECOND]
+
+    asyncio.run(story())
+
+
+def test_one_that_was_deleted_meanwhile_leaves_nothing(disk: Path) -> None:
+    async def story() -> None:
+        agent = Agent(disk, refused=FIRST)
+        agent.wait(kubelet(FIRST))
+        del agent.importing[ID]
+        await agent.ended()
+        assert agent.importing == {}
+
+    asyncio.run(story())
+
+
+def test_a_link_in_place_of_the_mark_is_not_followed(disk: Path) -> None:
+    """The disk is a privileged node's: what its pods lay there must not lead root elsewhere."""
+    other = disk / "other"
+    other.write_text(FIRST)
+    (disk / "lib" / "roadstead-images").symlink_to(other)
+
+    async def story() -> None:
+        agent = Agent(disk)
+        assert agent.wait(kubelet(FIRST)) is not None
+        await agent.ended()
+        assert agent.wait(kubelet(FIRST)) is None
+
+    asyncio.run(story())
+    assert other.read_text() == FIRST
