@@ -42,8 +42,7 @@ def lab(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) 
     with node_lab.running(agent, folder) as made:
         schedule(made)
         ready = images.system_images(made.node.release)
-        for one in ready:
-            import_archive(made, one.write(folder / "images"), f"system-{one.engine}")
+        import_archive(made, images.write_system(ready, folder / "images"), "system")
         made.import_image(tools(engine.get("pause").arch), "tools")
         names = {one.engine: one.name for one in ready}
         began = time.monotonic()

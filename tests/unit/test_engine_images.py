@@ -122,16 +122,32 @@ def test_a_missing_program_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_system_image_is_written_once_and_anew_for_another_program(tmp_path: Path) -> None:
+def test_system_images_are_written_once_and_anew_for_another_program(tmp_path: Path) -> None:
     image = images.volumes(program(tmp_path / "1", 1), "1.0", "amd64")
     made = images.SystemImage("volumes", image, "sha256:1")
-    file = made.write(tmp_path / "images")
     assert made.name == "roadstead.dev/volume-provisioner:1.0"
+    file = images.write_system([made], tmp_path / "images")
     written = file.stat()
-    assert made.write(tmp_path / "images") == file
+    assert images.write_system([made], tmp_path / "images") == file
     assert file.stat().st_mtime_ns == written.st_mtime_ns
-    other = images.SystemImage("volumes", image, "sha256:2")
-    assert other.write(tmp_path / "images") != file
-    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == sorted(
-        {file.name, other.write(tmp_path / "images").name}
-    )
+    other = images.write_system([images.SystemImage("volumes", image, "sha256:2")], tmp_path / "images")
+    assert other != file
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {file.name, other.name}
+
+
+def test_several_images_are_in_one_archive(tmp_path: Path) -> None:
+    several = [
+        images.pause(program(tmp_path / "1", 1), "1.0", "amd64"),
+        images.coredns(program(tmp_path / "2", 2), "1.2", "amd64"),
+    ]
+    images.write_all(several, tmp_path / "both.tar")
+    with tarfile.open(tmp_path / "both.tar") as archive:
+        opened = archive.extractfile("index.json")
+        assert opened is not None
+        index = json.loads(opened.read())
+        for one in index["manifests"]:
+            manifest = json.loads(blob(archive, one["digest"]))
+            for part in (manifest["config"], *manifest["layers"]):
+                assert len(blob(archive, part["digest"])) == part["size"]
+    named = [one["annotations"]["io.containerd.image.name"] for one in index["manifests"]]
+    assert named == ["roadstead.dev/pause:1.0", "roadstead.dev/coredns:1.2"]

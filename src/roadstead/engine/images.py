@@ -1,9 +1,9 @@
 """OCI image archives, the same bit by bit for the same content.
 
-    write(image, file) -> digest of the archive, `sha256:HEX`
-    system_images(release) -> what every node has from its start: SystemImage.name, SystemImage.write(folder)
+    write(image, file), write_all(images, file) -> digest of the archive, `sha256:HEX`
+    system_images(release), write_system(images, folder) -> what every node has from its start
 
-An archive is a tar of an OCI image layout (image-spec 1.1) with one image of one uncompressed layer. Names are
+An archive is a tar of an OCI image layout (image-spec 1.1) with images of one uncompressed layer each. Names are
 sorted, times zero, owners root, and nothing is compressed, so that no version of a library decides the bytes. The
 index names the image twice: `io.containerd.image.name` for `ctr images import`, `org.opencontainers.image.ref.name`
 for other tools.
@@ -11,13 +11,14 @@ for other tools.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, assert_never
@@ -134,18 +135,23 @@ class SystemImage:
     def name(self) -> str:
         return self.image.name
 
-    def write(self, folder: Path) -> Path:
-        """Its archive in a folder of such archives, made when it is not there.
+    def decides(self) -> object:
+        """All that decides the bytes of its archive."""
+        return (_FORMAT, self.program, _config(self.image, ""), self.image.name, sorted(self.image.tree))
 
-        The file's name says all that decides its bytes, so that another program is another file.
-        """
-        content = (_FORMAT, self.program, _config(self.image, ""), self.image.name, sorted(self.image.tree))
-        decides = hashlib.sha256(_json(content)).hexdigest()
-        file = folder / f"{self.engine}-{decides[:16]}.tar"
-        if not file.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            write(self.image, file)
-        return file
+
+def write_system(several: Sequence[SystemImage], folder: Path) -> Path:
+    """One archive of system images in a folder of such archives, made when it is not there.
+
+    The file's name says all that decides its bytes, so that another program is another file. One for all: each import
+    is a program to be started on each node, which takes longer than to read a small image.
+    """
+    decides = hashlib.sha256(_json([each.decides() for each in several])).hexdigest()
+    file = folder / f"system-{decides[:16]}.tar"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_all([each.image for each in several], file)
+    return file
 
 
 def system_images(
@@ -189,31 +195,43 @@ def tree_of(root: Path) -> dict[str, Node]:
 
 def write(image: Image, file: Path) -> str:
     """Write the archive, whole or not at all. Returns its digest. Raises Invalid for a path that leaves the root."""
-    with tempfile.TemporaryFile(dir=file.parent) as layer:
-        _write_layer(image.tree, layer)
-        size = layer.tell()
-        layer_digest = _digest_of(layer)
-        config = _json(_config(image, layer_digest))
-        manifest = _json(_manifest(config, layer_digest, size))
-        small = {
-            "index.json": _json(_index(image, manifest)),
-            "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
-            _blob(_digest(config)): config,
-            _blob(_digest(manifest)): manifest,
-        }
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        unfinished = Path(name)
-        try:
-            with os.fdopen(descriptor, "w+b") as out:
-                _write_archive(small, _blob(layer_digest), layer, size, out)
-                out.flush()
-                os.fsync(descriptor)
-                digest = _digest_of(out)
-            unfinished.chmod(0o644)
-            unfinished.rename(file)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+    return write_all((image,), file)
+
+
+def write_all(several: Sequence[Image], file: Path) -> str:
+    """One archive with several images: `ctr images import` has all of them from it."""
+    with contextlib.ExitStack() as stack:
+        layers: dict[str, BinaryIO] = {}
+        small: dict[str, bytes] = {"oci-layout": _json({"imageLayoutVersion": "1.0.0"})}
+        manifests = []
+        for image in several:
+            layer = stack.enter_context(tempfile.TemporaryFile(dir=file.parent))
+            _write_layer(image.tree, layer)
+            size, digest = layer.tell(), _digest_of(layer)
+            config = _json(_config(image, digest))
+            manifest = _json(_manifest(config, digest, size))
+            layers[_blob(digest)] = layer
+            small |= {_blob(_digest(config)): config, _blob(_digest(manifest)): manifest}
+            manifests.append(_described(image, manifest))
+        small["index.json"] = _json(_index(manifests))
+        return _written(file, small, layers)
+
+
+def _written(file: Path, small: Mapping[str, bytes], layers: Mapping[str, BinaryIO]) -> str:
+    """The archive of these, beside its place and renamed; its digest."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "w+b") as out:
+            _write_archive(small, layers, out)
+            out.flush()
+            os.fsync(descriptor)
+            digest = _digest_of(out)
+        unfinished.chmod(0o644)
+        unfinished.rename(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     return digest
 
 
@@ -273,16 +291,16 @@ def _add_node(layer: tarfile.TarFile, path: str, node: Node) -> None:
             assert_never(node)
 
 
-def _write_archive(small: Mapping[str, bytes], layer: str, content: BinaryIO, size: int, out: BinaryIO) -> None:
+def _write_archive(small: Mapping[str, bytes], layers: Mapping[str, BinaryIO], out: BinaryIO) -> None:
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for folder in ("blobs", "blobs/sha256"):
             _add_node(archive, folder, Folder())
-        for name in sorted((*small, layer)):
-            if name == layer:
+        for name in sorted((*small, *layers)):
+            if name in layers:
                 entry = tarfile.TarInfo(name)
-                entry.size = size
-                content.seek(0)
-                archive.addfile(entry, content)
+                entry.size = layers[name].seek(0, os.SEEK_END)
+                layers[name].seek(0)
+                archive.addfile(entry, layers[name])
             else:
                 _add_node(archive, name, File(small[name]))
 
@@ -314,22 +332,24 @@ def _manifest(config: bytes, layer: str, layer_size: int) -> object:
     }
 
 
-def _index(image: Image, manifest: bytes) -> object:
+def _described(image: Image, manifest: bytes) -> object:
+    return {
+        "mediaType": _MANIFEST,
+        "digest": _digest(manifest),
+        "size": len(manifest),
+        "annotations": {
+            "io.containerd.image.name": image.name,
+            "org.opencontainers.image.ref.name": image.name.rsplit(":", 1)[-1],
+        },
+        "platform": {"architecture": image.arch, "os": "linux"},
+    }
+
+
+def _index(manifests: Sequence[object]) -> object:
     return {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [
-            {
-                "mediaType": _MANIFEST,
-                "digest": _digest(manifest),
-                "size": len(manifest),
-                "annotations": {
-                    "io.containerd.image.name": image.name,
-                    "org.opencontainers.image.ref.name": image.name.rsplit(":", 1)[-1],
-                },
-                "platform": {"architecture": image.arch, "os": "linux"},
-            }
-        ],
+        "manifests": manifests,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 
 from roadstead.clusters import versions
 from roadstead.clusters.hands import shelf as shelves
@@ -47,11 +46,9 @@ class SystemImages:
         return next(image.name for image in await self._all() if image.engine == "pause")
 
     async def archives(self) -> tuple[str, ...]:
-        """Their digests; the agent has them now."""
-        folder = self._given.cache / _FOLDER
-        made = await self._all()
-        paths: list[Path] = [await asyncio.to_thread(image.write, folder) for image in made]
-        return tuple([await self._shelf.blob(path) for path in paths])
+        """The digests of the archives that have them; the agent has those now."""
+        path = await asyncio.to_thread(images.write_system, await self._all(), self._given.cache / _FOLDER)
+        return (await self._shelf.blob(path),)
 
     async def _all(self) -> tuple[images.SystemImage, ...]:
         async with self._lock:
