@@ -76,17 +76,6 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
             load.archive(file)
 
 
-def test_the_cluster_is_found_by_its_name() -> None:
-    names = {"eu-central-1/one": "c-1", "eu-central-1/two": "c-2", "eu-west-1/two": "c-3"}
-    assert load.cluster_id(names, "one", None) == "c-1"
-    assert load.cluster_id(names, "two", "eu-west-1") == "c-3"
-    with pytest.raises(errors.Invalid, match=r"two are in eu-central-1, eu-west-1: say which with --region"):
-        load.cluster_id(names, "two", None)
-    for name, region in (("three", None), ("one", "eu-west-1"), ("on", None)):
-        with pytest.raises(errors.NotFound, match=f"no cluster is called {name}"):
-            load.cluster_id(names, name, region)
-
-
 def test_nodes_are_the_hosts_of_instances_of_that_cluster() -> None:
     hosts: dict[str, object] = dict.fromkeys(("c-1.i-0a", "c-1.api-a", "c-1.edge", "c-11.i-0b", "c-1.i-00"))
     assert load.hosts_of("c-1", {"hosts": hosts}) == ("c-1.i-00", "c-1.i-0a")

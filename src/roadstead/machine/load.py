@@ -20,7 +20,7 @@ import msgspec
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
 from roadstead.machine import caller
-from roadstead.machine.services import names as cluster_names
+from roadstead.machine.services import names
 from roadstead.messages import jobs, observed
 
 _LONGEST = 900.0
@@ -79,7 +79,7 @@ def image(archives: tuple[Path, ...], cluster: str, region: str | None, output: 
     read = tuple(archive(file) for file in archives)
 
     def nodes_of(name: str) -> tuple[str, ...]:
-        return hosts_of(cluster_id(cluster_names.ids(places), name, region), client.wanted())
+        return hosts_of(names.cluster_id(names.ids(places), name, region), client.wanted())
 
     results: list[Loaded] = []
     for result in into(client, read, cluster, nodes_of):
@@ -198,19 +198,6 @@ def _contents(members: Mapping[str, tarfile.TarInfo], opened: tarfile.TarFile) -
         named = [next((one.annotations[key] for key in keys if key in one.annotations), "") for one in index.manifests]
         return "oci", tuple(dict.fromkeys(tags or filter(None, named)))
     return ("docker", tuple(dict.fromkeys(tags))) if "manifest.json" in members else ("", ())
-
-
-def cluster_id(names: Mapping[str, str], name: str, region: str | None) -> str:
-    """The id of a cluster by its name. Raises NotFound, or Invalid when its region must be said."""
-    found = {key.partition("/")[0]: id for key, id in names.items() if key.partition("/")[2] == name}
-    if region is not None:
-        found = {where: id for where, id in found.items() if where == region}
-    if not found:
-        where = "" if region is None else f" in {region}"
-        raise errors.NotFound(f"no cluster is called {name}{where}: `roadstead get cluster` lists them", cluster=name)
-    if len(found) > 1:
-        raise errors.Invalid(f"clusters called {name} are in {', '.join(sorted(found))}: say which with --region")
-    return next(iter(found.values()))
 
 
 def hosts_of(id: str, wanted: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
