@@ -13,6 +13,7 @@ import pytest
 from roadstead.core import errors
 from roadstead.engine import images
 from roadstead.machine import load
+from roadstead.messages import jobs
 
 
 def tar(file: Path, **members: object) -> Path:
@@ -84,6 +85,19 @@ def test_nodes_are_the_hosts_of_instances_of_that_cluster() -> None:
     assert load.containerds(("c-1.i-0a",), {"units": units}) == {"c-1.i-0a": "containerd-2.3.7"}
     with pytest.raises(errors.Busy, match=r"node c-1\.i-00 is still being made"):
         load.containerds(("c-1.i-00",), {"units": units})
+
+
+def test_a_call_waits_longer_for_more(tmp_path: Path) -> None:
+    archives = []
+    for name, size in (("small.tar", 1), ("large.tar", 6 * 2**30)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+        archives.append(load.Archive(tmp_path / name, "oci", ("app:1",)))
+    small, large = (load.patience([one]) for one in archives)
+    # Longer than the agent gives the job, also when a restarted agent begins it again.
+    assert small >= 2 * jobs.longest(1)
+    assert large >= 2 * jobs.longest(6 * 2**30) > 2 * 3600
+    assert load.patience(archives) >= small + large
 
 
 def test_a_line_says_how_it_went() -> None:

@@ -1,6 +1,7 @@
 """`roadstead load image ARCHIVE... --cluster NAME`: images from files into all nodes of a cluster, without a registry.
 
-The agent does it, node by node and side by side, by typed jobs; serve takes no part, so an archive may have any size.
+The agent does it, on all nodes side by side, by typed jobs; serve takes no part. An archive may have 8 GiB, which is
+what the agent keeps of one blob, and the time that an import may take grows with it (messages.jobs.longest).
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.messages import jobs, observed
 
-_LONGEST = 900.0
-"""Seconds for all of one call; the agent ends a single job earlier."""
 _LOOK_EVERY = 0.1
 """Seconds. Jobs cannot be watched."""
 
@@ -117,18 +116,24 @@ def into(client: Client, archives: tuple[Archive, ...], cluster: str, nodes_of: 
             id = f"load-{call}.{digest.removeprefix('sha256:')[:16]}.{node}"
             client.start_job(id, jobs.ImageImport(host=node, engine=engines[node], archive=digest))
             waiting[id] = (node, one)
+    longest = patience(archives)
     while waiting:
         for id, result in _ended(client, tuple(waiting)):
             node, one = waiting.pop(id)
             seconds = round(time.monotonic() - began, 1)
             yield Loaded(node, str(one.file), one.images, result.state, seconds, result.reason or "")
-        if waiting and time.monotonic() - began > _LONGEST:
+        if waiting and time.monotonic() - began > longest:
             late = ", ".join(sorted({node for node, _ in waiting.values()}))
             raise errors.Busy(
-                f"after {_LONGEST:.0f} s images are still being loaded into {late}: see `roadstead status`"
+                f"after {longest:.0f} s images are still being loaded into {late}: see `roadstead status`"
             )
         if waiting:
             time.sleep(_LOOK_EVERY)
+
+
+def patience(archives: Iterable[Archive]) -> float:
+    """Seconds for all of one call: twice what the agent gives its jobs: when restarted it begins them again."""
+    return 2 * sum(jobs.longest(one.file.stat().st_size) for one in archives)
 
 
 def _ended(client: Client, ids: Iterable[str]) -> Iterator[tuple[str, observed.JobResult]]:
