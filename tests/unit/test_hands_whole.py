@@ -12,7 +12,9 @@ from tests.unit import hands_place
 from tests.unit.hands_place import CLUSTER, GROUP
 from tests.world import machine
 
+from roadstead.clusters import views
 from roadstead.clusters.hands import shelf
+from roadstead.messages import desired
 
 LONGEST = 60.0
 """Seconds; a second is usual."""
@@ -174,5 +176,19 @@ def test_a_node_that_comes_again_under_its_name_gets_the_images_anew() -> None:
         (gone,) = set(place.machine.imported) - {id for _, id in place.machine.records}
         await place.want_nodes(2)
         await place.until(lambda: place.machine.imported.count(gone) == 2)
+
+    lived(story)
+
+
+def test_the_issuer_that_is_shown_is_the_one_in_tokens() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        state = await place.store.get(CLUSTER)
+        assert state is not None
+        shown = views.cluster(state)["identity"]["oidc"]["issuer"]
+        units = (record.spec for (kind, _), record in place.machine.records.items() if kind == "units")
+        servers = [unit for unit in units if isinstance(unit, desired.Unit) and unit.component == "kube-apiserver"]
+        assert [unit.flags["service-account-issuer"] for unit in servers] == [shown] * 3
 
     lived(story)
