@@ -54,6 +54,10 @@ def test_the_first_create_cluster_starts_roadstead(started_instance: instance.In
     )
     for nothing in (("--dry-run",), ("--nodse", "3"), ("--help",)):
         assert STARTING not in roadstead("create", "cluster", "--name", "c", *nothing).stderr
+    # What can be foreseen to be refused is not begun either.
+    done = roadstead("create", "cluster", "--name=_bad")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: validation for _bad failed")
     assert not runs()
 
     done = roadstead("create", "cluster", "--name", "c", *NO_SUCH_SUBNETS)

@@ -189,6 +189,7 @@ def test_it_raises_itself_for_what_needs_root(warm: Place, words: list[str]) -> 
         ["engine", "list"],
         ["create", "cluster", "share"],
         ["completion", "bash"],
+        ["kubectl", "logs", "start"],
     ],
 )
 def test_it_stays_who_it_is_for_the_rest(warm: Place, words: list[str]) -> None:

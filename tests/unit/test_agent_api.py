@@ -34,6 +34,7 @@ class Rooms:
         self.blobs = blobs.Blobs(folder / "blobs")
         self.journal = journal.Journal(first=10)
         self.accepted: list[store.Key] = []
+        self.timeouts: list[float] = []
         self.door = door.Door(self.records, self.blobs, {"haproxy"}, self._accept)
         self.jobs = jobs.Jobs(self.records, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7)
 
@@ -43,7 +44,8 @@ class Rooms:
             observed.Observation(kind=record.kind, id=record.id, generation=record.generation, phase="pending")
         )
 
-    async def _run(self, host: str, uid: int, argv: list[str], _timeout: float) -> tuple[int, str]:
+    async def _run(self, host: str, uid: int, argv: list[str], timeout: float) -> tuple[int, str]:
+        self.timeouts.append(timeout)
         return 0, f"{host} {uid} {argv[0]}"
 
     def status(self) -> observed.Status:
@@ -189,6 +191,22 @@ def test_jobs_are_done_once_by_id_and_refused_for_another_generation(bench: Benc
         bench.client.start_job("import-2", other)
     with pytest.raises(errors.NotFound, match="no job"):
         bench.client.job("import-3")
+
+
+def test_an_import_may_take_as_long_as_its_archive_is_large(bench: Bench) -> None:
+    engine = desired.Engine(components={"ctr": bench.client.keep_blob(b"")})
+    bench.client.accept(
+        {"networks": {"net": (1, NET)}, "hosts": {"h": (3, host())}, "engines": {"containerd": (1, engine)}}
+    )
+    for number, size in enumerate((1, 8 * 2**20)):
+        archive = bench.client.keep_blob(b"0" * size)
+        bench.client.start_job(f"import-{number}", types.ImageImport(host="h", engine="containerd", archive=archive))
+        for _ in range(1000):
+            if bench.client.job(f"import-{number}").state == "done":
+                break
+    small, large = bench.rooms.timeouts
+    assert small >= 120
+    assert large >= small + 7
 
 
 def test_a_watch_sees_what_happens_after_its_revision(bench: Bench) -> None:

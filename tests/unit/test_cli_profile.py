@@ -21,10 +21,25 @@ endpoint_url = https://10.0.0.1:4566
 ca_bundle = /etc/ca.pem
 aws_access_key_id = O
 aws_secret_access_key = P
+[profile keyless]
+endpoint_url = http://127.0.0.1:4566
+[profile nested]
 s3 =
   addressing_style = path
 """
+KEYS = {"AWS_ACCESS_KEY_ID": "E", "AWS_SECRET_ACCESS_KEY": "F", "AWS_SESSION_TOKEN": "T"}
 CREDENTIALS = "[roadstead]\naws_access_key_id = K\naws_secret_access_key = S%\n"
+
+OURS = profile.Access(
+    "eu-west-1", "http://127.0.0.1:4566", sigv4.Credentials("K", "S%"), keys_of="the AWS profile 'roadstead'"
+)
+OTHERS = profile.Access(
+    "eu-central-1",
+    "https://10.0.0.1:4566",
+    sigv4.Credentials("O", "P"),
+    ca_bundle="/etc/ca.pem",
+    keys_of="the AWS profile 'other'",
+)
 
 
 def access(
@@ -34,26 +49,51 @@ def access(
 
 
 def test_without_a_word_it_is_the_profile_roadstead() -> None:
-    assert access() == profile.Access("eu-west-1", "http://127.0.0.1:4566", sigv4.Credentials("K", "S%"))
+    assert access() == OURS
 
 
 def test_another_profile_by_flag_or_environment() -> None:
-    wanted = profile.Access(
-        "eu-central-1", "https://10.0.0.1:4566", sigv4.Credentials("O", "P"), ca_bundle="/etc/ca.pem"
-    )
-    assert access(asked="other") == wanted
-    assert access({"AWS_PROFILE": "other"}) == wanted
+    assert access(asked="other") == OTHERS
+    assert access({"AWS_PROFILE": "other"}) == OTHERS
 
 
 def test_the_environment_goes_before_the_profile_and_the_flag_before_both() -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "E", "AWS_SECRET_ACCESS_KEY": "F", "AWS_SESSION_TOKEN": "T"}
     said = {"AWS_REGION": "eu-north-1", "AWS_ENDPOINT_URL": "http://e:1", "AWS_ENDPOINT_URL_EKS": "http://k:2"}
-    found = access({**keys, **said, "AWS_CA_BUNDLE": "/b"})
+    found = access({**KEYS, **said, "AWS_CA_BUNDLE": "/b"})
     assert found == profile.Access(
-        "eu-north-1", "http://e:1", sigv4.Credentials("E", "F", "T"), {"eks": "http://k:2"}, "/b"
+        "eu-north-1",
+        "http://e:1",
+        sigv4.Credentials("E", "F", "T"),
+        {"eks": "http://k:2"},
+        "/b",
+        keys_of="AWS_ACCESS_KEY_ID",
     )
-    assert access({**keys, **said}, region="ap-south-1").region == "ap-south-1"
-    assert access(keys, asked="other").credentials == sigv4.Credentials("O", "P")
+    assert access({**KEYS, **said}, region="ap-south-1").region == "ap-south-1"
+    assert access({**KEYS, **said}, asked="other").credentials == sigv4.Credentials("O", "P")
+
+
+@pytest.mark.parametrize(
+    ("environment", "asked", "key"),
+    [
+        # AWS's own keys are there for AWS, and the endpoint is the profile's: so are the keys.
+        ({}, None, "K"),
+        ({"AWS_PROFILE": "other"}, None, "O"),
+        ({}, "other", "O"),
+        ({"AWS_ENDPOINT_URL": ""}, None, "K"),
+        # An endpoint beside them says whom they are for.
+        ({"AWS_ENDPOINT_URL": "http://e:1"}, None, "E"),
+        ({"AWS_ENDPOINT_URL_EKS": "http://k:2"}, None, "E"),
+        ({"AWS_ENDPOINT_URL": "http://e:1", "AWS_PROFILE": "other"}, None, "E"),
+        # There are no others.
+        ({"AWS_PROFILE": "keyless"}, None, "E"),
+        # Half of a pair is none.
+        ({"AWS_ENDPOINT_URL": "http://e:1", "AWS_SECRET_ACCESS_KEY": ""}, None, "K"),
+    ],
+)
+def test_keys_go_with_their_endpoint(environment: dict[str, str], asked: str | None, key: str) -> None:
+    found = access({**KEYS, **environment}, asked=asked)
+    assert found.credentials.access_key == key
+    assert (found.keys_of == "AWS_ACCESS_KEY_ID") == (key == "E")
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,12 @@ def left(cloud: cloud_for_cli.Cloud) -> tuple[int, ...]:
 NOTHING = (0, 0, 0, 0, 0)
 
 
-def test_the_lines_and_the_kubeconfig(cloud: cloud_for_cli.Cloud, said: Said, tmp_path: Path) -> None:
+def test_the_lines_and_the_kubeconfig(
+    cloud: cloud_for_cli.Cloud, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.looks = 3
+    (tmp_path / "kubectl").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     code, out, err = said("create cluster dev -N 4 --nodegroup-name ng")
     assert (code, err) == (0, "")
     lines = [line[25:] for line in out.splitlines()]

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions, views
+from roadstead.clusters.components.control import issuer
+from roadstead.clusters.hands import names
 from roadstead.core import errors, lifecycle
 from roadstead.store import facts, keys
 from roadstead.wire import services, validate
@@ -19,6 +21,7 @@ ASKED = {
     "resourcesVpcConfig": {"subnetIds": ["subnet-1", "subnet-2"], "endpointPrivateAccess": True},
     "tags": {"team": "blue"},
 }
+CREATED = 5
 CREATOR = "arn:aws:iam::012345678901:user/admin"
 
 
@@ -38,13 +41,14 @@ def test_life_cycles_are_the_models(
 
 def state(key: keys.Key, body: bytes, seen: observed.Observed | None = None) -> facts.State:
     saw = facts.Observation(key, observed.written(seen), 7, 8) if seen else None
-    return facts.State(facts.Desired(key, body, 7, 5), saw)
+    return facts.State(facts.Desired(key, body, 7, CREATED), saw)
 
 
 def test_a_cluster_is_shown_as_it_was_asked_for_in_the_models_shape() -> None:
     wanted = spec.filled(ASKED, PLACE, 1.0, CREATOR)
     assert spec.read(spec.written(wanted)) == wanted
-    shown = views.cluster(state(spec.key("012345678901", "eu-central-1", "shop"), spec.written(wanted)))
+    key = spec.key("012345678901", "eu-central-1", "shop")
+    shown = views.cluster(state(key, spec.written(wanted)))
     assert validate.problems(EKS.shape("Cluster"), shown) == []
     assert shown["resourcesVpcConfig"].items() >= ASKED["resourcesVpcConfig"].items()  # type: ignore[attr-defined]
     assert {member: shown[member] for member in ("name", "roleArn", "tags")} == {
@@ -52,6 +56,8 @@ def test_a_cluster_is_shown_as_it_was_asked_for_in_the_models_shape() -> None:
     }
     assert wanted.service_cidr == "172.20.0.0/16"
     assert wanted.request == ASKED
+    # What tokens of service accounts carry, from creation on.
+    assert shown["identity"]["oidc"]["issuer"] == issuer.url("eu-central-1", names.cluster(key, CREATED))
 
 
 def test_a_nodegroup_is_shown_as_it_was_asked_for_in_the_models_shape() -> None:

@@ -12,6 +12,7 @@ from tests.unit import hands_place
 from tests.unit.hands_place import CLUSTER, GROUP
 from tests.world import machine
 
+from roadstead.clusters import views
 from roadstead.clusters.hands import shelf
 from roadstead.messages import desired
 
@@ -183,5 +184,19 @@ def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> No
         await place.until(place.is_active(GROUP))
         assert [images for host, images in given().items() if host not in old] == [place.images]
         assert sorted(place.machine.imported) == sorted(old)
+
+    lived(story)
+
+
+def test_the_issuer_that_is_shown_is_the_one_in_tokens() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        state = await place.store.get(CLUSTER)
+        assert state is not None
+        shown = views.cluster(state)["identity"]["oidc"]["issuer"]
+        units = (record.spec for (kind, _), record in place.machine.records.items() if kind == "units")
+        servers = [unit for unit in units if isinstance(unit, desired.Unit) and unit.component == "kube-apiserver"]
+        assert [unit.flags["service-account-issuer"] for unit in servers] == [shown] * 3
 
     lived(story)

@@ -13,6 +13,7 @@ import pytest
 from roadstead.core import errors
 from roadstead.engine import images
 from roadstead.machine import load
+from roadstead.messages import jobs
 
 
 def tar(file: Path, **members: object) -> Path:
@@ -76,17 +77,6 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
             load.archive(file)
 
 
-def test_the_cluster_is_found_by_its_name() -> None:
-    names = {"eu-central-1/one": "c-1", "eu-central-1/two": "c-2", "eu-west-1/two": "c-3"}
-    assert load.cluster_id(names, "one", None) == "c-1"
-    assert load.cluster_id(names, "two", "eu-west-1") == "c-3"
-    with pytest.raises(errors.Invalid, match=r"two are in eu-central-1, eu-west-1: say which with --region"):
-        load.cluster_id(names, "two", None)
-    for name, region in (("three", None), ("one", "eu-west-1"), ("on", None)):
-        with pytest.raises(errors.NotFound, match=f"no cluster is called {name}"):
-            load.cluster_id(names, name, region)
-
-
 def test_nodes_are_the_hosts_of_instances_of_that_cluster() -> None:
     hosts: dict[str, object] = dict.fromkeys(("c-1.i-0a", "c-1.api-a", "c-1.edge", "c-11.i-0b", "c-1.i-00"))
     assert load.hosts_of("c-1", {"hosts": hosts}) == ("c-1.i-00", "c-1.i-0a")
@@ -95,6 +85,19 @@ def test_nodes_are_the_hosts_of_instances_of_that_cluster() -> None:
     assert load.containerds(("c-1.i-0a",), {"units": units}) == {"c-1.i-0a": "containerd-2.3.7"}
     with pytest.raises(errors.Busy, match=r"node c-1\.i-00 is still being made"):
         load.containerds(("c-1.i-00",), {"units": units})
+
+
+def test_a_call_waits_longer_for_more(tmp_path: Path) -> None:
+    archives = []
+    for name, size in (("small.tar", 1), ("large.tar", 6 * 2**30)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+        archives.append(load.Archive(tmp_path / name, "oci", ("app:1",)))
+    small, large = (load.patience([one]) for one in archives)
+    # Longer than the agent gives the job, also when a restarted agent begins it again.
+    assert small >= 2 * jobs.longest(1)
+    assert large >= 2 * jobs.longest(6 * 2**30) > 2 * 3600
+    assert load.patience(archives) >= small + large
 
 
 def test_a_line_says_how_it_went() -> None:

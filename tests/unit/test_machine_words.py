@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.machine import logs, shell, status
+from roadstead.machine import logs, main, shell, status
 from roadstead.machine.services import first
 from roadstead.machine.supervision import see, settings
 from roadstead.messages import desired
@@ -45,6 +45,14 @@ def test_clusters_are_lines_with_their_ids_at_the_agent() -> None:
         "cluster-1  c-1a2b3c4d  eu-central-1  ACTIVE    1.37",
         "dev        -           eu-central-1  CREATING  1.37",
     ]
+
+
+@pytest.mark.parametrize("what", ["etcd", "/etcd", "cluster-1.etcd-a/"])
+def test_logs_of_nothing_are_told_what_there_is(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["logs", what]) == 1
+    said = capsys.readouterr().err
+    assert "`roadstead logs CLUSTER.etcd-a/etcd` or `roadstead logs NODE/kubelet`" in said
+    assert "which service: agent, serve, porter" in said
 
 
 @pytest.mark.parametrize(("lines", "wanted"), [(0, ""), (1, "d\n"), (3, "b\nc\nd\n"), (9, "a\nb\nc\nd\n")])

@@ -15,7 +15,6 @@ from roadstead.messages import jobs as types
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT = 120.0
 _ID = msgspec.json.Decoder(forms.Id)
 
 
@@ -119,11 +118,18 @@ class Jobs:
             case types.EtcdMember():
                 command(job)
 
+    def _longest(self, job: types.Job) -> float:
+        match job:
+            case types.ImageImport(archive=archive):
+                return types.longest(self._blobs.path(archive).stat().st_size)
+            case types.EtcdMember():
+                return types.longest()
+
     async def _do(self, id: str, text: str, job: types.Job) -> None:
         try:
             archive = self._lend(job.host, job.archive) if isinstance(job, types.ImageImport) else ""
             argv = command(job, archive)
-            code, output = await self._run(job.host, self._uid(job.host), argv, _TIMEOUT)
+            code, output = await self._run(job.host, self._uid(job.host), argv, self._longest(job))
         except (errors.Error, OSError) as error:
             # A host that goes takes what was lent to it along.
             self._records.keep_job(id, text, "failed", "", str(error))

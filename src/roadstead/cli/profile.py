@@ -2,8 +2,11 @@
 
 Source: AWS SDKs and Tools Reference Guide, "Configuration and authentication settings": what the environment says
 goes before the files; AWS_ENDPOINT_URL_<SERVICE> before AWS_ENDPOINT_URL; keys of a profile stand in `credentials`
-or in `config`. Ours: without a word about a profile it is `roadstead`, which `roadstead start` writes, unless the
-environment alone says endpoint and keys. Nothing is ever sent to AWS: an endpoint must be given.
+or in `config`. Ours: without a word about a profile it is `roadstead`, which `roadstead start` writes. Nothing is ever
+sent to AWS: an endpoint must be given.
+
+**Keys go with their endpoint.** Keys in the environment are mostly AWS's, of somebody who works with both. They count
+where the environment names an endpoint, too (AWS_ENDPOINT_URL, or that of a service), or where the profile has none.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from roadstead.wire import sigv4
 
 PROFILE = "roadstead"
 REGION = "eu-central-1"
+KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -32,6 +36,8 @@ class Access:
     """By service, from AWS_ENDPOINT_URL_<SERVICE>."""
     ca_bundle: str | None = None
     """A file of certificates to trust instead of the system's, for an endpoint with https."""
+    keys_of: str = ""
+    """Where the keys stand, as a human reads it: `AWS_ACCESS_KEY_ID`, or a profile."""
 
 
 def files(environment: Mapping[str, str], home: Path) -> tuple[Path, Path]:
@@ -82,37 +88,51 @@ def access(
     """Whom to ask and as whom. Raises NotFound when there is no endpoint or there are no keys, saying what to do."""
     name, found = settings(environment, config, credentials, profile)
     endpoint = environment.get("AWS_ENDPOINT_URL") or found.get("endpoint_url")
-    own = {
-        key.removeprefix("AWS_ENDPOINT_URL_").lower().replace("_", ""): value
-        for key, value in environment.items()
-        if key.startswith("AWS_ENDPOINT_URL_") and value
-    }
     if not endpoint:
         raise errors.NotFound(
             f"no endpoint of Roadstead is known: neither AWS_ENDPOINT_URL nor endpoint_url of the AWS profile "
             f"{name!r} is set; 'roadstead start' writes the profile {PROFILE!r}"
         )
+    keys, stand = _keys(environment, found, name, profile)
     return Access(
         region(environment, found, region_asked),
         endpoint,
-        _keys(environment, found, name, profile),
-        own,
+        keys,
+        _endpoints(environment),
         environment.get("AWS_CA_BUNDLE") or found.get("ca_bundle") or None,
+        stand,
     )
 
 
-def _keys(environment: Mapping[str, str], found: Mapping[str, str], name: str, asked: str | None) -> sigv4.Credentials:
-    """The environment's keys, unless a profile is asked for by flag, as the AWS CLI has it."""
-    key, secret = environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")
-    if key and secret and asked is None:
-        return sigv4.Credentials(key, secret, environment.get("AWS_SESSION_TOKEN") or None)
+def environments_keys(environment: Mapping[str, str], found: Mapping[str, str], asked: str | None) -> bool:
+    """Whether the keys in the environment are those to ask with. `found`: the profile; `asked`: it, by flag."""
+    if not (environment.get(KEY) and environment.get(SECRET)) or asked is not None:
+        return False
+    named = bool(environment.get("AWS_ENDPOINT_URL") or _endpoints(environment))
+    return named or not (found.get("aws_access_key_id") and found.get("aws_secret_access_key"))
+
+
+def _endpoints(environment: Mapping[str, str]) -> dict[str, str]:
+    """By service."""
+    return {
+        key.removeprefix("AWS_ENDPOINT_URL_").lower().replace("_", ""): value
+        for key, value in environment.items()
+        if key.startswith("AWS_ENDPOINT_URL_") and value
+    }
+
+
+def _keys(
+    environment: Mapping[str, str], found: Mapping[str, str], name: str, asked: str | None
+) -> tuple[sigv4.Credentials, str]:
+    """The keys, and where they stand."""
+    if environments_keys(environment, found, asked):
+        return sigv4.Credentials(
+            environment[KEY], environment[SECRET], environment.get("AWS_SESSION_TOKEN") or None
+        ), KEY
     key, secret = found.get("aws_access_key_id"), found.get("aws_secret_access_key")
     if key and secret:
-        return sigv4.Credentials(key, secret, found.get("aws_session_token"))
-    raise errors.NotFound(
-        f"no credentials: neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set, nor has the AWS profile "
-        f"{name!r} keys"
-    )
+        return sigv4.Credentials(key, secret, found.get("aws_session_token")), f"the AWS profile {name!r}"
+    raise errors.NotFound(f"no credentials: neither {KEY} and {SECRET} are set, nor has the AWS profile {name!r} keys")
 
 
 def _section(text: str, profile: str, section: str) -> dict[str, str] | None:

@@ -21,6 +21,8 @@ _ANSWER = 60.0
 """Seconds that one answer may take: what takes long is asked for, and looked at again."""
 _NO_REGION = "Credential should be scoped to a valid region."
 """AWS's words for a region that it does not have."""
+_UNKNOWN_KEYS = ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure")
+"""What the services call an access key that they do not know."""
 _IDLE = 10.0
 """Seconds after which a kept connection is not used again."""
 
@@ -93,6 +95,12 @@ class Connection(AbstractContextManager["Connection"]):
             if error.fault.message == _NO_REGION:
                 raise errors.Invalid(
                     f"there is no region {self._access.region!r}; {endpoint} has those of AWS"
+                ) from error
+            if error.fault.code in _UNKNOWN_KEYS and self._access.keys_of == profile.KEY:
+                raise errors.Denied(
+                    f"{endpoint} does not know the key in {profile.KEY}: {error.fault.message} "
+                    f"To ask with the keys of a profile instead, unset {profile.KEY} or give --profile",
+                    code=error.fault.code,
                 ) from error
             raise
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, updates, versions
+from roadstead.clusters.components.control import issuer
+from roadstead.clusters.hands import names
 from roadstead.store import facts, keys
 
 _UNWELL = (observed.Phase.FAILING, observed.Phase.REFUSED)
@@ -60,6 +62,7 @@ def cluster(state: facts.State) -> dict[str, Any]:
         "roleArn": wanted.role,
         "resourcesVpcConfig": _vpc_config(wanted),
         "kubernetesNetworkConfig": {"serviceIpv4Cidr": wanted.service_cidr, "ipFamily": "ipv4"},
+        "identity": {"oidc": {"issuer": issuer.url(state.key.region, names.cluster(state.key, state.desired.created))}},
         "logging": {"clusterLogging": _logging(wanted.logs)},
         "accessConfig": {
             "authenticationMode": wanted.access.mode,

@@ -1,6 +1,7 @@
 """`roadstead load image ARCHIVE... --cluster NAME`: images from files into all nodes of a cluster, without a registry.
 
-The agent does it, node by node and side by side, by typed jobs; serve takes no part, so an archive may have any size.
+The agent does it, on all nodes side by side, by typed jobs; serve takes no part. An archive may have 8 GiB, which is
+what the agent keeps of one blob, and the time that an import may take grows with it (messages.jobs.longest).
 """
 
 from __future__ import annotations
@@ -20,11 +21,9 @@ import msgspec
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
 from roadstead.machine import caller
-from roadstead.machine.services import names as cluster_names
+from roadstead.machine.services import names
 from roadstead.messages import jobs, observed
 
-_LONGEST = 900.0
-"""Seconds for all of one call; the agent ends a single job earlier."""
 _LOOK_EVERY = 0.1
 """Seconds. Jobs cannot be watched."""
 
@@ -79,7 +78,7 @@ def image(archives: tuple[Path, ...], cluster: str, region: str | None, output: 
     read = tuple(archive(file) for file in archives)
 
     def nodes_of(name: str) -> tuple[str, ...]:
-        return hosts_of(cluster_id(cluster_names.ids(places), name, region), client.wanted())
+        return hosts_of(names.cluster_id(names.ids(places), name, region), client.wanted())
 
     results: list[Loaded] = []
     for result in into(client, read, cluster, nodes_of):
@@ -117,18 +116,24 @@ def into(client: Client, archives: tuple[Archive, ...], cluster: str, nodes_of: 
             id = f"load-{call}.{digest.removeprefix('sha256:')[:16]}.{node}"
             client.start_job(id, jobs.ImageImport(host=node, engine=engines[node], archive=digest))
             waiting[id] = (node, one)
+    longest = patience(archives)
     while waiting:
         for id, result in _ended(client, tuple(waiting)):
             node, one = waiting.pop(id)
             seconds = round(time.monotonic() - began, 1)
             yield Loaded(node, str(one.file), one.images, result.state, seconds, result.reason or "")
-        if waiting and time.monotonic() - began > _LONGEST:
+        if waiting and time.monotonic() - began > longest:
             late = ", ".join(sorted({node for node, _ in waiting.values()}))
             raise errors.Busy(
-                f"after {_LONGEST:.0f} s images are still being loaded into {late}: see `roadstead status`"
+                f"after {longest:.0f} s images are still being loaded into {late}: see `roadstead status`"
             )
         if waiting:
             time.sleep(_LOOK_EVERY)
+
+
+def patience(archives: Iterable[Archive]) -> float:
+    """Seconds for all of one call: twice what the agent gives its jobs: when restarted it begins them again."""
+    return 2 * sum(jobs.longest(one.file.stat().st_size) for one in archives)
 
 
 def _ended(client: Client, ids: Iterable[str]) -> Iterator[tuple[str, observed.JobResult]]:
@@ -198,19 +203,6 @@ def _contents(members: Mapping[str, tarfile.TarInfo], opened: tarfile.TarFile) -
         named = [next((one.annotations[key] for key in keys if key in one.annotations), "") for one in index.manifests]
         return "oci", tuple(dict.fromkeys(tags or filter(None, named)))
     return ("docker", tuple(dict.fromkeys(tags))) if "manifest.json" in members else ("", ())
-
-
-def cluster_id(names: Mapping[str, str], name: str, region: str | None) -> str:
-    """The id of a cluster by its name. Raises NotFound, or Invalid when its region must be said."""
-    found = {key.partition("/")[0]: id for key, id in names.items() if key.partition("/")[2] == name}
-    if region is not None:
-        found = {where: id for where, id in found.items() if where == region}
-    if not found:
-        where = "" if region is None else f" in {region}"
-        raise errors.NotFound(f"no cluster is called {name}{where}: `roadstead get cluster` lists them", cluster=name)
-    if len(found) > 1:
-        raise errors.Invalid(f"clusters called {name} are in {', '.join(sorted(found))}: say which with --region")
-    return next(iter(found.values()))
 
 
 def hosts_of(id: str, wanted: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:

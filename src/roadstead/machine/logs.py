@@ -11,6 +11,7 @@ import click
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
 from roadstead.machine import caller
+from roadstead.machine.services import names
 from roadstead.machine.supervision import tree
 
 SERVICES = ("agent", "serve", "porter")
@@ -22,7 +23,10 @@ SERVICES = ("agent", "serve", "porter")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="How many lines back.")
 @caller.instance_option
 def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
-    """Print the log of a unit of a host, or of one of Roadstead's services."""
+    """Print the log of a unit of a host, or of one of Roadstead's services.
+
+    A host is CLUSTER.etcd-a, CLUSTER.api-a, CLUSTER.edge, or a node as kubectl calls it.
+    """
     places = instance.Instance.named(instance_id)
     if what in SERVICES:
         _service(tree.log_folder(places, what), lines, follow=follow)
@@ -30,11 +34,13 @@ def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
     host, slash, name = what.partition("/")
     if not slash or not host or not name:
         raise errors.Invalid(
-            f"{what!r}: say which unit of which host, as in `roadstead logs cluster-1.etcd-a/etcd`, or which service: "
-            f"{', '.join(SERVICES)}"
+            f"{what!r}: say which unit of which host, as in `roadstead logs CLUSTER.etcd-a/etcd` or "
+            f"`roadstead logs NODE/kubelet`, or which service: {', '.join(SERVICES)}"
         )
+    client = Client(places.socket)
+    id = names.host(host, names.known(places), client.wanted())
     try:
-        for chunk in Client(places.socket).logs(host, name, lines, follow):
+        for chunk in client.logs(id, name, lines, follow):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
     except (KeyboardInterrupt, BrokenPipeError):

@@ -36,6 +36,9 @@ COMMANDS: dict[str, Entry] = {
     "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host, or of a service."),
     "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
     "load": Entry("roadstead.machine.load:load", "Load images from files into a cluster's nodes."),
+    "kubectl": Entry(
+        "roadstead.machine.services.kubectl:kubectl", "The kubectl that comes with Roadstead's Kubernetes."
+    ),
     "env": Entry("roadstead.machine.aws.env:env", "Print what AWS's tools need to speak to Roadstead."),
     "get-token": Entry("roadstead.cli.token:get_token", "Print a token for a cluster: what kubectl runs."),
     "api": Entry("roadstead.machine.aws.api:api", "The AWS APIs that Roadstead speaks: coverage."),

@@ -10,6 +10,7 @@ import click
 from roadstead.agent_client import Client
 from roadstead.core import instance
 from roadstead.machine import caller
+from roadstead.machine.services import names
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -17,9 +18,11 @@ from roadstead.machine import caller
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @caller.instance_option
 def shell(host: str, command: tuple[str, ...], instance_id: str) -> None:
-    """Open a shell in HOST, or run COMMAND there."""
-    client = Client(instance.Instance.named(instance_id).socket, timeout=10)
-    argv = inside(client.shell(host), command, terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    """Open a shell in HOST, or run COMMAND there. HOST is CLUSTER.etcd-a or its kin, or a node as kubectl calls it."""
+    places = instance.Instance.named(instance_id)
+    client = Client(places.socket, timeout=10)
+    id = names.host(host, names.known(places), client.wanted())
+    argv = inside(client.shell(id), command, terminal=sys.stdin.isatty() and sys.stdout.isatty())
     os.execvp(argv[0], argv)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import click
@@ -11,7 +12,8 @@ import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.cli import profile, service
-from roadstead.core import errors, instance
+from roadstead.cli.estate import found
+from roadstead.core import errors
 from roadstead.identity import admin as admins
 from roadstead.machine import caller
 from roadstead.machine.services import names
@@ -27,7 +29,7 @@ _ASKING = 5.0
 
 @dataclass(frozen=True)
 class Cluster:
-    """What serve tells of a cluster of the instance's region."""
+    """What serve tells of a cluster; `status` and `version` are empty when it does not answer."""
 
     name: str
     id: str
@@ -54,7 +56,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         admin = None
     # The certificate of serve's own CA, where it speaks TLS.
     bundle = tree.serve_state(places) / "tls" / "ca.pem"
-    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle), _ids(places))
+    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle), names.known(places))
     if output == "json":
         body = {
             "agent": agent,
@@ -89,43 +91,53 @@ def _kept(agent: observed.Status) -> str:
     return f"keeps {', '.join(counted(kind, count) for kind, count in agent.counts.items() if count) or 'nothing yet'}"
 
 
-def _ids(places: instance.Instance) -> Mapping[str, str]:
-    """The agent's ids of all clusters by `REGION/NAME`, as far as they are known."""
-    try:
-        return names.ids(places)
-    except errors.NotFound:
-        return {}
-
-
 def _clusters(admin: admins.Admin | None, ca_bundle: str | None, ids: Mapping[str, str]) -> tuple[list[Cluster], str]:
-    """The clusters as serve tells them; or none, and why it was not asked or did not answer."""
+    """All clusters as serve tells them; or their names and ids alone, and why it was not asked or did not answer."""
     if admin is None or admin.secret is None:
-        return [], "there is no key to ask with"
+        return untold(ids), "there is no key to ask with"
     keys = sigv4.Credentials(admin.access_key, admin.secret)
-    access = profile.Access(admin.region, admin.endpoint, keys, ca_bundle=ca_bundle)
+    deadline = time.monotonic() + _ASKING
     try:
-        with service.Connection(access, time.monotonic() + _ASKING) as api:
-            pages = service.pages(api, "eks", "ListClusters")
-            listed = [name for page in pages for name in page.get("clusters", [])]
-            told = [api.call("eks", "DescribeCluster", name=name)["cluster"] for name in listed]
+        with contextlib.ExitStack() as open_ones:
+            apis = [
+                open_ones.enter_context(service.Connection(access, deadline))
+                for region in regions(admin.region, ids)
+                for access in (profile.Access(region, admin.endpoint, keys, ca_bundle=ca_bundle),)
+            ]
+            return told(apis, ids), ""
     except (errors.Error, wire_client.ServiceError) as error:
-        return [], f"does not answer: {error}"
-    return [
-        Cluster(
-            one["name"],
-            ids.get(f"{admin.region}/{one['name']}", ""),
-            admin.region,
-            one["status"],
-            one.get("version", ""),
-        )
-        for one in told
-    ], ""
+        return untold(ids), f"does not answer: {error}"
+
+
+def regions(own: str, ids: Mapping[str, str]) -> list[str]:
+    """Where to ask: wherever there is a cluster, and in the instance's own, of which one may not be written yet."""
+    return sorted({own, *(key.partition("/")[0] for key in ids)})
+
+
+def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[Cluster]:
+    """The clusters of these regions. Raises client.ServiceError, and Busy when nobody answers."""
+    clusters = []
+    for api in apis:
+        listed = [name for page in service.pages(api, "eks", "ListClusters") for name in page.get("clusters", [])]
+        # One that was deleted meanwhile is told no more.
+        for one in filter(None, (found.cluster(api, name) for name in listed)):
+            id = ids.get(f"{api.region}/{one['name']}", "")
+            clusters.append(Cluster(one["name"], id, api.region, one["status"], one.get("version", "")))
+    return clusters
+
+
+def untold(ids: Mapping[str, str]) -> list[Cluster]:
+    """What is known of the clusters without serve."""
+    places = (key.partition("/") for key in sorted(ids))
+    return [Cluster(name, ids[f"{region}/{name}"], region, "", "") for region, _, name in places]
 
 
 def table_of(clusters: Sequence[Cluster]) -> str:
     """One line per cluster. Its id is what `roadstead logs` wants in the names of its hosts."""
     rows = [("CLUSTER", "ID", "REGION", "STATUS", "VERSION")]
-    return columns([*rows, *((one.name, one.id or "-", one.region, one.status, one.version) for one in clusters)])
+    return columns(
+        [*rows, *((one.name, one.id or "-", one.region, one.status or "-", one.version or "-") for one in clusters)]
+    )
 
 
 def services(running: Sequence[see.Process], details: dict[str, str]) -> str:

@@ -40,6 +40,17 @@ class EtcdMember(Message, tag="etcd-member", tag_field="type", frozen=True, kw_o
 
 Job = ImageImport | EtcdMember
 
+_SHORTEST = 120.0
+
+
+def longest(archive: int = 0) -> float:
+    """Seconds after which the agent ends a job. `archive`: the size in bytes of what is imported, if anything is.
+
+    An import is read, unpacked and written on all nodes of a cluster side by side: a second for each MiB lets a disk
+    that writes 100 MiB a second serve a hundred nodes. The limit is for what hangs; what works is done long before.
+    """
+    return _SHORTEST + archive / 2**20
+
 
 class JobRequest(Message, frozen=True, kw_only=True):
     """`expect` names generations that must be the current ones, by `KIND/ID`; else the job is refused."""

@@ -41,7 +41,10 @@ class Written:
 
     @property
     def hint(self) -> str:
+        """eksctl's line; where there is no kubectl, with the one of this machine's Kubernetes."""
         flag = "" if self.usual else f" --kubeconfig={self.path}"
+        if shutil.which("kubectl") is None:
+            return f"there is no kubectl on PATH for \"{self.path}\", try '{_called()} kubectl{flag} get nodes'"
         return f"kubectl command should work with \"{self.path}\", try 'kubectl{flag} get nodes'"
 
 
@@ -96,7 +99,8 @@ def program(api: service.Api, name: str, wanted: Wanted, profile_asked: str | No
     But for keys: those that only this environment has are not written into a file.
     """
     environment = {key: os.environ[key] for key in _KEPT if os.environ.get(key)}
-    own_keys = os.environ.get("AWS_ACCESS_KEY_ID") and profile_asked is None
+    _, kept = profile.settings(os.environ, *reach.profiles(os.environ), profile_asked)
+    own_keys = profile.environments_keys(os.environ, kept, profile_asked)
     named = profile_asked or os.environ.get("AWS_PROFILE") or profile.PROFILE
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -131,6 +135,14 @@ def _launcher() -> str | None:
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)
     return None
+
+
+def _called() -> str:
+    """How this person calls `roadstead`: by its name on PATH, as README does in the checkout, or by its whole path."""
+    launcher = _launcher()
+    if launcher is None or shutil.which("roadstead"):
+        return "roadstead"
+    return "./roadstead" if Path(launcher).parent == Path.cwd() else launcher
 
 
 def take_back(region: str, cluster: str, servers: list[str]) -> list[str]:

@@ -22,7 +22,7 @@ _TOLD = 3
 def connection(call: asked.Asked, *, forever: bool = False) -> service.Connection:
     """Raises NotFound when no endpoint or no keys are known. `forever`: no deadline but that of one answer."""
     environment = dict(os.environ)
-    config, credentials = _profiles(environment)
+    config, credentials = profiles(environment)
     access = profile.access(
         environment,
         config,
@@ -36,12 +36,12 @@ def connection(call: asked.Asked, *, forever: bool = False) -> service.Connectio
 def region(call: asked.Asked) -> str:
     """The region alone: for what asks nobody."""
     environment = dict(os.environ)
-    config, credentials = _profiles(environment)
+    config, credentials = profiles(environment)
     _, settings = profile.settings(environment, config, credentials, call.text("profile"))
     return profile.region(environment, settings, call.file_region or call.text("region"))
 
 
-def _profiles(environment: Mapping[str, str]) -> tuple[str, str]:
+def profiles(environment: Mapping[str, str]) -> tuple[str, str]:
     """The texts of the AWS config and credentials of the person whose command this is."""
     config, credentials = profile.files(environment, owner.owner(environment).home)
     return profile.read(config), profile.read(credentials)

@@ -41,7 +41,7 @@ PROFILE = Flag(
     "the profile of the AWS config; else AWS_PROFILE",
     short="p",
     one_off=True,
-    why="without keys and endpoint in the environment the profile `roadstead` is taken",
+    why="without it the profile `roadstead` is taken, unless the environment says both endpoint and keys",
     group="AWS client",
 )
 _NO_STACKS = "Roadstead makes no CloudFormation stacks; the parts are made directly"

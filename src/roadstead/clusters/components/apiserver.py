@@ -86,7 +86,7 @@ def _serving(plane: facts.ControlPlane) -> dict[str, str]:
 
 
 def _who(plane: facts.ControlPlane) -> dict[str, str]:
-    issued_by = issuer.url(plane)
+    issued_by = issuer.url(plane.region, plane.id)
     return {
         "client-ca-file": _file("ca.pem"),
         "authentication-config": _file("authentication.yaml"),

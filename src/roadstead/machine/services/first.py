@@ -3,6 +3,9 @@
 The command line itself is a guest that asks whatever endpoint it is told; this looks before it does. Only the local
 default is ours to start: no AWS_ENDPOINT_URL, and no profile that leads elsewhere. Other verbs have nothing to find
 where nothing runs: they are told how to start it.
+
+Starting takes minutes where nothing is there yet, and changes the machine. So what can be foreseen to be refused is
+refused before.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from roadstead.cli import asked, profile, verbs
+from roadstead.cli.actions import reach
 from roadstead.cli.grammar import tree as grammar
 from roadstead.core import errors
 from roadstead.machine import installation
@@ -42,16 +45,18 @@ class Local:
 
 
 def before(arguments: Sequence[str]) -> None:
-    """What has to be there before a verb of eksctl's asks the service. Raises Busy when it does not run."""
+    """What has to be there before a verb of eksctl's asks the service.
+
+    Raises Busy when it does not run, and Invalid for a cluster that it would be started for and refuse.
+    """
     call = call_of(arguments)
     if call is None:
         return
     environment = dict(os.environ)
     instance_id = environment.get(INSTANCE) or "main"
     _, kept = settings.instance_of(instance_id)
-    files = [profile.read(path) for path in profile.files(environment, Path.home())]
     try:
-        found = local(environment, *files, kept=kept, asked=call.text("profile"))
+        found = local(environment, *reach.profiles(environment), kept=kept, asked=call.text("profile"))
     except errors.Error:
         # A profile that there is not, a damaged file: the command itself says so.
         return
@@ -68,6 +73,10 @@ def before(arguments: Sequence[str]) -> None:
                 endpoint=found.endpoint,
             )
         return
+    # Only here: other commands do not wait for what it imports.
+    from roadstead.machine.services import foreseen
+
+    foreseen.check(call)
     if not up or not found.profile:
         click.echo("Roadstead does not run here yet: `roadstead start`", err=True)
         _roadstead("start", "--instance", instance_id)

@@ -1,6 +1,13 @@
-"""The agent's ids of all clusters, as serve keeps them in a file of its state."""
+"""The agent's ids of clusters and of their hosts, by what people call them.
+
+serve keeps the ids of all clusters in a file of its state. A host is `CLUSTER.etcd-a` with the cluster's name or its
+id; a node is what `kubectl get nodes` calls it, or the first word of that, behind its cluster where two have it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -19,3 +26,66 @@ def ids(places: instance.Instance) -> dict[str, str]:
         raise errors.NotFound(
             "there are no clusters on this machine yet: `roadstead create cluster` makes one"
         ) from error
+
+
+def cluster_id(clusters: Mapping[str, str], name: str, region: str | None) -> str:
+    """The id of a cluster by its name. Raises NotFound, or Invalid when its region must be said."""
+    found = {key.partition("/")[0]: id for key, id in clusters.items() if key.partition("/")[2] == name}
+    if region is not None:
+        found = {where: id for where, id in found.items() if where == region}
+    if not found:
+        where = "" if region is None else f" in {region}"
+        raise errors.NotFound(f"no cluster is called {name}{where}: `roadstead get cluster` lists them", cluster=name)
+    if len(found) > 1:
+        raise errors.Invalid(f"clusters called {name} are in {', '.join(sorted(found))}: say which with --region")
+    return next(iter(found.values()))
+
+
+def known(places: instance.Instance) -> Mapping[str, str]:
+    """`ids`, as far as they are known: none where serve never wrote them."""
+    try:
+        return ids(places)
+    except errors.NotFound:
+        return {}
+
+
+def host(asked: str, clusters: Mapping[str, str], wanted: Mapping[str, Mapping[str, Any]]) -> str:
+    """The id of the host that somebody means. `clusters`: see `ids`; `wanted`: all that the agent is to have.
+
+    Raises NotFound, saying what there is, and Invalid for a name that several have.
+    """
+    hosts = wanted.get("hosts", {})
+    first, _, rest = asked.partition(".")
+    named = {id: key for key, id in clusters.items()}
+    mine = {id for id, key in named.items() if key.partition("/")[2] == first} | {first}
+    own = sorted(id for id in hosts if _cluster(id) in mine)
+    found = (
+        [id for id in hosts if id == asked]
+        or [id for id in own if id.partition(".")[2] == rest or _is_node(hosts[id], rest)]
+        or sorted(id for id in hosts if _is_node(hosts[id], asked))
+    )
+    if len(found) == 1:
+        return found[0]
+    if found:
+        told = ", ".join(f"{id} ({named.get(_cluster(id), 'of no known cluster')})" for id in found)
+        raise errors.Invalid(f"several hosts are called {asked}: say which by its id: {told}", host=asked)
+    if own:
+        told = ", ".join(dict.fromkeys(id.partition(".")[2] for id in own))
+        raise errors.NotFound(f"cluster {first} has no host {rest!r}: it has {told}", host=asked)
+    raise errors.NotFound(
+        f"no host is called {asked}: write CLUSTER.HOST, as in my-cluster.etcd-a, or a node's name in Kubernetes; "
+        "`roadstead status` lists the clusters",
+        host=asked,
+    )
+
+
+def _cluster(host_id: str) -> str:
+    return host_id.partition(".")[0]
+
+
+def _is_node(host: Mapping[str, Any], name: str) -> bool:
+    """Whether it is the node of that Kubernetes name, or of its first word: `ip-192-168-0-5`."""
+    # A newer release's host may look otherwise: the agent keeps what it does not understand.
+    spec = host.get("spec", {})
+    own = str(spec.get("hostname", ""))
+    return spec.get("kind") == "node" and name in (own, own.partition(".")[0])

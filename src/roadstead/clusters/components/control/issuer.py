@@ -12,9 +12,12 @@ def oidc_id(cluster_id: str) -> str:
     return hashlib.sha256(f"oidc/{cluster_id}".encode()).hexdigest()[:32].upper()
 
 
-def url(plane: facts.ControlPlane) -> str:
-    """The issuer, as in `identity.oidc.issuer` of DescribeCluster."""
-    return f"https://oidc.eks.{plane.region}.amazonaws.com/id/{oidc_id(plane.id)}"
+def url(region: str, cluster_id: str) -> str:
+    """The issuer that tokens of service accounts carry: `identity.oidc.issuer` of DescribeCluster.
+
+    A name only: nothing of Roadstead answers there.
+    """
+    return f"https://oidc.eks.{region}.amazonaws.com/id/{oidc_id(cluster_id)}"
 
 
 def endpoint_name(plane: facts.ControlPlane) -> str:

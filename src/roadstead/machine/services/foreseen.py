@@ -1,0 +1,37 @@
+"""What `create cluster` would be refused for, found before Roadstead is installed and started for it.
+
+By the checks that the command itself makes, and by what the Roadstead of this checkout offers. What only a running
+service knows (names that are taken, room on the machine) is left to it.
+"""
+
+from __future__ import annotations
+
+from roadstead.cli import asked, config, defaults
+from roadstead.cli.actions import access, create, reach
+from roadstead.cli.estate import found, refusals
+from roadstead.clusters import versions
+from roadstead.core import errors
+from roadstead.network import regions, sizes
+
+
+def check(call: asked.Asked) -> None:
+    """Raises Invalid in the words of the later refusal, and Denied for a kubeconfig that cannot be written.
+
+    It asks nobody, and begins nothing.
+    """
+    region = reach.region(call)
+    wanted = create.filled(call, defaults.made_up_names(region))
+    if region not in regions.CODES:
+        raise errors.Invalid(f"there is no region {region!r}; Roadstead has those of AWS")
+    refusals.check(wanted, offers(region))
+    if call.truth("write-kubeconfig"):
+        access.asks(call, (wanted.metadata or config.Metadata()).name or "")
+
+
+def offers(region: str) -> found.Offers:
+    """What this Roadstead has to offer in a region. Raises Invalid for what is none."""
+    return found.Offers(
+        tuple(zone.name for zone in regions.zones(region)),
+        tuple(version.minor for version in versions.OFFERED),
+        {size.name: size.architecture for size in sizes.ALL},
+    )
