@@ -86,7 +86,8 @@ class Jobs:
     async def bring(self, host: str, engine: str, archive: str) -> None:
         """An import for who sees by itself what was done: nothing is kept of it. Raises Failed, NotFound."""
         job = types.ImageImport(host=host, engine=engine, archive=archive)
-        code, output = await self._run(host, self._uid(host), command(job, self._lend(host, archive)), _TIMEOUT)
+        argv = command(job, self._lend(host, archive))
+        code, output = await self._run(host, self._uid(host), argv, self._longest(job))
         if code != 0:
             raise errors.Failed(f"ctr ended with {code}: {output.strip()[-400:]}", archive=archive)
 
