@@ -150,14 +150,14 @@ def _files(floor: Floor) -> None:
         (folder / name).write_bytes(content)
 
 
-def kubeconfig(authority: trust.Authority, user: str, group: str = "") -> bytes:
-    """Of a user by certificate, to the first API server."""
+def kubeconfig(authority: trust.Authority, user: str, group: str = "", server: str = "") -> bytes:
+    """Of a user by certificate, to the first API server of the floor, or to another."""
     certificate, key = authority.issue(user, group=group)
 
     def coded(content: bytes) -> str:
         return base64.b64encode(content).decode()
 
-    server = f"https://{address(1)}:{API_PORT}"
+    server = server or f"https://{address(1)}:{API_PORT}"
     cluster = {"server": server, "certificate-authority-data": coded(authority.pem)}
     who = {"client-certificate-data": coded(certificate), "client-key-data": coded(key)}
     return json.dumps(

@@ -35,6 +35,8 @@ from roadstead.messages import observed
 
 USER = service.USER
 """nobody: serve and porter have no rights on the machine."""
+SERVES = "roadstead:serve"
+"""The user that serve is in clusters."""
 REGION = "eu-central-1"
 ROOT = Path(__file__).resolve().parents[1]
 SERVE = ["-m", "roadstead.serve"]
@@ -94,11 +96,14 @@ class Stage:
 
     def api(self, cluster: str, address: str, port: int) -> kube.Api:
         """As serve's own user. Raises LookupError while no controller-manager has its files."""
+        return kube.Api(address, port, self.authority(cluster).client(SERVES, self.folder))
+
+    def authority(self, cluster: str) -> trust.Authority:
+        """A cluster's own. Raises LookupError while no controller-manager has its files."""
         for letter in "abc":
             files = self.places.host(f"{cluster}.api-{letter}").files / "kube-controller-manager"
             if (files / "ca.key").exists() and (files / "ca.pem").exists():
-                authority = trust.Authority((files / "ca.pem").read_bytes(), (files / "ca.key").read_bytes())
-                return kube.Api(address, port, authority.client("roadstead:serve", self.folder))
+                return trust.Authority((files / "ca.pem").read_bytes(), (files / "ca.key").read_bytes())
         raise LookupError(f"no member of {cluster} has the authority's key yet")
 
 
