@@ -134,6 +134,7 @@ class Place:
         self.before: set[str] = set()
         self.ran: list[hands.Hands] = []
         self.images: tuple[str, ...] = (ARCHIVE,)
+        self.seed = b""
         self._bits = subnets
 
     async def prepare(self) -> None:
@@ -185,7 +186,9 @@ class Place:
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
         routed = networks.Networks(self.store, known, 64001, self.clock)
-        secret = materials.Materials(self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), no_seed)
+        secret = materials.Materials(
+            self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), self.seeds
+        )
         shared = (self.store, known, ground, self.shelf, routed, secret)
         drawers = (
             control.Drawer(control.Tools(*shared, 64001)),
@@ -219,6 +222,11 @@ class Place:
             program.cancel()
             with contextlib.suppress(asyncio.CancelledError, BaseExceptionGroup):
                 await program
+
+    async def seeds(self, release: str) -> bytes:
+        """What etcd begins with, of whatever release."""
+        del release
+        return self.seed
 
     async def archives(self) -> tuple[str, ...]:
         """Of the images that every node has."""

@@ -5,6 +5,7 @@ the end nothing is left at the agent, in the store, or of what was allotted.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -162,6 +163,28 @@ def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
         assert place.kept() == place.before
 
     lived(story, subnets=26)
+
+
+def test_what_etcd_began_with_stays_what_it_is() -> None:
+    """The agent refuses other content in one generation, and a seed may be made while the cluster is."""
+
+    async def story(place: hands_place.Place) -> None:
+        def begins() -> set[str | None]:
+            units = [record.spec for (kind, id), record in place.machine.records.items() if id.endswith("/etcd")]
+            assert len(units) == 3
+            assert all(isinstance(unit, desired.Unit) and unit.first is not None for unit in units)
+            return {unit.files["seed.db"].blob for unit in units if isinstance(unit, desired.Unit)}
+
+        place.seed = b"first"
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        assert begins() == {f"sha256:{hashlib.sha256(b'first').hexdigest()}"}
+        place.seed = b"another"
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        assert begins() == {f"sha256:{hashlib.sha256(b'first').hexdigest()}"}
+
+    lived(story)
 
 
 def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.unit import hands_place, test_trust
+from tests.unit import test_trust
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, spec
@@ -57,9 +57,7 @@ class Scene:
 
     def materials(self, now: dt.datetime = BEGAN) -> materials.Materials:
         # Nothing is lent here, so nobody is asked.
-        return materials.Materials(
-            self.store, asynchronous.AsyncClient(Path("/nowhere")), lambda: now, hands_place.no_seed
-        )
+        return materials.Materials(self.store, asynchronous.AsyncClient(Path("/nowhere")), lambda: now, _seed)
 
     async def make(self, wanted: spec.Cluster = WANTED) -> None:
         await self.store.put(CLUSTER, spec.written(wanted))
@@ -105,6 +103,11 @@ class Scene:
     async def told(self, of: keys.Key) -> list[str]:
         of_events = keys.Key(of.account, of.region, events.KIND, of.kind, *of.names)
         return [events.read(one.body).reason for one in await self.store.records(of_events)]
+
+
+async def _seed(release: str) -> bytes:
+    del release
+    return b"seed"
 
 
 def run(folder: Path, story: Callable[[Scene], Awaitable[None]], wanted: spec.Cluster = WANTED) -> None:
@@ -194,6 +197,7 @@ def test_certificates_are_made_anew_after_two_thirds_of_their_life(tmp_path: Pat
         kept = await scene.materials().find(CLUSTER)
         assert kept is not None
         assert kept.roots == scene.made.roots
+        assert kept.seed == scene.made.seed == b"seed"
         assert kept.doors.bearer == scene.made.doors.bearer
         assert kept.doors.certificate != scene.made.doors.certificate
         # Once is enough, also when the authorities themselves are old.

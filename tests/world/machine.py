@@ -22,7 +22,7 @@ from roadstead.store import keys
 
 BLOB = b"a program"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
-OTHERS = ("etcd", "etcdctl", "containerd", "ctr", "containerd-shim-runc-v2", "roadstead-cni")
+OTHERS = ("etcd", "etcdctl", "etcdutl", "containerd", "ctr", "containerd-shim-runc-v2", "roadstead-cni")
 
 
 class CutOff(Exception):
