@@ -2,7 +2,7 @@
 
 Each test prints what it took. A killed node and what follows from faults of all other parts: test_cluster_failures.
 
-Cost: about 2 minutes on the shared cluster, and half a minute to make that.
+Cost: about 2.5 minutes on the shared cluster, and half a minute to make that.
 """
 
 from __future__ import annotations
@@ -190,6 +190,49 @@ def test_a_node_more_and_a_node_less(cluster: shared.Cluster, app: dict[str, dic
     print(f"\none more after {more:.1f} s, one less after {less:.1f} s; {len(app)} pods lived through it")
 
 
+def test_moving_to_a_new_nodegroup_is_no_outage(cluster: shared.Cluster) -> None:
+    """Two pods with a budget run in a nodegroup that is deleted: they move, and at no moment is none of them ready."""
+    others = sorted(cluster.nodes())
+    old = {"clusterName": shared.NAME, "nodegroupName": "old"}
+    like = cluster.service.aws("eks", "describe_nodegroup", **{**old, "nodegroupName": shared.GROUP})["nodegroup"]
+    size = {"minSize": 1, "maxSize": 1, "desiredSize": 1}
+    place = {"nodeRole": like["nodeRole"], "subnets": like["subnets"], "scalingConfig": size}
+    cluster.service.aws("eks", "create_nodegroup", **place, **old)
+    services.until("its node is Ready", lambda: cluster.ready_nodes() == shared.NODES + 1, 120)
+    (node,) = set(cluster.nodes()) - set(others)
+    cluster.load_image()
+    cluster.kubectl("cordon", *others)
+    try:
+        cluster.apply(*mover())
+        services.until("both pods are ready", lambda: len(movers(cluster)) == 2, 60)
+    finally:
+        cluster.kubectl("uncordon", *others)
+    assert set(movers(cluster).values()) == {node}
+    cluster.service.aws("eks", "delete_nodegroup", **old)
+    fewest = 2
+
+    def gone() -> bool:
+        nonlocal fewest
+        fewest = min(fewest, len(movers(cluster)))
+        return node not in cluster.nodes()
+
+    took = services.until("the nodegroup's node is gone", gone, 120)
+    print(f"\nmoved off and gone after {took:.1f} s; at least {fewest} of 2 pods were ready all the time")
+    assert fewest >= 1
+    services.until("both pods are ready again", lambda: len(movers(cluster)) == 2, 60)
+    cluster.kubectl("delete", "deployment,poddisruptionbudget", "mover", "--wait=false")
+    cluster.until_well()
+
+
+def movers(cluster: shared.Cluster) -> dict[str, str]:
+    """The nodes of those of the two pods that are ready and stay, by the pod's name."""
+    return {
+        pod["metadata"]["name"]: pod["spec"]["nodeName"]
+        for pod in cluster.get("pods", "-l", "app=mover")["items"]
+        if shared.is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
+    }
+
+
 def scale(cluster: shared.Cluster, nodes: int) -> float:
     """Seconds until there are so many, all Ready."""
     group = {"clusterName": shared.NAME, "nodegroupName": shared.GROUP}
@@ -256,6 +299,24 @@ def deployment() -> dict[str, Any]:
         "metadata": {"name": APP},
         "spec": {"replicas": REPLICAS, "selector": {"matchLabels": {"app": APP}}, "template": pods},
     }
+
+
+def mover() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two pods, and the budget that one of them is always there."""
+    chosen = {"matchLabels": {"app": "mover"}}
+    made = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "mover"},
+        "spec": {"replicas": 2, "selector": chosen, "template": template("mover", "/bin/visitor", "serve", str(PORT))},
+    }
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "mover"},
+        "spec": {"minAvailable": 1, "selector": chosen},
+    }
+    return made, budget
 
 
 def service() -> dict[str, Any]:

@@ -11,129 +11,27 @@ import contextlib
 import ipaddress
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.live import bare_plane
+from tests.live.embassy_lab import NODE, OTHER, Scene, asking, expected, play, state
 
-from roadstead.controllers import csr, embassy, facts, postings, reports
+from roadstead.controllers import csr, postings, reports
 from roadstead.core import errors
 from roadstead.kube import connection, resources
 from roadstead.kube.resources import Json
 
 pytestmark = pytest.mark.live
 
-NODE = "ip-192-168-1-2.eu-central-1.compute.internal"
-OTHER = "ip-192-168-1-3.eu-central-1.compute.internal"
-SYSTEM = facts.SystemFacts(
-    id="c-1a2b3c4d",
-    name="one",
-    account="111122223333",
-    region="eu-central-1",
-    zones=("eu-central-1a",),
-    release="1.37.2",
-    service_cidr="10.100.0.0/16",
-    dns="10.100.0.10",
-    vpc_cidr="192.168.0.0/16",
-    resolvers=("192.168.0.2",),
-    images=facts.Images(coredns="coredns", provisioner="provisioner"),
-)
-
-
-def expected(number: int, **more: object) -> postings.Expected:
-    node = postings.Expected(
-        instance=f"i-{number:017x}",
-        address=f"192.168.1.{number}",
-        token_id=f"abcde{number}",
-        token_secret="0123456789abcdef",
-        nodegroup="workers",
-    )
-    return replace(node, **more)  # type: ignore[arg-type]  # fields of a node
-
-
-class Posted:
-    """Postings that a test changes."""
-
-    def __init__(self, posting: postings.Posting) -> None:
-        self.posting = posting
-        self._changed = asyncio.Event()
-
-    def nodes(self, **nodes: postings.Expected) -> None:
-        names = {"node": NODE, "other": OTHER}
-        self.posting = replace(self.posting, nodes={names[word]: node for word, node in nodes.items()})
-        self._changed.set()
-
-    def current(self) -> Mapping[str, postings.Posting]:
-        return {self.posting.key: self.posting}
-
-    async def changes(self) -> AsyncIterator[None]:
-        while True:
-            yield
-            await self._changed.wait()
-            self._changed.clear()
-
-
-def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
-    meta = {"name": "settings", "namespace": "kube-system"}
-    return ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"cluster": of.name}},)
-
-
-class Scene:
-    """An embassy at work, and a connection as a user who may do everything."""
-
-    def __init__(self, plane: bare_plane.Plane, posted: Posted, working: embassy.Embassy) -> None:
-        self.plane = plane
-        self.posted = posted
-        self.reports = working.reports
-        self.api = connection.Connection((plane.server,), posted.posting.credentials)
-
-    def node(self, name: str = NODE) -> reports.NodeState | None:
-        return self.reports.nodes("one").get(name)
-
-    async def until(self, what: Callable[[], bool], seconds: float = 20.0) -> float:
-        """Wait for a report; seconds that it took."""
-        began = time.monotonic()
-        changes = self.reports.changes()
-        async with contextlib.aclosing(changes), asyncio.timeout(seconds):
-            while not what():
-                await anext(changes)
-        return time.monotonic() - began
-
-    async def register(self, name: str, number: int) -> None:
-        provider = f"aws:///eu-central-1a/i-{number:017x}"
-        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"providerID": provider}}
-        await self.api.create(node)
-
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bare_plane.Plane]:
     with bare_plane.running(tmp_path_factory.mktemp("plane")) as running:
         yield running
-
-
-def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], drain: float = 60.0) -> None:
-    """Run a story against an embassy of its own."""
-
-    async def run() -> None:
-        credentials = plane.credentials("roadstead:serve")
-        posted = Posted(postings.Posting(key="one", servers=(plane.server,), credentials=credentials, system=SYSTEM))
-        working = embassy.Embassy(posted, objects, drain=drain)
-        scene = Scene(plane, posted, working)
-        task = asyncio.create_task(working.run())
-        try:
-            async with asyncio.timeout(90), scene.api:
-                await scene.until(lambda: scene.reports.system("one").applied, 40)
-                await story(scene)
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-        assert task.cancelled(), task.exception()
-
-    asyncio.run(run())
 
 
 def request(signer: str, node: str, addresses: tuple[str, ...] = ()) -> tuple[Json, bytes]:
@@ -228,7 +126,10 @@ def test_a_token_ends_with_its_node(plane: bare_plane.Plane) -> None:
             return {resources.name(secret) for secret in (await scene.api.list(resources.SECRETS, ours))[0]}
 
         for nodes, wanted in (
-            ({"node": expected(2), "other": expected(3)}, {"bootstrap-token-abcde2", "bootstrap-token-abcde3"}),
+            (
+                {"node": expected(2), "other": expected(3)},
+                {"bootstrap-token-abcde2", "bootstrap-token-abcde3"},
+            ),
             ({"other": expected(3)}, {"bootstrap-token-abcde3"}),
             ({}, set()),
         ):
@@ -327,6 +228,42 @@ def test_a_node_that_is_to_go_is_drained_and_says_what_holds_it(plane: bare_plan
     play(plane, story, drain=2.0)
 
 
+def test_a_node_has_what_its_nodegroup_gives_it(plane: bare_plane.Plane) -> None:
+    """Also what changes later; labels and taints of others stay."""
+
+    def marks(team: str, kind: str, **more: str) -> postings.Marks:
+        taint = postings.Taint(key="dedicated", value=kind, effect="NoSchedule")
+        return postings.Marks(labels={"team": team, **more}, taints=(taint,))
+
+    async def story(scene: Scene) -> None:
+        first = marks("blue", "gpu", **{"node-role.kubernetes.io/worker": ""})
+        scene.posted.nodes(node=expected(2, marks=first))
+        taint = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
+        await scene.register(NODE, 2, taints=[taint])
+        await scene.until(lambda: scene.node() is not None and state(scene).marks == first)
+        there = await scene.api.get(resources.NODES, NODE)
+        assert there["metadata"]["labels"].items() >= first.labels.items()
+        others = [one for one in there["spec"]["taints"] if one != taint]
+        # The API server itself keeps pods off a node that is not ready.
+        assert others
+        await scene.api.patch(resources.NODES, NODE, {"metadata": {"labels": {"mine": "yes"}}})
+        second = marks("red", "cpu")
+        scene.posted.nodes(node=expected(2, marks=second))
+        took = await scene.until(lambda: state(scene).marks == second)
+        print(f"\nchanged {took:.2f} s after its nodegroup")
+        there = await scene.api.get(resources.NODES, NODE)
+        labels = there["metadata"]["labels"]
+        assert (labels["team"], labels["mine"]) == ("red", "yes")
+        assert "node-role.kubernetes.io/worker" not in labels
+        of_ours = [one for one in there["spec"]["taints"] if one["key"] == "dedicated"]
+        assert of_ours == [{**taint, "value": "cpu"}]
+        assert {one["key"] for one in others} <= {one["key"] for one in there["spec"]["taints"]}
+        scene.posted.nodes()
+        await scene.until(lambda: scene.node() is None)
+
+    play(plane, story)
+
+
 def test_it_goes_on_when_the_api_is_back(plane: bare_plane.Plane, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "roadstead.controllers")
 
@@ -346,20 +283,6 @@ def test_it_goes_on_when_the_api_is_back(plane: bare_plane.Plane, caplog: pytest
         await scene.until(lambda: scene.node() is None)
 
     play(plane, story)
-
-
-def state(scene: Scene) -> reports.NodeState:
-    seen = scene.node()
-    assert seen is not None
-    return seen
-
-
-async def asking(what: Callable[[], Awaitable[bool]]) -> None:
-    """Until the API says so; at most 10 s."""
-    deadline = time.monotonic() + 10
-    while not await what():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
 
 
 async def gone(scene: Scene, resource: resources.Resource, name: str, namespace: str = "") -> bool:

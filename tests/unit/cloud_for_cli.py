@@ -106,6 +106,11 @@ class Cloud:
         ]
         return {"parts": [*members, *nodes]}
 
+    def TagResource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        (found,) = [each for each in self.nodegroups.values() if each["nodegroupArn"] == asked["resourceArn"]]
+        found["tags"] = {**found.get("tags", {}), **asked["tags"]}
+        return {}
+
     def UntagResource(self, asked: dict[str, Any]) -> dict[str, Any]:
         (found,) = [each for each in self.clusters.values() if each["arn"] == asked["resourceArn"]]
         for key in asked["tagKeys"]:
@@ -179,7 +184,9 @@ class Cloud:
 
     def CreateNodegroup(self, asked: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in asked.items() if key in self.models["eks"].shape("Nodegroup").members}
-        made = {**kept, "status": "ACTIVE", "createdAt": CREATED, "amiType": "AL2023_x86_64_STANDARD"}
+        arn = f"arn:aws:eks:{REGION}:000000000000:nodegroup/{asked['clusterName']}/{asked['nodegroupName']}/0"
+        always = {"status": "ACTIVE", "createdAt": CREATED, "amiType": "AL2023_x86_64_STANDARD", "nodegroupArn": arn}
+        made = {**kept, **always}
         self.nodegroups[asked["clusterName"], asked["nodegroupName"]] = made
         return {"nodegroup": made}
 

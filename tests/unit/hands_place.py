@@ -129,6 +129,7 @@ class Place:
     def __init__(self, subnets: int = 24) -> None:
         self.store = Store()
         self.machine = Machine(self.store)
+        self.told = machine.Told()
         self.shelf: Any = machine.Shelf(self.machine)
         self.clock = clocks.FakeClock()
         self.before: set[str] = set()
@@ -161,10 +162,10 @@ class Place:
         )
         await self._want(CLUSTER, spec.written(wanted))
 
-    async def want_nodes(self, count: int, *, most: int = 0, deleting: bool = False) -> None:
+    async def want_nodes(self, count: int, *, most: int = 0, name: str = "ng", **more: Any) -> None:
         wanted = nodegroups.Nodegroup(
             cluster="shop",
-            name="ng",
+            name=name,
             role="r",
             version="1.37",
             subnets=_SUBNETS,
@@ -174,9 +175,9 @@ class Place:
             most=max(most, count),
             created_at=0.0,
             modified_at=0.0,
-            deleting=deleting,
+            **more,
         )
-        await self._want(GROUP, nodegroups.written(wanted))
+        await self._want(nodegroups.key(ACCOUNT, REGION, "shop", name), nodegroups.written(wanted))
 
     async def _want(self, key: keys.Key, body: bytes) -> None:
         """What the front desk does: never cut off."""
@@ -194,7 +195,7 @@ class Place:
             control.Drawer(control.Tools(*shared, 64001)),
             workers.Drawer(workers.Tools(*shared, _pause, self.archives, registries.Registries())),
         )
-        made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, machine.Told()))
+        made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, self.told))
         self.ran.append(made)
         stocked = stock.Stock(self.machine, known, self.clock, self.archives)
         working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))

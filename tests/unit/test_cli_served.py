@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.unit import cloud_for_cli
 
+from roadstead.cli.estate import parts
 from roadstead.machine import main
 from roadstead.wire import exchange, sigv4
 
@@ -246,6 +247,20 @@ def test_a_file_is_a_plan_until_it_is_approved(cloud: cloud_for_cli.Cloud, said:
     assert "DeleteNodegroup" not in cloud.calls
     assert said(f"delete ng -f {file} --approve --wait")[0] == 0
     assert cloud.nodegroups == {}
+
+
+def test_nodes_are_drained_unless_it_is_said_otherwise(cloud: cloud_for_cli.Cloud, said: Said) -> None:
+    said("create cluster dev --nodegroup-name ng")
+    assert said("create ng --cluster dev --name other")[0] == 0
+    for name, line in (("ng", "--drain=false"), ("other", "")):
+        group = cloud.nodegroups["dev", name]
+        assert said(f"delete ng --cluster dev {name} {line}")[::2] == (0, "")
+        assert (group["status"], parts.DRAIN in group["tags"]) == ("DELETING", bool(line))
+    cloud.nodegroups.clear()
+    said("create ng --cluster dev --name last")
+    asked = len(cloud.calls)
+    assert said("delete cluster dev")[0] == 0
+    assert "TagResource" not in cloud.calls[asked:]
 
 
 def test_subnets_that_are_there_are_used(cloud: cloud_for_cli.Cloud, said: Said) -> None:

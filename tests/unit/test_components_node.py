@@ -112,12 +112,6 @@ def test_a_label_of_the_owner_never_covers_a_computed_one() -> None:
     assert kubelet.labels(node())["eks.amazonaws.com/nodegroup"] == "ng-1"
 
 
-def test_labels_that_kubelet_refuses_are_left_to_others() -> None:
-    one = node()
-    assert kubelet.foreign_labels(one) == {"node-role.kubernetes.io/worker": ""}
-    assert not set(kubelet.labels(one)) & set(kubelet.foreign_labels(one))
-
-
 @pytest.mark.parametrize(
     ("label", "own"),
     [
@@ -135,7 +129,6 @@ def test_labels_that_kubelet_refuses_are_left_to_others() -> None:
 def test_what_kubelet_may_set(label: str, own: bool) -> None:
     one = dataclasses.replace(node(), labels={label: "v"})
     assert (label in kubelet.labels(one)) is own
-    assert (label in kubelet.foreign_labels(one)) is not own
 
 
 def test_taints_are_in_the_words_of_kubernetes() -> None:
@@ -144,7 +137,7 @@ def test_taints_are_in_the_words_of_kubernetes() -> None:
         {"key": "old", "value": "", "effect": "NoExecute"},
         {"key": "slow", "value": "", "effect": "PreferNoSchedule"},
     ]
-    with pytest.raises(errors.Invalid, match=r"taint a of ip-.*'NoSchedule' is not one of NO_SCHEDULE"):
+    with pytest.raises(errors.Invalid, match=r"taint a: effect 'NoSchedule' is not one of NO_SCHEDULE"):
         kubelet.taints(dataclasses.replace(node(), taints=(("a", "", "NoSchedule"),)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -97,7 +98,7 @@ def pod(**meta: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("there", "leaves", "evicted"),
+    ("there", "leaves", "is_asked"),
     [
         (pod(), True, True),
         (pod(deletionTimestamp="t"), True, False),
@@ -107,10 +108,52 @@ def pod(**meta: object) -> Json:
         ({**pod(), "status": {"phase": "Succeeded"}}, False, False),
     ],
 )
-def test_which_pods_leave_a_node(there: Json, leaves: bool, evicted: bool) -> None:
+def test_which_pods_leave_a_node(there: Json, leaves: bool, is_asked: bool) -> None:
     assert bool(drain.to_leave([there])) == leaves
-    assert bool(drain.to_evict([there])) == evicted
-    assert drain.to_leave([pod(deletionTimestamp="t")], alive=False) == []
+    assert bool(drain.to_ask([there])) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("ready", "dead"),
+    [
+        (None, False),
+        ({"status": "True"}, False),
+        ({"status": "Unknown", "lastTransitionTime": "2026-11-01T00:00:59Z"}, True),
+        ({"status": "False", "lastTransitionTime": "2026-11-01T00:00:59Z"}, False),
+        ({"status": "False", "lastTransitionTime": "2026-10-31T23:59:59Z"}, True),
+        ({"status": "False", "lastTransitionTime": None}, False),
+    ],
+)
+def test_which_nodes_are_dead(ready: Json | None, dead: bool) -> None:
+    """A minute after midnight: one that has just said that it is not ready may be about to be."""
+    now = dt.datetime(2026, 11, 1, 0, 1, tzinfo=dt.UTC).timestamp()
+    there = node(conditions=[{"type": "Ready", **ready}] if ready is not None else [])
+    assert nodes.is_dead(there, now) is dead
+
+
+def noted(text: str) -> Json:
+    there = node()
+    return {**there, "metadata": {**there["metadata"], "resourceVersion": "7", "annotations": {nodes.GIVEN: text}}}
+
+
+def test_a_node_that_has_what_its_nodegroup_gives_is_left_alone() -> None:
+    marks = postings.Marks(labels={"b": "2", "a": "1"}, taints=(postings.Taint(key="k", effect="NoSchedule"),))
+    change = nodes.change(noted(""), replace(ONE, marks=marks))
+    assert change is not None
+    assert change["metadata"]["resourceVersion"] == "7"
+    same = noted(change["metadata"]["annotations"][nodes.GIVEN])
+    assert nodes.given(same) == marks
+    other_order = replace(marks, labels={"a": "1", "b": "2"})
+    assert nodes.change(same, replace(ONE, marks=other_order)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"labels": {"a": 1}}', '{"taints": [{"key": "k"}]}'])
+def test_what_a_node_made_of_its_annotation_takes_nothing_from_it(text: str) -> None:
+    """A node may write what it likes on its own Node."""
+    change = nodes.change(noted(text), replace(ONE, marks=postings.Marks(labels={"a": "1"})))
+    assert change is not None
+    assert change["metadata"]["labels"] == {"a": "1"}
+    assert "spec" not in change
 
 
 def test_nobody_is_made_a_master_and_every_object_has_a_place() -> None:

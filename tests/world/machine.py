@@ -15,7 +15,7 @@ from roadstead.agent.records import desired as stored
 from roadstead.agent.records import journal
 from roadstead.agent_client import asynchronous, client
 from roadstead.clusters.components import facts as components
-from roadstead.clusters.hands import reports
+from roadstead.clusters.hands import marks, reports
 from roadstead.clusters.hands import shelf as shelves
 from roadstead.messages import desired, observed, requests
 from roadstead.store import keys
@@ -133,16 +133,19 @@ class Shelf:
 
 
 class Told:
-    """See reports.Reports: in every cluster all is well at once."""
+    """See reports.Reports: in every cluster all is well at once, but for pods that are `held` where they are."""
+
+    def __init__(self) -> None:
+        self.held = False
 
     def access(self, _: keys.Key) -> reports.Word:
         return reports.Word(True)
 
-    def node(self, _: keys.Key, _name: str) -> reports.Word:
+    def node(self, _: keys.Key, _name: str, _marked: marks.Marks) -> reports.Word:
         return reports.Word(True)
 
     def drained(self, _: keys.Key, _name: str) -> bool:
-        return True
+        return not self.held
 
     async def changes(self) -> AsyncIterator[keys.Key]:
         await asyncio.Event().wait()

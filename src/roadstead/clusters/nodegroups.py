@@ -5,7 +5,8 @@ Source of the defaults: EKS API Reference, CreateNodegroup.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,20 @@ IMAGES = {"x86_64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 
 UNBUILT = ("remoteAccess", "launchTemplate", "warmPoolConfig")
 """Members of requests that ask for what is not built yet. Refused rather than ignored."""
+
+DRAIN = "roadstead/drain"
+"""A tag: with the value `false` nobody waits for the pods of this nodegroup's nodes when they go."""
+
+
+class Leave(enum.Enum):
+    """What becomes of the pods of a node that goes."""
+
+    MOVED = "moved"
+    """They are evicted as their budgets allow, and are made anew on other nodes."""
+    ENDED = "ended"
+    """No node of the cluster is left that could take them: each ends in its own time, budgets or not."""
+    DROPPED = "dropped"
+    """Nobody waits for them."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,19 @@ def subnet_of(nodegroup: Nodegroup, part: str) -> tuple[str, str]:
     """Subnet and zone of a node: they are spread evenly, and a node stays where it is."""
     at = (int(part.removeprefix("node-")) - 1) % len(nodegroup.subnets)
     return nodegroup.subnets[at], nodegroup.zones[at]
+
+
+def leave(group: Nodegroup, groups: Iterable[Nodegroup]) -> Leave:
+    """How pods leave a node of the group. groups: all of its cluster.
+
+    A cluster that goes has its nodegroups deleted first, all of them: then nothing is left to move pods to or to keep
+    them for.
+    """
+    every = tuple(groups)
+    if group.tags.get(DRAIN) == "false" or all(each.deleting for each in every):
+        return Leave.DROPPED
+    stays = any(each.scaling.desired and not each.deleting for each in every)
+    return Leave.MOVED if stays else Leave.ENDED
 
 
 def filled(asked: Mapping[str, Any], *, vpc: str, zones: tuple[str, ...], version: str, created_at: float) -> Nodegroup:

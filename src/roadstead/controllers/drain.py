@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from roadstead.controllers import nodes
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.kube import connection as telephone
@@ -21,99 +21,95 @@ _AGAIN = 2.0
 """Seconds until a refused eviction is asked for again, unless a pod of the node goes before."""
 
 
-@dataclass(frozen=True)
-class Drained:
-    """How it ended. `blocked`: one sentence for each pod that is still there; none: nothing is left."""
+class Drain:
+    """Of one node. `run` works for a while, and may be run again; `stop` ends it: the node is to stay, or may go now.
 
-    evicted: int
-    blocked: tuple[str, ...] = ()
-
-
-async def cordon(connection: telephone.Connection, node: str) -> None:
-    """No new pods there. Raises NotFound when there is no such Node."""
-    await connection.patch(resources.NODES, node, {"spec": {"unschedulable": True}})
-
-
-async def drain(
-    connection: telephone.Connection,
-    node: str,
-    seconds: float,
-    *,
-    alive: bool = True,
-    clock: clocks.Clock | None = None,
-) -> Drained:
-    """Cordon the node and evict its pods, for at most `seconds`.
-
-    alive: whether its kubelet answers; when not, pods that are asked to end never will, and are not waited for.
-    Raises what the connection raises when the API is away from the start; later it is tried until the time is over.
+    stopped: whether somebody did.
     """
-    clock = clock or clocks.SystemClock()
-    until = clock.now() + seconds
-    await cordon(connection, node)
-    moved = asyncio.Event()
-    pods = mirror.Mirror(
-        connection,
-        resources.PODS,
-        select=telephone.Select(fields=f"spec.nodeName={node}"),
-        changed=lambda _: moved.set(),
-        clock=clock,
-    )
-    watching = asyncio.create_task(pods.run())
-    try:
-        await clock.wait(pods.synced, until)
-        return await _evict(connection, pods, moved, until, alive, clock)
-    finally:
-        watching.cancel()
-        await asyncio.wait({watching})
 
+    def __init__(self, connection: telephone.Connection, node: Json, clock: clocks.Clock | None = None) -> None:
+        self._connection = connection
+        self._node = node
+        self._clock = clock or clocks.SystemClock()
+        self._moved = asyncio.Event()
+        self.stopped = False
 
-async def _evict(
-    connection: telephone.Connection,
-    pods: mirror.Mirror,
-    moved: asyncio.Event,
-    until: float,
-    alive: bool,
-    clock: clocks.Clock,
-) -> Drained:
-    evicted: set[str] = set()
-    while True:
-        moved.clear()
-        refusals = await _ask(connection, to_evict(pods.objects.values()), evicted)
-        left = to_leave(pods.objects.values(), alive)
-        if pods.synced.is_set() and not left:
-            return Drained(len(evicted))
-        if clock.now() >= until:
-            blocked = [refusals.get(resources.key(pod), f"pod {resources.key(pod)} has not ended") for pod in left]
-            return Drained(len(evicted), tuple(blocked) or ("its pods could not be listed",))
-        await clock.wait(moved, min(until, clock.now() + _AGAIN))
+    def stop(self) -> None:
+        self.stopped = True
+        self._moved.set()
 
+    async def run(self, seconds: float, *, evict: bool = True, dead: bool = False) -> tuple[str, ...]:
+        """Cordon the node and have its pods leave, for at most `seconds`. One sentence for each that is left.
 
-async def _ask(connection: telephone.Connection, pods: Iterable[Json], evicted: set[str]) -> dict[str, str]:
-    """Evict each; by the pod's key one sentence for those that were refused."""
-    refusals: dict[str, str] = {}
-    for pod in pods:
-        key = resources.key(pod)
+        evict: False when no other node could take them: they are deleted, each with its own time to end.
+        dead: nobody is there to end them. They are asked to go, and not waited for.
+        Raises NotFound when there is no such Node, and what the connection raises when the API is away from the start;
+        later it is tried until the time is over.
+        """
+        until = self._clock.now() + seconds
+        name = resources.name(self._node)
+        if (change := nodes.cordon(self._node)) is not None:
+            await self._connection.patch(resources.NODES, name, change)
+        pods = mirror.Mirror(
+            self._connection,
+            resources.PODS,
+            select=telephone.Select(fields=f"spec.nodeName={name}"),
+            changed=lambda _: self._moved.set(),
+            clock=self._clock,
+        )
+        watching = asyncio.create_task(pods.run())
+        try:
+            await self._clock.wait(pods.synced, until)
+            return await self._until(pods, until, evict, dead)
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _until(self, pods: mirror.Mirror, until: float, evict: bool, dead: bool) -> tuple[str, ...]:
+        while True:
+            self._moved.clear()
+            refusals = await self._ask(to_ask(pods.objects.values()), evict)
+            left = to_leave(pods.objects.values())
+            if pods.synced.is_set() and (dead or not left):
+                return ()
+            if self.stopped or self._clock.now() >= until:
+                held = (refusals.get(resources.key(pod), f"pod {resources.key(pod)} has not ended") for pod in left)
+                return tuple(held) or ("its pods could not be listed",)
+            await self._clock.wait(self._moved, min(until, self._clock.now() + _AGAIN))
+
+    async def _ask(self, pods: Iterable[Json], evict: bool) -> dict[str, str]:
+        """Each to go; by the pod's key one sentence for those that were refused."""
+        refusals: dict[str, str] = {}
+        for pod in pods:
+            if self.stopped:
+                break
+            key = resources.key(pod)
+            try:
+                await (self._evict(pod) if evict else self._delete(pod))
+            except errors.NotFound:
+                continue
+            except errors.Error as error:
+                refusals[key] = f"pod {key}: {error.facts.get('causes') or error.message}"
+        return refusals
+
+    async def _evict(self, pod: Json) -> None:
         meta = {"name": resources.name(pod), "namespace": pod["metadata"]["namespace"]}
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta}
-        try:
-            await connection.create(eviction, (meta["name"], "eviction"))
-        except errors.NotFound:
-            continue
-        except errors.Error as error:
-            refusals[key] = f"pod {key}: {error.facts.get('causes') or error.message}"
-        else:
-            evicted.add(str(pod["metadata"]["uid"]))
-    return refusals
+        await self._connection.create(eviction, (meta["name"], "eviction"))
+
+    async def _delete(self, pod: Json) -> None:
+        meta = pod["metadata"]
+        await self._connection.delete(resources.PODS, meta["name"], meta["namespace"], uid=meta["uid"])
 
 
-def to_leave(pods: Iterable[Json], alive: bool = True) -> list[Json]:
+def to_leave(pods: Iterable[Json]) -> list[Json]:
     """The pods that a node is drained of."""
-    return [pod for pod in pods if _goes(pod) and (alive or not _ending(pod))]
+    return [pod for pod in pods if _goes(pod)]
 
 
-def to_evict(pods: Iterable[Json]) -> list[Json]:
+def to_ask(pods: Iterable[Json]) -> list[Json]:
     """Those that have not been asked yet."""
-    return [pod for pod in pods if _goes(pod) and not _ending(pod)]
+    return [pod for pod in pods if _goes(pod) and not pod["metadata"].get("deletionTimestamp")]
 
 
 def _goes(pod: Json) -> bool:
@@ -122,7 +118,3 @@ def _goes(pod: Json) -> bool:
     static = "kubernetes.io/config.mirror" in (meta.get("annotations") or {})
     owners = {owner.get("kind") for owner in meta.get("ownerReferences") or () if owner.get("controller")}
     return not finished and not static and "DaemonSet" not in owners
-
-
-def _ending(pod: Json) -> bool:
-    return bool(pod["metadata"].get("deletionTimestamp"))

@@ -16,13 +16,15 @@ from roadstead.kube.resources import Json
 log = logging.getLogger(__name__)
 
 _AGAIN = loop.Backoff(first=1.0, most=60.0)
+_DRAIN = 15 * 60.0
+"""Seconds: as EKS has it (EKS User Guide, "Managed node update behavior": PodEvictionFailure)."""
 
 
 class Embassy:
     """`run` works until it is cancelled; what it sees is in `reports`.
 
     objects: the objects that every cluster is to have, from its facts; pure (`controllers.system.objects`).
-    drain: seconds that the pods of a node that is to go are given.
+    drain: seconds that the pods of a node that is to go are given. Then it goes all the same.
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class Embassy:
         posted: postings.Postings,
         objects: Callable[[facts.SystemFacts], tuple[Json, ...]],
         *,
-        drain: float = 60.0,
+        drain: float = _DRAIN,
         clock: clocks.Clock | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:

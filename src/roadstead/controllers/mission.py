@@ -23,7 +23,12 @@ from roadstead.kube.resources import Json
 log = logging.getLogger(__name__)
 
 _TOKENS_AGAIN = 3600.0
-_BLOCKED_AGAIN = 5.0
+_TURN = 5.0
+"""Seconds that a node is drained for until it is told what is left, and looked at anew; and of the pause after it
+was told that the time is over."""
+_DRAINS_AT_ONCE = 24
+"""Each of them keeps a connection busy, and there is other work."""
+_DRAIN_LATER = 1.0
 _USUAL = 1.0
 """Seconds: failures that are tried again sooner are usual while an API server starts, or another one writes."""
 _BACKOFF = loop.Backoff(first=0.1, most=15.0)
@@ -85,6 +90,7 @@ class Mission:
         self._listed = False
         self._drains: dict[str, tuple[reports.Drain, tuple[str, ...]]] = {}
         self._drained_since: dict[str, float] = {}
+        self._draining: dict[str, drain.Drain] = {}
         self._complaints: dict[Key, str] = {}
 
     async def run(self) -> None:
@@ -107,6 +113,9 @@ class Mission:
             self._tell_system("the system's objects are to change")
             self._loop.wake((Task.SYSTEM, ""))
         if posting.nodes != before.nodes:
+            for name, at_work in self._draining.items():
+                if posting.nodes.get(name) != before.nodes.get(name):
+                    at_work.stop()
             self._wake_nodes()
 
     # What happens.
@@ -202,10 +211,14 @@ class Mission:
             await approval.decide(self._connection, request, self._posting.nodes, self._name)
 
     async def _node(self, name: str) -> None:
-        node = self._nodes.objects.get(name)
-        if node is not None and nodes.due(name, node, self._posting.nodes) is nodes.Due.DELETE:
+        node, mine = self._nodes.objects.get(name), self._posting.nodes.get(name)
+        if node is None:
+            return
+        if nodes.due(name, node, self._posting.nodes) is nodes.Due.DELETE:
             await approval.delete_node(self._connection, node)
             log.info("cluster %s: node %s is deleted: its host is gone", self._name, name)
+        elif mine is not None and (change := nodes.change(node, mine)) is not None:
+            await self._connection.patch(resources.NODES, name, change)
 
     async def _drain(self, name: str) -> float | None:
         mine = self._posting.nodes.get(name)
@@ -214,6 +227,9 @@ class Mission:
             self._drained_since.pop(name, None)
             self._set_drain(name, None)
             return None
+        if mine.force:
+            self._set_drain(name, reports.Drain.DONE)
+            return None
         since = self._drained_since.setdefault(name, clock.now())
         if not (self._answering and self._nodes.synced.is_set()):
             return self._wait_to_drain(name, since)
@@ -221,7 +237,7 @@ class Mission:
         if node is None or nodes.another(node, mine.instance):
             self._set_drain(name, reports.Drain.DONE)
             return None
-        return await self._drain_node(name, node, mine)
+        return await self._drain_node(name, node, mine, since)
 
     def _wait_to_drain(self, name: str, since: float) -> float | None:
         """While the API is away; the time for it runs on."""
@@ -232,34 +248,43 @@ class Mission:
         self._set_drain(name, reports.Drain.BLOCKED, ("the cluster's API does not answer",))
         return None
 
-    async def _drain_node(self, name: str, node: Json, mine: postings.Expected) -> float | None:
-        now, _ = self._drains.get(name, (reports.Drain.NOT_ASKED, ()))
+    async def _drain_node(self, name: str, node: Json, mine: postings.Expected, since: float) -> float | None:
+        now, told = self._drains.get(name, (reports.Drain.NOT_ASKED, ()))
         if now is reports.Drain.DONE:
             return None
         if now is reports.Drain.NOT_ASKED:
             self._set_drain(name, reports.Drain.AT_WORK)
-        seconds = _BLOCKED_AGAIN if now is reports.Drain.BLOCKED else self._orders.drain
+        if len(self._draining) >= _DRAINS_AT_ONCE:
+            return _DRAIN_LATER
+        clock, until = self._orders.clock, since + self._orders.drain
+        seconds = min(_TURN, until - clock.now()) if now is not reports.Drain.BLOCKED else _TURN
+        at_work = self._draining[name] = drain.Drain(self._connection, node, clock)
         try:
-            if mine.force:
-                await drain.cordon(self._connection, name)
-                ended = drain.Drained(0)
-            else:
-                alive = nodes.is_ready(node)
-                ended = await drain.drain(self._connection, name, seconds, alive=alive, clock=self._orders.clock)
+            dead = nodes.is_dead(node, self._orders.now())
+            left = await at_work.run(seconds, evict=not mine.alone, dead=dead)
         except errors.NotFound:
-            ended = drain.Drained(0)
+            left = ()
         except errors.Error as error:
-            if self._orders.clock.now() - self._drained_since.get(name, 0.0) >= self._orders.drain:
+            if clock.now() >= until:
                 self._set_drain(name, reports.Drain.BLOCKED, (str(error),))
             raise
-        if not ended.blocked:
-            log.info("cluster %s: node %s is drained: %d pods evicted", self._name, name, ended.evicted)
+        finally:
+            del self._draining[name]
+        if at_work.stopped:
+            return 0.0
+        if not left:
+            log.info("cluster %s: node %s is drained", self._name, name)
             self._set_drain(name, reports.Drain.DONE)
             return None
+        if clock.now() < until:
+            if left != told:
+                log.info("cluster %s: node %s is being drained: %s", self._name, name, "; ".join(left))
+            self._set_drain(name, reports.Drain.AT_WORK, left)
+            return 0.0
         if now is not reports.Drain.BLOCKED:
-            log.warning("cluster %s: node %s: %s", self._name, name, "; ".join(ended.blocked))
-        self._set_drain(name, reports.Drain.BLOCKED, ended.blocked)
-        return _BLOCKED_AGAIN
+            log.warning("cluster %s: node %s goes all the same: %s", self._name, name, "; ".join(left))
+        self._set_drain(name, reports.Drain.BLOCKED, left)
+        return _TURN
 
     # What is told.
 

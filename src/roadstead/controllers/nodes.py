@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
 
 from roadstead.controllers import postings, reports
 from roadstead.kube.resources import Json
 
+GIVEN = "roadstead.dev/given"
+"""An annotation: the labels and taints of its nodegroup that the Node was given last."""
+CORDONED = "roadstead.dev/cordoned"
+"""An annotation: it takes no pods because it was to go, and nobody else wanted that."""
+
 _PROVIDER = "aws:///"
+_NEVER = "9999-01-01T00:00:00Z"
+_SILENT = 60.0
+"""Seconds after which a Node that says itself that it is not ready will not end its pods, either."""
 
 
 class Due(enum.Enum):
@@ -35,10 +47,87 @@ def another(node: Json | None, instance: str) -> bool:
     return node is not None and _instance(node) not in ("", instance)
 
 
+def change(node: Json, mine: postings.Expected) -> Json | None:
+    """What is to be another way with an expected Node: a JSON merge patch, good only for the Node as it was read.
+
+    What its nodegroup changed is changed, once: kubelet sets labels and taints when it registers, and never again.
+    What others made of them since stays: a network's agent takes away the taint that kept pods off until it was ready.
+    """
+    before = given(node)
+    metadata: Json = {}
+    spec: Json = {}
+    annotations: dict[str, str | None] = {}
+    if before != mine.marks:
+        metadata["labels"] = _labels(before, mine.marks)
+        annotations[GIVEN] = msgspec.json.encode(mine.marks, order="deterministic").decode()
+        there = node["spec"].get("taints") or []
+        # Before anything is remembered it has the taints with which it registered.
+        taints = there if before is None else _taints(there, before, mine.marks)
+        if taints != there:
+            spec["taints"] = taints
+    if mine.wanted and CORDONED in _annotations(node):
+        annotations[CORDONED] = None
+        spec["unschedulable"] = None
+    if not annotations:
+        return None
+    metadata |= {"annotations": annotations, "resourceVersion": node["metadata"]["resourceVersion"]}
+    return {"metadata": metadata, **({"spec": spec} if spec else {})}
+
+
+def cordon(node: Json) -> Json | None:
+    """The merge patch by which it takes no pods any more."""
+    if node["spec"].get("unschedulable"):
+        return None
+    return {"metadata": {"annotations": {CORDONED: "true"}}, "spec": {"unschedulable": True}}
+
+
+def given(node: Json) -> postings.Marks | None:
+    """What it was given last. None: nothing yet, or nobody can tell any more."""
+    try:
+        return msgspec.json.decode(_annotations(node).get(GIVEN, ""), type=postings.Marks)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _labels(before: postings.Marks | None, now: postings.Marks) -> dict[str, str | None]:
+    was = before.labels if before is not None else {}
+    changed = {name: value for name, value in now.labels.items() if was.get(name) != value}
+    return {**dict.fromkeys(was.keys() - now.labels.keys()), **changed}
+
+
+def _taints(there: list[Json], before: postings.Marks, now: postings.Marks) -> list[Json]:
+    ours = {(taint.key, taint.effect) for taint in {*before.taints} ^ {*now.taints}}
+    others = [taint for taint in there if (taint["key"], taint["effect"]) not in ours]
+    fresh = [taint for taint in now.taints if taint not in before.taints]
+    return [*others, *({"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in fresh)]
+
+
+def _annotations(node: Json) -> Mapping[str, str]:
+    return node["metadata"].get("annotations") or {}
+
+
+def is_dead(node: Json, now: float) -> bool:
+    """Whether nobody is there to end its pods. now: seconds since 1970.
+
+    A node that is merely not ready may be about to be. Of one whose kubelet says nothing, Kubernetes has waited for
+    50 s itself before it says so: `Unknown`.
+    """
+    ready = _ready(node)
+    if ready is None or ready.get("status") == "True":
+        return False
+    since = dt.datetime.fromisoformat(ready.get("lastTransitionTime") or _NEVER)
+    return ready.get("status") == "Unknown" or now - since.timestamp() > _SILENT
+
+
+def _ready(node: Json) -> Json | None:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return next((condition for condition in conditions if condition.get("type") == "Ready"), None)
+
+
 def state(node: Json) -> reports.NodeState:
     """Without what is known of its drain."""
     status = node.get("status") or {}
-    ready = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), None)
+    ready = _ready(node)
     reason = "its kubelet has not said anything yet"
     if ready is not None:
         reason = str(ready.get("message") or ready.get("reason") or "")
@@ -48,6 +137,7 @@ def state(node: Json) -> reports.NodeState:
         reason="" if is_ready else reason,
         version=str((status.get("nodeInfo") or {}).get("kubeletVersion") or "").removeprefix("v"),
         unschedulable=bool(node["spec"].get("unschedulable")),
+        marks=given(node),
     )
 
 
@@ -67,19 +157,8 @@ def states(
             continue
         bare = state(node) if node is not None else reports.NodeState(ready=False, reason="it is not registered")
         drain, blocked = drains.get(name, (reports.Drain.NOT_ASKED, ()))
-        seen[name] = reports.NodeState(
-            ready=bare.ready,
-            reason=bare.reason,
-            version=bare.version,
-            unschedulable=bare.unschedulable,
-            drain=drain,
-            blocked=blocked,
-        )
+        seen[name] = replace(bare, drain=drain, blocked=blocked)
     return seen
-
-
-def is_ready(node: Json | None) -> bool:
-    return node is not None and state(node).ready
 
 
 def uid(node: Json) -> str:

@@ -14,6 +14,23 @@ ClusterKey: TypeAlias = str
 
 
 @dataclass(frozen=True, kw_only=True)
+class Taint:
+    """In Kubernetes' words: `NoSchedule`. Taints are told apart by key and effect."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """The labels and taints that a node is given by its nodegroup."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Expected:
     """A node that belongs to the cluster. As long as it is listed, its host is there or is to be.
 
@@ -36,6 +53,9 @@ class Expected:
     wanted: bool = True
     force: bool = False
     """True: when it goes, nobody waits for its pods."""
+    alone: bool = False
+    """True: when it goes, no node is left that could take its pods. They are ended, whatever their budgets say."""
+    marks: Marks = Marks()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,10 +16,11 @@ class Drain(enum.Enum):
 
     NOT_ASKED = "not asked"
     AT_WORK = "at work"
+    """NodeState.blocked says what is left."""
     DONE = "done"
     """Nothing is left there that can go."""
     BLOCKED = "blocked"
-    """The time for it is over; it is tried again. NodeState.blocked says what holds it."""
+    """The time for it is over: the node goes against what NodeState.blocked says. Until it does it is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,9 @@ class NodeState:
     unschedulable: bool = False
     drain: Drain = Drain.NOT_ASKED
     blocked: tuple[str, ...] = ()
-    """One sentence for each pod that cannot go, with the budget that holds it."""
+    """One sentence for each pod that is still there, with the budget that holds it."""
+    marks: postings.Marks | None = None
+    """What it was given last of its nodegroup's."""
 
 
 _NO_NODES: Mapping[str, NodeState] = MappingProxyType({})

@@ -12,6 +12,7 @@ from roadstead.clusters import nodegroups, spec, trust, versions
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
+from roadstead.clusters.hands import marks as hands
 from roadstead.clusters.hands import names, stock
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings
@@ -153,9 +154,10 @@ class Postings:
         made: materials.Kept,
     ) -> dict[str, postings.Expected]:
         holders = await self._tools.land.addresses(cluster, standing.vpc)
+        every = [group for _, group in groups]
         found = {}
         for state, group in groups:
-            asked = _asked(group)
+            asked, leave, marked = _asked(group), nodegroups.leave(group, every), marks(hands.of(group))
             for part in nodegroups.nodes(group.most):
                 instance = names.instance(state.key, state.desired.created, part)
                 host = names.host(standing.id, instance)
@@ -169,7 +171,9 @@ class Postings:
                     token_secret=secret,
                     nodegroup=state.key.text,
                     wanted=part in asked,
-                    force=group.deleting,
+                    force=leave is nodegroups.Leave.DROPPED,
+                    alone=leave is nodegroups.Leave.ENDED,
+                    marks=marked,
                     prepared=self._tools.stock.has(host),
                 )
         return found
@@ -193,3 +197,9 @@ class Postings:
 def _asked(group: nodegroups.Nodegroup) -> tuple[str, ...]:
     """The nodes that shall be."""
     return () if group.deleting else nodegroups.nodes(group.scaling.desired)
+
+
+def marks(given: hands.Marks) -> postings.Marks:
+    """A nodegroup's labels and taints as the embassy is told of them."""
+    taints = (postings.Taint(key=key, value=value, effect=effect) for key, value, effect in given.taints)
+    return postings.Marks(labels=given.labels, taints=tuple(taints))

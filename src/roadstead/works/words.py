@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from roadstead.clusters.hands import marks
 from roadstead.clusters.hands import reports as hands
 from roadstead.controllers import reports as embassy
 from roadstead.store import keys
+from roadstead.works import postings
 
 
 class Words:
@@ -19,14 +21,16 @@ class Words:
         state = self._told.system(cluster.text)
         return hands.Word(state.applied, state.reason or "the API server does not answer yet")
 
-    def node(self, cluster: keys.Key, name: str) -> hands.Word:
+    def node(self, cluster: keys.Key, name: str, marked: marks.Marks) -> hands.Word:
         state = self._told.nodes(cluster.text).get(name)
         if state is None:
             return hands.Word(False, "kubelet has not joined yet")
+        if state.ready and state.marks != postings.marks(marked):
+            return hands.Word(False, "the labels and taints of its nodegroup are being set")
         return hands.Word(state.ready, state.reason)
 
     def drained(self, cluster: keys.Key, name: str) -> bool:
-        """Also when a budget has held its pods for all the time that they are given, as EKS has it.
+        """Also when something, as a budget, has held its pods for all the time that they are given.
 
         Not while the embassy has said nothing of it: it has just begun, and what runs there is not known.
         """

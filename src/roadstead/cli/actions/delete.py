@@ -12,7 +12,7 @@ from typing import Any
 from roadstead.cli import asked, service
 from roadstead.cli.actions import access, get, reach
 from roadstead.cli.actions import nodegroups as groups
-from roadstead.cli.estate import found, together, unmake
+from roadstead.cli.estate import found, parts, together, unmake
 from roadstead.cli.live import follow, scene
 from roadstead.core import errors
 from roadstead.wire import client
@@ -33,7 +33,7 @@ def nodegroups(call: asked.Asked) -> None:
     with reach.connection(call) as api, stage.screen:
         for name in names:
             log.line(f'deleting nodegroup "{name}" from cluster "{of}"')
-        together.each(lambda name: _delete_nodegroup(api, of, name), names)
+        together.each(lambda name: _delete_nodegroup(api, of, name, drain=call.truth("drain")), names)
         if call.truth("wait"):
             for name in names:
                 log.line(f'waiting for deletion of nodegroup "{name}"')
@@ -123,7 +123,7 @@ def _kubeconfig(api: service.Api, stage: follow.Stage, name: str, servers: list[
 
 
 def _delete_nodes(api: service.Api, stage: follow.Stage, name: str) -> None:
-    """All nodegroups at once; returns when there are none."""
+    """All nodegroups at once, so that none is drained into another; returns when there are none."""
     seen = follow.look_anyway(api, name)
     doomed = [group for group, status in seen.nodegroups.items() if status != "DELETING"]
     for group in doomed:
@@ -169,8 +169,11 @@ def _nodegroup_came(api: service.Api, name: str) -> bool:
     return bool(follow.look_anyway(api, name).nodegroups)
 
 
-def _delete_nodegroup(api: service.Api, of: str, name: str) -> None:
+def _delete_nodegroup(api: service.Api, of: str, name: str, *, drain: bool = True) -> None:
     try:
+        if not drain:
+            there = api.call("eks", "DescribeNodegroup", clusterName=of, nodegroupName=name)["nodegroup"]
+            api.call("eks", "TagResource", resourceArn=there["nodegroupArn"], tags={parts.DRAIN: "false"})
         api.call("eks", "DeleteNodegroup", clusterName=of, nodegroupName=name)
     except client.ServiceError as error:
         raise get.failed(f'unable to delete nodegroup "{name}"', error) from error

@@ -15,6 +15,8 @@ from roadstead.cli import config
 OWNER = "alpha.eksctl.io/cluster-name"
 UNFINISHED = "roadstead/unfinished"
 """On a cluster while `create cluster` is not done with it; its value is the name of the first nodegroup."""
+DRAIN = "roadstead/drain"
+"""On a nodegroup, with the value `false`: the service waits for no pods of its nodes."""
 INTERNAL = "kubernetes.io/role/internal-elb"
 """On private subnets, so that internal load balancers find them."""
 MANAGED = "arn:aws:iam::aws:policy/"

@@ -8,6 +8,7 @@ from roadstead.cli.grammar import flags, nodegroups, shared
 from roadstead.cli.grammar.flags import Flag, Resource
 
 _ONE_ROUTER = "the VPC's router translates addresses itself, in every zone"
+_ALL_GOES = "all nodes go at once, and none is drained"
 
 _GENERAL = (
     replace(shared.CLUSTER_NAME, means="the cluster's name; made up when there is none"),
@@ -184,9 +185,9 @@ DELETE = Resource(
         ),
         flags.noted(
             Flag("disable-nodegroup-eviction", "delete pods instead of evicting them", "truth", default="false"),
-            "nodegroups drain their nodes themselves",
+            _ALL_GOES,
         ),
-        *shared.PARALLEL_DRAIN,
+        *shared.parallel_drain(_ALL_GOES),
         shared.CONFIG_FILE,
         shared.TIMEOUT,
         shared.PROFILE,

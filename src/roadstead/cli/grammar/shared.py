@@ -79,23 +79,33 @@ FILTERS = (
     Flag("only", "an old name of --include", kind="list", with_file="only"),
 )
 
-_DRAINS = "the nodegroup drains its nodes itself"
-PARALLEL_DRAIN = (
-    flags.noted(
-        Flag("pod-eviction-wait-period", "the pause after a refused eviction", kind="duration", default="10s"),
-        _DRAINS,
-    ),
-    flags.noted(Flag("parallel", "how many nodes to drain at once", kind="integer", default="1"), _DRAINS),
-)
+
+def parallel_drain(why: str) -> tuple[Flag, ...]:
+    """The flags of how nodes are drained, which have no effect, and why not."""
+    return (
+        flags.noted(
+            Flag("pod-eviction-wait-period", "the pause after a refused eviction", kind="duration", default="10s"), why
+        ),
+        flags.noted(Flag("parallel", "how many nodes to drain at once", kind="integer", default="1"), why),
+    )
+
+
+_DRAINS = "the service drains the nodes itself, side by side, for up to 15 minutes"
 DRAIN = (
-    flags.noted(Flag("drain", "drain the nodes first", kind="truth", default="true"), _DRAINS),
+    Flag(
+        "drain",
+        "wait until the nodes' pods have moved",
+        kind="truth",
+        default="true",
+        why="with `=false` they end at once, budgets or not",
+    ),
     flags.noted(
         Flag("max-grace-period", "the longest that pods may take to end", kind="duration", default="10m"), _DRAINS
     ),
     flags.noted(
         Flag("disable-eviction", "delete pods instead of evicting them", kind="truth", default="false"), _DRAINS
     ),
-    *PARALLEL_DRAIN,
+    *parallel_drain(_DRAINS),
 )
 
 

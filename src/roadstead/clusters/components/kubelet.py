@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Mapping
 
 from roadstead.clusters.components import containerd, facts
 from roadstead.core import errors
@@ -26,7 +27,7 @@ _EFFECTS = {
     "PREFER_NO_SCHEDULE": "PreferNoSchedule",
 }
 
-_OWN_LABELS = frozenset(
+OWN_LABELS = frozenset(
     {
         "beta.kubernetes.io/arch",
         "beta.kubernetes.io/instance-type",
@@ -41,7 +42,8 @@ _OWN_LABELS = frozenset(
         "topology.kubernetes.io/zone",
     }
 )
-"""Those of Kubernetes that kubelet may set, besides the two groups below. Source: k8s.io/kubelet well_known_labels."""
+"""Those of Kubernetes that kubelet may set, besides the two groups below, and that it sets right whenever it starts.
+Source: k8s.io/kubelet well_known_labels; updateDefaultLabels in kubelet's kubelet_node_status.go."""
 _OWN_GROUPS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
@@ -184,46 +186,52 @@ def cluster_dns(service_cidr: str) -> str:
 
 def taints(node: facts.Node) -> list[dict[str, str]]:
     """The node's taints in Kubernetes' words."""
-    found = []
-    for key, value, effect in node.taints:
-        if effect not in _EFFECTS:
-            known = ", ".join(_EFFECTS)
-            raise errors.Invalid(f"taint {key} of {node.name}: effect {effect!r} is not one of {known}", effect=effect)
-        found.append({"key": key, "value": value, "effect": _EFFECTS[effect]})
-    return found
+    return [{"key": key, "value": value, "effect": effect(word, key)} for key, value, word in node.taints]
+
+
+def effect(word: str, key: str) -> str:
+    """EKS's word for a taint's effect in Kubernetes' words. Raises Invalid for one that EKS does not have."""
+    if word not in _EFFECTS:
+        raise errors.Invalid(f"taint {key}: effect {word!r} is not one of {', '.join(_EFFECTS)}", effect=word)
+    return _EFFECTS[word]
 
 
 def labels(node: facts.Node) -> dict[str, str]:
-    """The labels that kubelet sets when it registers, sorted; what it computes itself is not among them."""
+    """The labels that kubelet sets when it registers, sorted; what it computes itself is not among them.
+
+    The embassy sets those that kubelet refuses to set, and what changes later.
+    """
     return {name: value for name, value in _all_labels(node).items() if _settable(name)}
 
 
-def foreign_labels(node: facts.Node) -> dict[str, str]:
-    """Labels of the nodegroup that kubelet refuses to set: the embassy does, when the node is there."""
-    return {name: value for name, value in _all_labels(node).items() if not _settable(name)}
-
-
 def _all_labels(node: facts.Node) -> dict[str, str]:
-    computed = {
+    placed = {
         "beta.kubernetes.io/instance-type": node.instance_type,
         "failure-domain.beta.kubernetes.io/region": node.region,
         "failure-domain.beta.kubernetes.io/zone": node.zone,
         "node.kubernetes.io/instance-type": node.instance_type,
         "topology.kubernetes.io/region": node.region,
         "topology.kubernetes.io/zone": node.zone,
-        "eks.amazonaws.com/capacityType": node.capacity,
-        "eks.amazonaws.com/nodegroup": node.nodegroup,
-        "eks.amazonaws.com/nodegroup-image": node.image,
     }
-    known = {name: value for name, value in computed.items() if value}
-    return dict(sorted({**node.labels, **known}.items()))
+    of_group = group_labels(node.labels, nodegroup=node.nodegroup, capacity=node.capacity, image=node.image)
+    return dict(sorted({**of_group, **placed}.items()))
+
+
+def group_labels(given: Mapping[str, str], *, nodegroup: str, capacity: str, image: str) -> dict[str, str]:
+    """The labels that a nodegroup's nodes have in common: those that its owner gave, and EKS's own."""
+    computed = {
+        "eks.amazonaws.com/capacityType": capacity,
+        "eks.amazonaws.com/nodegroup": nodegroup,
+        "eks.amazonaws.com/nodegroup-image": image,
+    }
+    return {**given, **{name: value for name, value in computed.items() if value}}
 
 
 def _settable(name: str) -> bool:
     group, slash, _ = name.partition("/")
     if not slash or not _of(group, "kubernetes.io", "k8s.io"):
         return True
-    return name in _OWN_LABELS or _of(group, *_OWN_GROUPS)
+    return name in OWN_LABELS or _of(group, *_OWN_GROUPS)
 
 
 def _of(group: str, *parents: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from roadstead.clusters import agent, nodegroups, observed, spec, versions
 from roadstead.clusters.ground import land as lands
-from roadstead.clusters.hands import control, mirror, names, reports, shelf, sights, workers
+from roadstead.clusters.hands import control, marks, mirror, names, reports, shelf, sights, workers
 from roadstead.core import errors
 from roadstead.store import facts, interface, keys
 
@@ -188,7 +188,8 @@ class Hands:
             runs = sights.release(host, "kubelet", tools.mirror.wanted) or ""
             part = sights.part(name, host, tools.mirror, runs)
             if part.phase is Phase.READY and part.address:
-                part = sights.joined(part, tools.reports.node(cluster, names.node(part.address, owner.region)))
+                word = tools.reports.node(cluster, names.node(part.address, owner.region), marks.of(wanted))
+                part = sights.joined(part, word)
             found[name] = self._settled(owner, part)
         return observed.Sight(found)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from roadstead.clusters.hands import marks
 from roadstead.store import keys
 
 
@@ -22,8 +23,8 @@ class Reports(Protocol):
         """Whether what every cluster has from the start is in its API."""
         ...
 
-    def node(self, cluster: keys.Key, name: str) -> Word:
-        """Whether a node is Ready, by its name in Kubernetes."""
+    def node(self, cluster: keys.Key, name: str, marked: marks.Marks) -> Word:
+        """Whether a node is Ready, by its name in Kubernetes, and has these labels and taints of its nodegroup."""
         ...
 
     def drained(self, cluster: keys.Key, name: str) -> bool:

@@ -68,6 +68,7 @@ class Drawer:
         """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
         owner, wanted = state.key, nodegroups.read(state.desired.body)
         cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
+        leave = nodegroups.leave(wanted, await self._groups(owner))
         gone: dict[str, str] = {}
         ends: dict[mirror.Place, int] = {}
         for part in parts:
@@ -75,17 +76,18 @@ class Drawer:
             kept = self._tools.mirror.wanted.get(("hosts", host))
             if kept is None:
                 gone[part] = host
-            elif not kept.deleting and self._may_go(cluster, kept, owner.region, word, wanted.deleting):
+            elif not kept.deleting and _may_go(leave, kept, cluster, word):
                 ends["hosts", host] = max(kept.generation, names.agents_generation(generation, 0))
         await self._tools.mirror.delete(ends)
         if gone:
             await self._tools.land.take_back_node(owner, wanted.vpc, gone.values())
         return list(gone)
 
-    def _may_go(self, cluster: keys.Key, kept: mirror.Kept, region: str, word: reports.Reports, whole: bool) -> bool:
-        """A nodegroup that goes as a whole takes its pods with it; of one that stays, pods move first."""
-        assert isinstance(kept.spec, desired.Host)
-        return whole or word.drained(cluster, names.node(kept.spec.legs[0].address, region))
+    async def _groups(self, owner: keys.Key) -> list[nodegroups.Nodegroup]:
+        """All of the cluster that this nodegroup is of."""
+        below = keys.Prefix(owner.account, owner.region, nodegroups.KIND, owner.names[0])
+        states = (await interface.everything(self._tools.store, below)).items
+        return [nodegroups.read(state.desired.body) for state in states]
 
     async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control.Batch:
         owner, wanted = state.key, nodegroups.read(state.desired.body)
@@ -165,3 +167,11 @@ class Drawer:
         if kept is None:
             raise errors.NotFound(f"the cluster {cluster.names[0]} is not there any more")
         return cluster, names.cluster(cluster, kept.desired.created)
+
+
+def _may_go(leave: nodegroups.Leave, kept: mirror.Kept, cluster: keys.Key, word: reports.Reports) -> bool:
+    """Who waits for no pods asks nobody about them: the cluster's API may be broken."""
+    assert isinstance(kept.spec, desired.Host)
+    if leave is nodegroups.Leave.DROPPED:
+        return True
+    return word.drained(cluster, names.node(kept.spec.legs[0].address, cluster.region))

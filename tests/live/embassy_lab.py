@@ -1,0 +1,131 @@
+"""A stage for the embassy's live tests: it is at work at a real API server, and a test says what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from tests.live import bare_plane
+
+from roadstead.controllers import embassy, facts, postings, reports
+from roadstead.kube import connection
+from roadstead.kube.resources import Json
+
+NODE = "ip-192-168-1-2.eu-central-1.compute.internal"
+OTHER = "ip-192-168-1-3.eu-central-1.compute.internal"
+SYSTEM = facts.SystemFacts(
+    id="c-1a2b3c4d",
+    name="one",
+    account="111122223333",
+    region="eu-central-1",
+    zones=("eu-central-1a",),
+    release="1.37.2",
+    service_cidr="10.100.0.0/16",
+    dns="10.100.0.10",
+    vpc_cidr="192.168.0.0/16",
+    resolvers=("192.168.0.2",),
+    images=facts.Images(coredns="coredns", provisioner="provisioner"),
+)
+
+
+def expected(number: int, **more: object) -> postings.Expected:
+    node = postings.Expected(
+        instance=f"i-{number:017x}",
+        address=f"192.168.1.{number}",
+        token_id=f"abcde{number}",
+        token_secret="0123456789abcdef",
+        nodegroup="workers",
+    )
+    return replace(node, **more)  # type: ignore[arg-type]  # fields of a node
+
+
+class Posted:
+    """Postings that a test changes."""
+
+    def __init__(self, posting: postings.Posting) -> None:
+        self.posting = posting
+        self._changed = asyncio.Event()
+
+    def nodes(self, **nodes: postings.Expected) -> None:
+        names = {"node": NODE, "other": OTHER}
+        self.posting = replace(self.posting, nodes={names[word]: node for word, node in nodes.items()})
+        self._changed.set()
+
+    def current(self) -> Mapping[str, postings.Posting]:
+        return {self.posting.key: self.posting}
+
+    async def changes(self) -> AsyncIterator[None]:
+        while True:
+            yield
+            await self._changed.wait()
+            self._changed.clear()
+
+
+def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    meta = {"name": "settings", "namespace": "kube-system"}
+    return ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"cluster": of.name}},)
+
+
+class Scene:
+    """An embassy at work, and a connection as a user who may do everything."""
+
+    def __init__(self, plane: bare_plane.Plane, posted: Posted, working: embassy.Embassy) -> None:
+        self.plane = plane
+        self.posted = posted
+        self.reports = working.reports
+        self.api = connection.Connection((plane.server,), posted.posting.credentials)
+
+    def node(self, name: str = NODE) -> reports.NodeState | None:
+        return self.reports.nodes("one").get(name)
+
+    async def until(self, what: Callable[[], bool], seconds: float = 20.0) -> float:
+        """Wait for a report; seconds that it took."""
+        began = time.monotonic()
+        changes = self.reports.changes()
+        async with contextlib.aclosing(changes), asyncio.timeout(seconds):
+            while not what():
+                await anext(changes)
+        return time.monotonic() - began
+
+    async def register(self, name: str, number: int, **more: object) -> None:
+        spec = {"providerID": f"aws:///eu-central-1a/i-{number:017x}", **more}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec}
+        await self.api.create(node)
+
+
+def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], drain: float = 60.0) -> None:
+    """Run a story against an embassy of its own."""
+
+    async def run() -> None:
+        credentials = plane.credentials("roadstead:serve")
+        posted = Posted(postings.Posting(key="one", servers=(plane.server,), credentials=credentials, system=SYSTEM))
+        working = embassy.Embassy(posted, objects, drain=drain)
+        scene = Scene(plane, posted, working)
+        task = asyncio.create_task(working.run())
+        try:
+            async with asyncio.timeout(90), scene.api:
+                await scene.until(lambda: scene.reports.system("one").applied, 40)
+                await story(scene)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+        assert task.cancelled(), task.exception()
+
+    asyncio.run(run())
+
+
+def state(scene: Scene) -> reports.NodeState:
+    seen = scene.node()
+    assert seen is not None
+    return seen
+
+
+async def asking(what: Callable[[], Awaitable[bool]]) -> None:
+    """Until the API says so; at most 10 s."""
+    deadline = time.monotonic() + 10
+    while not await what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)

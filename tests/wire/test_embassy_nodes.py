@@ -1,0 +1,285 @@
+"""The embassy and the nodes that it expects, against a small API server: how they are drained, and what they are given
+of their nodegroup's labels and taints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from tests.wire import small_api
+
+from roadstead.controllers import embassy, facts, nodes, postings, reports
+from roadstead.kube.resources import Json
+
+LONG = 60.0
+"""Seconds that a drain may take, in tests that must not wait for it."""
+SOON = 5.0
+SYSTEM = facts.SystemFacts(
+    id="c-1a2b3c4d",
+    name="one",
+    account="111122223333",
+    region="eu-central-1",
+    zones=("eu-central-1a",),
+    release="1.37.2",
+    service_cidr="10.100.0.0/16",
+    dns="10.100.0.10",
+    vpc_cidr="192.168.0.0/16",
+    resolvers=("192.168.0.2",),
+    images=facts.Images(coredns="coredns", provisioner="provisioner"),
+)
+DEDICATED = postings.Taint(key="dedicated", value="gpu", effect="NoSchedule")
+STARTING = postings.Taint(key="agent-not-ready", effect="NoExecute")
+
+
+def expected(name: str, **more: Any) -> postings.Expected:
+    node = postings.Expected(
+        instance=f"i-{name}", address="192.168.1.1", token_id="abcde1", token_secret="s" * 16, nodegroup="workers"
+    )
+    return replace(node, **more)
+
+
+class Scene:
+    """An embassy at work at a small API server. See postings.Postings for `current` and `changes`."""
+
+    def __init__(self, api: small_api.Api, drain: float) -> None:
+        nobody = cast("Any", None)
+        self.api = api
+        self.posting = postings.Posting(key="one", servers=(api.url,), credentials=nobody, system=SYSTEM)
+        self.embassy = embassy.Embassy(self, lambda _: (), drain=drain)
+        self._changed = asyncio.Event()
+
+    def current(self) -> Mapping[str, postings.Posting]:
+        return {"one": self.posting}
+
+    async def changes(self) -> AsyncIterator[object]:
+        while True:
+            yield None
+            await self._changed.wait()
+            self._changed.clear()
+
+    def expects(self, **expected: postings.Expected) -> None:
+        self.posting = replace(self.posting, nodes=expected)
+        self._changed.set()
+
+    async def has(self, *names: str, **spec: Any) -> None:
+        """Nodes that are wanted have joined."""
+        self.expects(**{name: expected(name) for name in names})
+        for name in names:
+            self.api.node(name, **spec)
+        await self.until(lambda: set(names) <= self.embassy.reports.nodes("one").keys())
+
+    def there(self, name: str) -> Json:
+        return self.api.objects["nodes", "", name]
+
+    def seen(self, name: str) -> reports.NodeState:
+        return self.embassy.reports.nodes("one").get(name) or reports.NodeState(ready=False)
+
+    async def until(self, what: Callable[[], bool], seconds: float = SOON) -> None:
+        async with asyncio.timeout(seconds):
+            while not what():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+def play(story: Callable[[Scene], Awaitable[None]], drain: float = LONG) -> None:
+    async def run() -> None:
+        async with small_api.serving() as api:
+            scene = Scene(api, drain)
+            working = asyncio.ensure_future(scene.embassy.run())
+            try:
+                async with asyncio.timeout(30):
+                    await scene.until(lambda: scene.embassy.reports.system("one").applied)
+                    await story(scene)
+            finally:
+                working.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await working
+
+    asyncio.run(run())
+
+
+def going(name: str, **more: Any) -> postings.Expected:
+    return expected(name, wanted=False, **more)
+
+
+def test_nodes_are_drained_side_by_side_for_their_time_and_then_go_all_the_same() -> None:
+    """Each says which pod and which budget hold it."""
+    names = [f"n{number}" for number in range(5)]
+
+    async def story(scene: Scene) -> None:
+        await scene.has(*names)
+        for name in names:
+            scene.api.pod(f"held-{name}", name)
+            scene.api.pod(f"free-{name}", name)
+            scene.api.held.add(f"held-{name}")
+        began = time.monotonic()
+        scene.expects(**{name: going(name) for name in names})
+        await scene.until(lambda: all(scene.seen(name).drain is reports.Drain.BLOCKED for name in names))
+        assert 1.0 <= time.monotonic() - began < 3.0
+        for name in names:
+            assert scene.seen(name).blocked == (f"pod default/held-{name}: {small_api.BUDGET}",)
+        assert scene.api.names("pods") == {f"held-{name}" for name in names}
+
+    play(story, drain=1.0)
+
+
+def test_what_holds_a_node_is_told_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("roadstead.controllers.mission._TURN", 0.1)
+
+    async def story(scene: Scene) -> None:
+        await scene.has("n1")
+        scene.api.pod("web", "n1")
+        scene.api.held.add("web")
+        scene.expects(n1=going("n1"))
+        await scene.until(lambda: bool(scene.seen("n1").blocked))
+        assert scene.seen("n1").drain is reports.Drain.AT_WORK
+        scene.api.held.clear()
+        await scene.until(lambda: scene.seen("n1").drain is reports.Drain.DONE)
+        assert scene.seen("n1").blocked == ()
+
+    play(story)
+
+
+def test_a_pod_that_ends_is_waited_for() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.has("n1")
+        scene.api.pod("slow", "n1")
+        scene.api.lingering.add("slow")
+        scene.expects(n1=going("n1"))
+        await scene.until(lambda: "POST pods/slow/eviction" in scene.api.asked)
+        await asyncio.sleep(0.2)
+        assert scene.seen("n1").drain is reports.Drain.AT_WORK
+        scene.api.take(("pods", "default", "slow"))
+        await scene.until(lambda: scene.seen("n1").drain is reports.Drain.DONE)
+        assert scene.api.asked.count("POST pods/slow/eviction") == 1
+
+    play(story)
+
+
+def test_a_node_that_is_wanted_again_is_left_alone_and_takes_pods() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.has("n1", "theirs")
+        cordoned = {**scene.there("theirs"), "spec": {**scene.there("theirs")["spec"], "unschedulable": True}}
+        scene.api.put(("nodes", "", "theirs"), cordoned)
+        await scene.until(lambda: scene.seen("theirs").unschedulable)
+        for name in ("n1", "theirs"):
+            scene.api.pod(f"held-{name}", name)
+            scene.api.held.add(f"held-{name}")
+        scene.expects(n1=going("n1"), theirs=going("theirs"))
+        await scene.until(lambda: len([each for each in scene.api.asked if "eviction" in each]) == 2)
+        assert scene.there("n1")["spec"]["unschedulable"]
+        scene.expects(n1=expected("n1"), theirs=expected("theirs"))
+        await scene.until(lambda: "unschedulable" not in scene.there("n1")["spec"])
+        assert nodes.CORDONED not in scene.there("n1")["metadata"]["annotations"]
+        # Who cordoned a node before still has it so.
+        assert scene.there("theirs")["spec"]["unschedulable"]
+        asked = len(scene.api.asked)
+        await asyncio.sleep(2.3)
+        assert not [each for each in scene.api.asked[asked:] if "eviction" in each]
+
+    play(story)
+
+
+def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once() -> None:
+    """One nodegroup was deleted first, and was drained onto another one, which is deleted now."""
+
+    async def story(scene: Scene) -> None:
+        await scene.has("n1")
+        scene.api.pod("web", "n1")
+        scene.api.held.add("web")
+        scene.expects(n1=going("n1"), n2=expected("n2"))
+        await scene.until(lambda: "POST pods/web/eviction" in scene.api.asked)
+        scene.expects(n1=going("n1", force=True), n2=going("n2", force=True))
+        done = reports.Drain.DONE
+        await scene.until(lambda: (scene.seen("n1").drain, scene.seen("n2").drain) == (done, done), 1.0)
+
+    play(story)
+
+
+def test_pods_that_nobody_could_take_end_in_their_own_time() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.has("n1")
+        for name in ("held", "slow"):
+            scene.api.pod(name, "n1")
+        scene.api.held.add("held")
+        scene.api.lingering.add("slow")
+        scene.expects(n1=going("n1", alone=True))
+        await scene.until(lambda: scene.api.names("pods") == {"slow"})
+        assert {"DELETE pods/held", "DELETE pods/slow"} <= set(scene.api.asked)
+        assert scene.seen("n1").drain is reports.Drain.AT_WORK
+        scene.api.take(("pods", "default", "slow"))
+        await scene.until(lambda: scene.seen("n1").drain is reports.Drain.DONE)
+
+    play(story)
+
+
+def test_a_dead_node_is_not_waited_for() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.has("n1")
+        scene.api.says("n1", "Unknown")
+        await scene.until(lambda: not scene.seen("n1").ready)
+        for name in ("held", "slow", "free"):
+            scene.api.pod(name, "n1")
+        scene.api.held.add("held")
+        scene.api.lingering.add("slow")
+        scene.expects(n1=going("n1"))
+        await scene.until(lambda: scene.seen("n1").drain is reports.Drain.DONE)
+        assert scene.api.names("pods") == {"held", "slow"}
+
+    play(story)
+
+
+def test_a_node_is_given_what_its_kubelet_may_not_set() -> None:
+    async def story(scene: Scene) -> None:
+        first = postings.Marks(labels={"team": "blue", "node-role.kubernetes.io/worker": ""}, taints=(DEDICATED,))
+        scene.expects(n1=expected("n1", marks=first))
+        scene.api.conflicts = 2
+        scene.api.node("n1", labels={"team": "blue", "kubernetes.io/os": "linux"}, taints=[])
+        await scene.until(lambda: scene.seen("n1").marks == first)
+        labels = scene.there("n1")["metadata"]["labels"]
+        assert labels == {"team": "blue", "kubernetes.io/os": "linux", "node-role.kubernetes.io/worker": ""}
+        # It registered with its taints: one that is not there any more was taken away since.
+        assert scene.there("n1")["spec"]["taints"] == []
+        revision = scene.there("n1")["metadata"]["resourceVersion"]
+        scene.api.says("n1", "True")
+        await asyncio.sleep(0.2)
+        assert int(scene.there("n1")["metadata"]["resourceVersion"]) == int(revision) + 1
+
+    play(story)
+
+
+def test_changed_labels_and_taints_reach_a_node_and_others_stay() -> None:
+    async def story(scene: Scene) -> None:
+        before = postings.Marks(labels={"team": "blue", "old": "1", "tier": "web"}, taints=(DEDICATED, STARTING))
+        scene.expects(n1=expected("n1", marks=before))
+        taints = [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]
+        scene.api.node("n1", labels={"team": "blue", "old": "1", "tier": "web"}, taints=taints)
+        await scene.until(lambda: scene.seen("n1").marks == before)
+        # What others do: a label and a taint more, another value of a label of ours.
+        theirs = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "timeAdded": "2026-11-01T00:00:00Z"}
+        node = scene.there("n1")
+        meta = {**node["metadata"], "labels": {**node["metadata"]["labels"], "mine": "yes", "tier": "db"}}
+        spec = {**node["spec"], "taints": [*taints, theirs]}
+        scene.api.put(("nodes", "", "n1"), {**node, "metadata": meta, "spec": spec})
+        cpu = replace(DEDICATED, value="cpu")
+        slow = postings.Taint(key="slow", effect="PreferNoSchedule")
+        after = postings.Marks(labels={"team": "red", "new": "2", "tier": "web"}, taints=(cpu, STARTING, slow))
+        scene.expects(n1=expected("n1", marks=after))
+        await scene.until(lambda: scene.seen("n1").marks == after)
+        assert scene.there("n1")["metadata"]["labels"] == {"team": "red", "new": "2", "tier": "db", "mine": "yes"}
+        assert scene.there("n1")["spec"]["taints"] == [
+            theirs,
+            {"key": "dedicated", "value": "cpu", "effect": "NoSchedule"},
+            {"key": "slow", "value": "", "effect": "PreferNoSchedule"},
+        ]
+        scene.expects(n1=expected("n1"))
+        await scene.until(lambda: scene.seen("n1").marks == postings.Marks())
+        assert scene.there("n1")["metadata"]["labels"] == {"mine": "yes"}
+        assert scene.there("n1")["spec"]["taints"] == [theirs]
+
+    play(story)
