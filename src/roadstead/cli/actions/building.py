@@ -93,7 +93,7 @@ class Building:
     def ask_for_nodes(self) -> None:
         """CreateNodegroup for those that are not there yet. Raises client.ServiceError."""
         assert self.ready is not None
-        shared = self.ready.roles.get(parts.node_role(self.name).name, "")
+        shared = self.ready.roles.get(parts.node_role(self.name, self.api.region).name, "")
         absent = [group for group in self.groups if follow.nodegroup(self.api, self.name, group.name or "") is None]
         roles = {group.name or "": nodegroups.given_or(group, shared) for group in absent}
         tagged = [structs.replace(group, tags={**(self.metadata.tags or {}), **(group.tags or {})}) for group in absent]
@@ -184,7 +184,7 @@ class Building:
     def _ask(self) -> None:
         assert self.ready is not None
         iam = self.wanted.iam or config.Iam()
-        role = iam.service_role_arn or self.ready.roles[parts.cluster_role(self.name).name]
+        role = iam.service_role_arn or self.ready.roles[parts.cluster_role(self.name, self.api.region).name]
         body = bodies.cluster(self.wanted, role, list(self.ready.subnets))
         body["tags"] = {**body["tags"], parts.UNFINISHED: (self.groups[0].name or "") if self.groups else ""}
         self.stage.log.line(f'building cluster "{self.name}"')

@@ -12,7 +12,7 @@ from typing import Any
 from roadstead.cli import asked, service
 from roadstead.cli.actions import access, get, reach
 from roadstead.cli.actions import nodegroups as groups
-from roadstead.cli.estate import found, together, unmake
+from roadstead.cli.estate import found, parts, together, unmake
 from roadstead.cli.live import follow, scene
 from roadstead.core import errors
 from roadstead.wire import client
@@ -106,7 +106,20 @@ def _cluster(api: service.Api, stage: follow.Stage, name: str, *, force: bool, w
     unmake.estate(api, estate)
     stage.end("network")
     stage.end("roles")
+    if there is not None:
+        _tell_of_roles(stage, name, there)
     _kubeconfig(api, stage, name, servers)
+
+
+def _tell_of_roles(stage: follow.Stage, name: str, there: dict[str, Any]) -> None:
+    """Roles that cannot be told from those of another region's cluster are not deleted."""
+    of_cluster, of_nodes = parts.unplaced_roles(name)
+    if there.get("roleArn", "").rpartition("/")[2] == of_cluster:
+        stage.log.line(
+            f'the roles "{of_cluster}" and "{of_nodes}" of an earlier release stay: they name no region, and another '
+            f"region's \"{name}\" may have them; delete them by 'aws iam' when none has",
+            "!",
+        )
 
 
 def _kubeconfig(api: service.Api, stage: follow.Stage, name: str, servers: list[str]) -> None:

@@ -136,7 +136,7 @@ def _role(api: service.Api, wanted: config.ClusterConfig) -> str:
     """The role for the nodes of groups that name none, made when it is not there; empty when all name one."""
     if all(make.given_role(group) for group in wanted.managed_node_groups or ()):
         return ""
-    role = parts.node_role((wanted.metadata or config.Metadata()).name or "")
+    role = parts.node_role((wanted.metadata or config.Metadata()).name or "", api.region)
     arn = found.role_arn(api, role.name)
     there = found.Estate(roles={} if arn is None else {role.name: arn})
     return make.Maker(api, wanted, there, make.Ledger()).role(role)
