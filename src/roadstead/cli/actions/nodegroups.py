@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import time
 from collections.abc import Mapping, Sequence
 
 import click
@@ -15,7 +16,7 @@ from msgspec import structs
 from roadstead.cli import asked, config, defaults, documents, service, show, validity
 from roadstead.cli.actions import get, reach
 from roadstead.cli.estate import bodies, found, make, parts, refusals, together
-from roadstead.cli.live import follow, scene
+from roadstead.cli.live import follow, scene, warnings
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -38,6 +39,10 @@ def create(call: asked.Asked) -> None:
         subnets = found.subnets(api, call.texts("subnet-ids") or there["resourcesVpcConfig"]["subnetIds"])
         groups = _fresh(api, of, _versioned(call, wanted, there["version"], stage.log), stage.log)
         _check(api, groups, subnets, there)
+        stage.goes_on = f"the work goes on: {watch_hint(of, api.region)}"
+        stage.warnings = warnings.Warnings(api, there["arn"])
+        # What was before is not of these nodegroups.
+        stage.warnings.fresh(time.monotonic())
         try:
             role = _role(api, structs.replace(wanted, managed_node_groups=groups))
             ask(api, of, groups, {group.name or "": given_or(group, role) for group in groups}, subnets, stage.log)
