@@ -39,6 +39,8 @@ class Cloud:
         """How many nodes the machine carries beside a control plane."""
         self.looks = 0
         """How often a cluster is seen CREATING before it is ACTIVE; its members are ready one after the other."""
+        self.hindered: dict[str, str] = {}
+        """Why parts are not ready and never will be, by their names; a nodegroup with such a node is never ACTIVE."""
         self._lock = threading.Lock()
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
@@ -104,7 +106,11 @@ class Cloud:
             if of == name
             for number in range(made["scalingConfig"]["desiredSize"])
         ]
-        return {"parts": [*members, *nodes]}
+        parts = [*members, *nodes]
+        for part in parts:
+            if why := self.hindered.get(part["name"]):
+                part |= {"state": "MAKING", "reason": why}
+        return {"parts": parts}
 
     def TagResource(self, asked: dict[str, Any]) -> dict[str, Any]:
         (found,) = [each for each in self.nodegroups.values() if each["nodegroupArn"] == asked["resourceArn"]]
@@ -185,7 +191,8 @@ class Cloud:
     def CreateNodegroup(self, asked: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in asked.items() if key in self.models["eks"].shape("Nodegroup").members}
         arn = f"arn:aws:eks:{REGION}:000000000000:nodegroup/{asked['clusterName']}/{asked['nodegroupName']}/0"
-        always = {"status": "ACTIVE", "createdAt": CREATED, "amiType": "AL2023_x86_64_STANDARD", "nodegroupArn": arn}
+        status = "CREATING" if any(name.startswith("node-") for name in self.hindered) else "ACTIVE"
+        always = {"status": status, "createdAt": CREATED, "amiType": "AL2023_x86_64_STANDARD", "nodegroupArn": arn}
         made = {**kept, **always}
         self.nodegroups[asked["clusterName"], asked["nodegroupName"]] = made
         return {"nodegroup": made}
@@ -203,12 +210,14 @@ class Cloud:
         return {"update": {"id": asked["updateId"], "status": "Successful"}}
 
     def ListEvents(self, asked: dict[str, Any]) -> dict[str, Any]:
-        of, since = asked.get("resourceArn"), asked.get("startTime")
+        of, since, severity = asked.get("resourceArn"), asked.get("startTime"), asked.get("severity")
         return {
             "events": [
                 event
                 for event in self.events
-                if of in (None, event["resourceArn"]) and (since is None or event["time"] >= since)
+                if of in (None, event["resourceArn"])
+                and severity in (None, event["severity"])
+                and (since is None or event["time"] >= since)
             ]
         }
 
@@ -259,7 +268,8 @@ class Cloud:
         arn = f"arn:aws:iam::000000000000:role/{name}"
         if name in self.roles:
             raise Refusal("EntityAlreadyExists", f"Role with name {name} already exists.")
-        self.roles[name] = {"RoleName": name, "Arn": arn, "Path": "/", "RoleId": "AROA", "CreateDate": CREATED}
+        made = {"RoleName": name, "Arn": arn, "Path": "/", "RoleId": "AROA", "CreateDate": CREATED}
+        self.roles[name] = {**made, "Tags": asked.get("Tags", [])}
         self.policies[name] = []
         return {"Role": self.roles[name]}
 

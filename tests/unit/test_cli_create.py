@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import Any
 
 import pytest
 from tests.unit import cloud_for_cli
@@ -275,4 +276,39 @@ managedNodeGroups:
     assert (group["diskSize"], group["capacityType"], group["tags"]["mine"]) == (20, "SPOT", "x")
     (subnet,) = group["subnets"]
     assert cloud.subnets[subnet]["CidrBlock"] == "192.168.128.0/19"
-    assert len(cloud.policies["eksctl-dev-cluster-ServiceRole"]) == len(parts.CLUSTER_POLICIES)
+    (mine,) = [name for name in cloud.policies if name.startswith("eksctl-dev-cluster-ServiceRole-")]
+    assert len(cloud.policies[mine]) == len(parts.CLUSTER_POLICIES)
+
+
+def test_what_is_made_has_eksctls_tags_but_for_a_version_of_eksctl() -> None:
+    cloud = cloud_for_cli.Cloud()
+    create.make(work(cloud, from_file(HEAD + "managedNodeGroups: [{name: ng}]")), None, call("create cluster"))
+    owned = {"alpha.eksctl.io/cluster-name": "dev", "eksctl.cluster.k8s.io/v1alpha1/cluster-name": "dev"}
+    without_identities = {"alpha.eksctl.io/cluster-oidc-enabled": "false"}
+
+    def tags(thing: dict[str, Any]) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in thing["Tags"]}
+
+    (of_cluster,) = [role for name, role in cloud.roles.items() if "-cluster-" in name]
+    (of_nodes,) = [role for name, role in cloud.roles.items() if "-nodegroup-" in name]
+    own = [tags(each) for each in (*cloud.vpcs.values(), *cloud.subnets.values(), of_cluster)]
+    of_group = [tags(of_nodes), cloud.nodegroups["dev", "ng"]["tags"]]
+    for found in (*own, cloud.clusters["dev"]["tags"]):
+        assert found.items() >= (owned | without_identities).items()
+    for found in of_group:
+        assert found.items() >= owned.items()
+        assert without_identities.keys().isdisjoint(found)
+    assert not [tag for found in (*own, *of_group) for tag in found if "version" in tag]
+
+
+def test_roles_have_names_that_iam_takes_and_no_other_cluster_has() -> None:
+    names = ["a", "cluster-1", "x" * 100, f"{'x' * 99}y"]
+    made = [
+        role(name, region).name
+        for name in names
+        for region in ("eu-central-1", "ap-southeast-7")
+        for role in (parts.cluster_role, parts.node_role)
+    ]
+    assert len({name.lower() for name in made}) == len(made)
+    assert max(len(name) for name in made) == 64
+    assert made[0].startswith("eksctl-a-cluster-ServiceRole-")

@@ -44,6 +44,20 @@ def test_nodes_are_counted_by_zone() -> None:
     assert picture.lines(shown, 8.0, 90)[5].endswith("300 of 300 Ready   a: 100/100   b: 100/100   c: 100/100")
 
 
+def test_what_hinders_it_stands_beside_it_until_it_is_done() -> None:
+    late = scene.Part("node-3", "MAKING", "r-a", "ng", "containerd is failed:\n no space left")
+    seen = scene.Seen("ACTIVE", "https://e", {"ng": "CREATING"}, [*PARTS, *NODES[:2], late])
+    shown = scene.creating(some(), seen, 5.0)
+    assert picture.lines(shown, 6.0, 120)[5].endswith("node-3: containerd is failed: no space left")
+    assert shown.hindrance == "node-3: containerd is failed: no space left"
+    other = scene.Part("node-1", "MAKING", "r-a", "before", "of no concern")
+    edge = scene.Part("edge", "MAKING", reason="proxy is starting")
+    shown = scene.creating(some(), scene.Seen("CREATING", parts=[*PARTS, edge, other]), 5.0)
+    assert picture.lines(shown, 6.0, 120)[3].endswith("edge: proxy is starting")
+    shown = scene.creating(some(), scene.Seen("ACTIVE", "https://e", {"ng": "ACTIVE"}, [*PARTS, late]), 5.0)
+    assert shown.hindrance == ""
+
+
 def test_only_awaited_nodegroups_are_counted() -> None:
     others = [scene.Part("node-1", "READY", "r-a", "before")]
     shown = scene.nodes(scene.empty("nodes"), scene.Seen("ACTIVE", "", {"ng": "CREATING"}, [*NODES, *others]), 0.0)

@@ -299,6 +299,15 @@ def test_delete_takes_back_from_any_half_made_state(cloud: cloud_for_cli.Cloud, 
     assert "No cluster found for name: dev." in err
 
 
+def test_the_longest_name_comes_and_goes(cloud: cloud_for_cli.Cloud, said: Said) -> None:
+    name = "x" * 100
+    code, _, err = said(f"create cluster {name} --nodegroup-name ng")
+    assert (code, err) == (0, "")
+    assert left(cloud) == (1, 1, 1, 6, 2)
+    assert said(f"delete cluster {name}")[0] == 0
+    assert left(cloud) == NOTHING
+
+
 def test_nodegroups_are_made_beside_those_that_are_there(
     cloud: cloud_for_cli.Cloud, said: Said, tmp_path: Path
 ) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import zlib
+from concurrent import futures
 from typing import Any
 
 import pytest
 from tests.wire import peer, samples
 
-from roadstead.wire import client, exchange, server, shapes
+from roadstead.wire import client, exchange, server, services, shapes
 
 CASES = [(name, protocol) for name in peer.SERVICES for protocol in peer.protocols(name)]
 IDS = [f"{name}-{protocol}" for name, protocol in CASES]
@@ -107,3 +110,26 @@ def test_errors_without_a_shape(protocol: exchange.Protocol) -> None:
     assert (parsed["Error"]["Code"], parsed["Error"]["Message"]) == ("InvalidAction", "No.")
     read = client.parse_error(peer.ours("eks"), response, protocol)
     assert (read.code, read.message, read.status) == ("InvalidAction", "No.", 404)
+
+
+def test_a_model_is_whole_for_each_of_many_threads_that_need_it_first() -> None:
+    """The command asks side by side: nobody may see a structure whose members are still being resolved."""
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            made, together = services.load("ec2"), threading.Barrier(8)
+
+            def filters(made: services.Service = made, together: threading.Barrier = together) -> set[str]:
+                together.wait()
+                taken = made.operation("DescribeVpcs").input
+                assert taken is not None
+                inner = taken.members["Filters"].shape.element
+                assert inner is not None
+                return set(inner.shape.members)
+
+            with futures.ThreadPoolExecutor(8) as threads:
+                found = [one.result() for one in [threads.submit(filters) for _ in range(8)]]
+            assert found == [{"Name", "Values"}] * 8
+    finally:
+        sys.setswitchinterval(switching)

@@ -19,6 +19,9 @@ CIDR = "192.168.0.0/16"
 _ZONES = "abc"
 _SHIPS = ("barque", "brig", "clipper", "cutter", "dhow", "galleon", "ketch", "lugger", "schooner", "sloop", "yawl")
 _MOODS = ("bold", "brisk", "calm", "eager", "fair", "gentle", "keen", "merry", "proud", "steady", "swift", "trim")
+_CLUSTER_LABEL = "alpha.eksctl.io/cluster-name"
+_LONGEST_LABEL = 63
+"""Characters of a label's value. Source: Kubernetes, "Labels and selectors"."""
 _GP3 = {"volume_iops": 3000, "volume_throughput": 125}
 
 
@@ -123,7 +126,8 @@ def nodegroup(given: config.ManagedNodeGroup, metadata: config.Metadata, made_up
         volume_type=kind,
         labels={
             **(given.labels or {}),
-            "alpha.eksctl.io/cluster-name": metadata.name or "",
+            # A cluster's name may be longer than a label.
+            **({_CLUSTER_LABEL: metadata.name} if metadata.name and len(metadata.name) <= _LONGEST_LABEL else {}),
             "alpha.eksctl.io/nodegroup-name": name,
         },
         tags={

@@ -85,15 +85,31 @@ $ roadstead create cluster --name=dev --version=1.20
 Error: invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37
 ```
 
-**Ctrl-C ends the waiting, not the work** (code 130). Until the cluster is asked for, nothing is left; later it goes on
-being made, and the same command goes on where this one was: nodes are asked for by the command, when the cluster is
-ACTIVE. The name of a cluster that is done is taken.
+**What the cluster's events warn of** while it is made is told at once, each once, after `[!]`: the machine's networks
+that its VPC hides, a part that was ready and is not any more. When the time of `--timeout` is over, the error names the
+first part that is not ready with its reason; the work goes on, and so does the same command.
+
+```
+Error: timed out waiting for nodegroup(s) ng-0b7ad7a8: node-2: kubelet is starting; the work goes on: watch it by
+'roadstead get events -w --cluster=dev --region=eu-central-1'; the same command with --name=dev goes on with it
+```
+
+**Ctrl-C ends the waiting, not the work** (code 130). What was sent is awaited first: until the cluster is asked for,
+nothing is left of the call; later it goes on being made. Nodes are asked for by the command alone, when the cluster is
+ACTIVE: give the same command again, and it goes on where this one was. A second Ctrl-C waits for nothing, and says how
+to take back what may be there. The name of a cluster that is done is taken.
 
 ```
 2026-11-22 23:24:17 [!]  interrupted: cluster "two" goes on being made
 2026-11-22 23:24:17 [ℹ]  watch it by 'roadstead get events -w --cluster=two --region=eu-central-1'
-2026-11-22 23:24:17 [ℹ]  the same command with --name=two goes on where this one was; ...
+2026-11-22 23:24:17 [ℹ]  the same command with --name=two goes on with it, and asks for its nodes: nobody else does
 ```
+
+**Tags and names** are eksctl's: all that is made for a cluster has `alpha.eksctl.io/cluster-name` and its older form,
+and all but what is for nodes `alpha.eksctl.io/cluster-oidc-enabled`. There is no `alpha.eksctl.io/eksctl-version`:
+no version of eksctl has made it. Roles are an account's, in all regions: their names end with a digest of region and
+name, as those of CloudFormation end by chance, and are cut to the 64 characters that IAM takes. A name that is longer
+than a label may be (63) is no label of nodes.
 
 **The kubeconfig** is that of `--kubeconfig`, of `KUBECONFIG`, or `~/.kube/config`: other entries stay as they stand,
 comments too. It is locked as kubectl locks it, replaced in one step, and readable by its owner alone, who under sudo is
@@ -101,7 +117,9 @@ who called sudo. kubectl gets its tokens from `roadstead get-token`, or from `aw
 `--authenticator=aws`. `roadstead utils write-kubeconfig` writes it again.
 
 **`delete cluster`** deletes nodegroups, cluster, subnets, VPC, roles and the kubeconfig's entries, from any half made
-state, and may be given again. Of a cluster that is not there it says so, with code 1.
+state, and may be given again. Of a cluster that is not there, or is in another region, it says so, with code 1, and
+touches nothing. Roles that an earlier release made without a region in their names stay, with a word: another region's
+cluster of that name may have them.
 
 ```
 $ roadstead delete cluster --name=cluster-1

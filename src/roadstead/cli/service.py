@@ -23,6 +23,8 @@ _NO_REGION = "Credential should be scoped to a valid region."
 """AWS's words for a region that it does not have."""
 _UNKNOWN_KEYS = ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure")
 """What the services call an access key that they do not know."""
+_SERVER_FAULT = 500
+"""Of HTTP, and what is above."""
 _IDLE = 10.0
 """Seconds after which a kept connection is not used again."""
 
@@ -39,6 +41,13 @@ class Api(Protocol):
         May be called by many threads.
         """
         ...
+
+
+def is_away(error: errors.Error) -> bool:
+    """Whether nobody answers just now, or what answers cannot work yet: serve is restarted, or moved. Ask again."""
+    return isinstance(error, errors.Busy) or (
+        isinstance(error, client.ServiceError) and error.fault.status >= _SERVER_FAULT
+    )
 
 
 def pages(api: Api, service: str, operation: str, **values: Any) -> Iterator[dict[str, Any]]:
@@ -126,20 +135,15 @@ class Connection(AbstractContextManager["Connection"]):
         if line.sock is not None:
             line.sock.settimeout(left)
         try:
-            line.request(request.method, request.target, request.body, dict(request.headers))
-            answer = line.getresponse()
-            body = answer.read(exchange.MAX_BODY + 1)
+            return _answered(line, request)
         except TimeoutError as error:
-            line.close()
             raise errors.Busy(f"timed out waiting for {endpoint}") from error
         except (OSError, http.client.HTTPException) as error:
-            line.close()
             said = str(error) or type(error).__name__
             raise errors.Busy(
                 f"cannot reach Roadstead at {endpoint}: {said}; is it running? See 'roadstead status'",
                 endpoint=endpoint,
             ) from error
-        return exchange.Response(answer.status, exchange.joined(answer.getheaders()), body)
 
     def _line(self, parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
         assert parts.hostname is not None
@@ -153,6 +157,19 @@ class Connection(AbstractContextManager["Connection"]):
         except OSError as error:
             raise errors.Invalid(f"the CA bundle {bundle} cannot be used: {error}") from error
         return http.client.HTTPSConnection(parts.hostname, parts.port, context=context)
+
+
+def _answered(line: http.client.HTTPConnection, request: exchange.Request) -> exchange.Response:
+    """Raises OSError or HTTPException."""
+    try:
+        line.request(request.method, request.target, request.body, dict(request.headers))
+        answer = line.getresponse()
+        body = answer.read(exchange.MAX_BODY + 1)
+    except BaseException:
+        # Also when it is interrupted: half of a request, or of its answer, is on it. The next call opens it anew.
+        line.close()
+        raise
+    return exchange.Response(answer.status, exchange.joined(answer.getheaders()), body)
 
 
 def _endpoint(endpoint: str) -> urllib.parse.SplitResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -102,7 +103,10 @@ class _Model(msgspec.Struct, frozen=True):
 
 
 class Service:
-    """One service's model. Operations and shapes are resolved at their first use and then kept."""
+    """One service's model. Operations and shapes are resolved at their first use and then kept.
+
+    May be asked by many threads.
+    """
 
     def __init__(self, name: str, model: _Model) -> None:
         about = model.metadata
@@ -126,6 +130,8 @@ class Service:
         self._model = model
         self._operations: dict[str, shapes.Operation] = {}
         self._shapes: dict[str, shapes.Shape] = {}
+        self._resolving = threading.RLock()
+        """A structure may have itself among its members, so it is kept before they are: nobody else sees it so."""
         self._error_names = {
             code: name
             for name, raw in model.shapes.items()
@@ -135,8 +141,23 @@ class Service:
 
     def operation(self, name: str) -> shapes.Operation:
         """Raises NotFound for an operation that the model lacks."""
+        # What is here is whole.
         if found := self._operations.get(name):
             return found
+        with self._resolving:
+            return self._operations.get(name) or self._operation(name)
+
+    def shape(self, name: str) -> shapes.Shape:
+        """A shape by its name in the model. Raises NotFound."""
+        with self._resolving:
+            return self._shapes.get(name) or self._shape(name)
+
+    def error(self, code: str) -> shapes.Shape | None:
+        """The shape of an error by its code on the wire or by its name in the model."""
+        name = self._error_names.get(code)
+        return self.shape(name) if name else None
+
+    def _operation(self, name: str) -> shapes.Operation:
         if (raw := self._model.operations.get(name)) is None:
             raise errors.NotFound(f"{self.name} {self.api_version} has no operation {name}", operation=name)
         taken = self.shape(raw.input.shape) if raw.input else None
@@ -158,10 +179,7 @@ class Service:
         self._operations[name] = made
         return made
 
-    def shape(self, name: str) -> shapes.Shape:
-        """A shape by its name in the model. Raises NotFound."""
-        if found := self._shapes.get(name):
-            return found
+    def _shape(self, name: str) -> shapes.Shape:
         if (raw := self._model.shapes.get(name)) is None:
             raise errors.NotFound(f"{self.name} {self.api_version} has no shape {name}", shape=name)
         if raw.type == "structure":
@@ -180,11 +198,6 @@ class Service:
         )
         self._shapes[name] = made
         return made
-
-    def error(self, code: str) -> shapes.Shape | None:
-        """The shape of an error by its code on the wire or by its name in the model."""
-        name = self._error_names.get(code)
-        return self.shape(name) if name else None
 
     def _structure(self, name: str, raw: _Shape) -> shapes.Shape:
         members: dict[str, shapes.Ref] = {}

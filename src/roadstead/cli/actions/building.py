@@ -16,7 +16,7 @@ from msgspec import structs
 from roadstead.cli import config, defaults, service
 from roadstead.cli.actions import get, nodegroups
 from roadstead.cli.estate import bodies, found, make, parts, refusals, together
-from roadstead.cli.live import follow, scene
+from roadstead.cli.live import follow, scene, warnings
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -93,7 +93,7 @@ class Building:
     def ask_for_nodes(self) -> None:
         """CreateNodegroup for those that are not there yet. Raises client.ServiceError."""
         assert self.ready is not None
-        shared = self.ready.roles.get(parts.node_role(self.name).name, "")
+        shared = self.ready.roles.get(parts.node_role(self.name, self.api.region).name, "")
         absent = [group for group in self.groups if follow.nodegroup(self.api, self.name, group.name or "") is None]
         roles = {group.name or "": nodegroups.given_or(group, shared) for group in absent}
         tagged = [structs.replace(group, tags={**(self.metadata.tags or {}), **(group.tags or {})}) for group in absent]
@@ -111,19 +111,27 @@ class Building:
         self.api.call("eks", "UntagResource", resourceArn=there["arn"], tagKeys=[parts.UNFINISHED])
         return nodes
 
-    def interrupted(self) -> None:
+    def interrupted(self, by: KeyboardInterrupt) -> None:
         """What becomes of it, when the user wants to wait no longer."""
-        log, region = self.stage.log, self.api.region
+        log = self.stage.log
         self.stage.screen.close()
-        self.asked = self.asked or found.cluster(self.api, self.name) is not None
-        if not self.asked:
-            self._take_back()
-            log.line("interrupted: the cluster was not asked for yet, and nothing is left", "!")
+        try:
+            if isinstance(by, together.Abandoned):
+                raise by
+            self.asked = self.asked or found.cluster(self.api, self.name) is not None
+            if not self.asked:
+                left = "nothing is left" if self._take_back() else "not all was taken back"
+                log.line(f"interrupted: the cluster was not asked for yet, and {left}", "!")
+                return
+        except (errors.Error, KeyboardInterrupt):
+            # The service is away, or the user is in a hurry.
+            log.line(f'interrupted: what became of cluster "{self.name}" is not known', "!")
+            log.line(f"{self._again_hint()}; {self._back_hint()}")
             return
         log.line(f'interrupted: cluster "{self.name}" goes on being made', "!")
-        log.line(nodegroups.watch_hint(self.name, region))
-        later = "" if self.nodes_asked or not self.groups else "; its nodes are asked for when it is ACTIVE"
-        log.line(f"the same command with --name={self.name} goes on where this one was{later}")
+        log.line(nodegroups.watch_hint(self.name, self.api.region))
+        later = "" if self.nodes_asked or not self.groups else ", and asks for its nodes: nobody else does"
+        log.line(f"{self._again_hint()}{later}")
 
     def _given_subnets(self) -> dict[str, tuple[str, bool]] | None:
         vpc = self.wanted.vpc or config.Vpc()
@@ -163,7 +171,7 @@ class Building:
 
     def _go_on(self, there: dict[str, Any]) -> None:
         """With what a call before this one has begun."""
-        self.asked = True
+        self._asked_for(there)
         self.stage.log.line(
             f'cluster "{self.name}" is {there["status"]} from an earlier call of this command: going on with it'
         )
@@ -184,21 +192,34 @@ class Building:
     def _ask(self) -> None:
         assert self.ready is not None
         iam = self.wanted.iam or config.Iam()
-        role = iam.service_role_arn or self.ready.roles[parts.cluster_role(self.name).name]
+        role = iam.service_role_arn or self.ready.roles[parts.cluster_role(self.name, self.api.region).name]
         body = bodies.cluster(self.wanted, role, list(self.ready.subnets))
         body["tags"] = {**body["tags"], parts.UNFINISHED: (self.groups[0].name or "") if self.groups else ""}
         self.stage.log.line(f'building cluster "{self.name}"')
-        self.api.call("eks", "CreateCluster", **body)
-        self.asked = True
+        (answer,) = together.together(functools.partial(self.api.call, "eks", "CreateCluster", **body))
+        self._asked_for(answer["cluster"])
 
-    def _take_back(self, *, keep_roles: bool = False) -> None:
-        """Exactly what this call has made. `keep_roles`: another call was quicker, and its cluster has them."""
+    def _asked_for(self, there: dict[str, Any]) -> None:
+        """From now on the work is the service's."""
+        self.asked = True
+        self.stage.warnings = warnings.Warnings(self.api, there["arn"], there["createdAt"])
+        hint = nodegroups.watch_hint(self.name, self.api.region)
+        self.stage.goes_on = f"the work goes on: {hint}; {self._again_hint()}"
+
+    def _again_hint(self) -> str:
+        return f"the same command with --name={self.name} goes on with it"
+
+    def _back_hint(self) -> str:
+        return f"'roadstead delete cluster --force --name={self.name} --region={self.api.region}' takes it back"
+
+    def _take_back(self, *, keep_roles: bool = False) -> bool:
+        """Exactly what this call has made; whether all of it is. `keep_roles`: another was quicker, and has them."""
         if keep_roles:
             self.ledger.roles.clear()
         try:
             if self.ledger.take_back(self.api):
                 self.stage.log.line(f'what was made for cluster "{self.name}" was taken back', "!")
-        except (client.ServiceError, errors.Error) as error:
-            self.stage.log.line(
-                f"not all could be taken back ({error}): 'roadstead delete cluster --force --name={self.name}'", "!"
-            )
+        except errors.Error as error:
+            self.stage.log.line(f"not all could be taken back ({error}): {self._back_hint()}", "!")
+            return False
+        return True

@@ -35,8 +35,8 @@ def cluster(call: asked.Asked) -> None:
         work = building.Building(api, stage, wanted, given_names)
         try:
             written, nodes = make(work, kept, call)
-        except KeyboardInterrupt:
-            work.interrupted()
+        except KeyboardInterrupt as by:
+            work.interrupted(by)
             raise
         except client.ServiceError as error:
             raise get.failed(f'failed to create cluster "{name}"', error) from error

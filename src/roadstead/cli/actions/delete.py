@@ -31,6 +31,7 @@ def nodegroups(call: asked.Asked) -> None:
         log.line("no changes were applied, run again with '--approve' to apply the changes", "!")
         return
     with reach.connection(call) as api, stage.screen:
+        stage.goes_on = _goes_on(of, api.region)
         for name in names:
             log.line(f'deleting nodegroup "{name}" from cluster "{of}"')
         together.each(lambda name: _delete_nodegroup(api, of, name, drain=call.truth("drain")), names)
@@ -45,6 +46,10 @@ def nodegroups(call: asked.Asked) -> None:
                 f"deletion of nodegroup(s) {', '.join(names)}",
             )
     log.line(f'deleted {len(names)} nodegroup(s) from cluster "{of}"', "✔")
+
+
+def _goes_on(of: str, region: str) -> str:
+    return f"the deletion goes on: {groups.watch_hint(of, region)}"
 
 
 def _without(shown: scene.Scene, seen: scene.Seen, now: float) -> scene.Scene:
@@ -67,6 +72,7 @@ def cluster(call: asked.Asked) -> None:
     name = reach.cluster(call)
     stage = reach.stage(call, *scene.DELETE)
     with reach.connection(call) as api, stage.screen:
+        stage.goes_on = _goes_on(name, api.region)
         try:
             _cluster(api, stage, name, force=call.truth("force"), wait=call.truth("wait"))
         except client.ServiceError as error:
@@ -75,7 +81,8 @@ def cluster(call: asked.Asked) -> None:
             stage.screen.close()
             stage.log.line("interrupted: what was asked to be deleted goes on being deleted", "!")
             stage.log.line(groups.watch_hint(name, api.region))
-            stage.log.line(f"the same command takes back what is left: roadstead delete cluster --name={name}")
+            again = f"roadstead delete cluster --name={name} --region={api.region}"
+            stage.log.line(f"the same command takes back what is left: {again}")
             raise
     stage.log.line("all cluster resources were deleted", "✔")
 
@@ -106,7 +113,20 @@ def _cluster(api: service.Api, stage: follow.Stage, name: str, *, force: bool, w
     unmake.estate(api, estate)
     stage.end("network")
     stage.end("roles")
+    if there is not None:
+        _tell_of_roles(stage, name, there)
     _kubeconfig(api, stage, name, servers)
+
+
+def _tell_of_roles(stage: follow.Stage, name: str, there: dict[str, Any]) -> None:
+    """Roles that cannot be told from those of another region's cluster are not deleted."""
+    of_cluster, of_nodes = parts.unplaced_roles(name)
+    if there.get("roleArn", "").rpartition("/")[2] == of_cluster:
+        stage.log.line(
+            f'the roles "{of_cluster}" and "{of_nodes}" of an earlier release stay: they name no region, and another '
+            f"region's \"{name}\" may have them; delete them by 'aws iam' when none has",
+            "!",
+        )
 
 
 def _kubeconfig(api: service.Api, stage: follow.Stage, name: str, servers: list[str]) -> None:

@@ -74,8 +74,10 @@ def _coming(
         since = {"startTime": last["time"]} if last is not None else {}
         try:
             fresh = [each for each in _all(api, **asks, **since) if last is None or each["id"] > last["id"]]
-        except errors.Busy:
-            # The service is away for a moment: what happens meanwhile is seen when it is back.
+        except errors.Error as error:
+            if not service.is_away(error):
+                raise
+            # For a moment: what happens meanwhile is seen when it is back.
             continue
         if fresh:
             last = fresh[-1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import time
 from collections.abc import Mapping, Sequence
 
 import click
@@ -15,7 +16,7 @@ from msgspec import structs
 from roadstead.cli import asked, config, defaults, documents, service, show, validity
 from roadstead.cli.actions import get, reach
 from roadstead.cli.estate import bodies, found, make, parts, refusals, together
-from roadstead.cli.live import follow, scene
+from roadstead.cli.live import follow, scene, warnings
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -38,6 +39,10 @@ def create(call: asked.Asked) -> None:
         subnets = found.subnets(api, call.texts("subnet-ids") or there["resourcesVpcConfig"]["subnetIds"])
         groups = _fresh(api, of, _versioned(call, wanted, there["version"], stage.log), stage.log)
         _check(api, groups, subnets, there)
+        stage.goes_on = f"the work goes on: {watch_hint(of, api.region)}"
+        stage.warnings = warnings.Warnings(api, there["arn"])
+        # What was before is not of these nodegroups.
+        stage.warnings.fresh(time.monotonic())
         try:
             role = _role(api, structs.replace(wanted, managed_node_groups=groups))
             ask(api, of, groups, {group.name or "": given_or(group, role) for group in groups}, subnets, stage.log)
@@ -136,7 +141,7 @@ def _role(api: service.Api, wanted: config.ClusterConfig) -> str:
     """The role for the nodes of groups that name none, made when it is not there; empty when all name one."""
     if all(make.given_role(group) for group in wanted.managed_node_groups or ()):
         return ""
-    role = parts.node_role((wanted.metadata or config.Metadata()).name or "")
+    role = parts.node_role((wanted.metadata or config.Metadata()).name or "", api.region)
     arn = found.role_arn(api, role.name)
     there = found.Estate(roles={} if arn is None else {role.name: arn})
     return make.Maker(api, wanted, there, make.Ledger()).role(role)

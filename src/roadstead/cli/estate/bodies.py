@@ -51,7 +51,7 @@ def cluster(wanted: config.ClusterConfig, role: str, subnets: list[str]) -> dict
         ),
         bootstrapSelfManagedAddons=False,
         upgradePolicy=said(supportType=support or None),
-        tags=parts.tags(name, metadata.tags or {}, Name=f"{parts.stack(name)}/ControlPlane"),
+        tags=parts.cluster_tags(wanted, Name=f"{parts.stack(name)}/ControlPlane"),
     )
 
 

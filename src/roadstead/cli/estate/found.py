@@ -13,7 +13,7 @@ from roadstead.wire import client
 
 @dataclass(frozen=True)
 class Estate:
-    """What was made for a cluster, as far as it is there: by its tag, and roles by their names."""
+    """What was made for a cluster of a region, as far as it is there: by its tag, and roles by their names."""
 
     vpcs: Mapping[str, str] = field(default_factory=dict)
     """The range of addresses by the id; of subnets too."""
@@ -37,8 +37,9 @@ class Offers:
 
 
 def estate(api: service.Api, cluster: str) -> Estate:
+    """Of the cluster of the region that is asked: what its namesake in another region has is none of its."""
     mine = [{"Name": f"tag:{parts.OWNER}", "Values": [cluster]}]
-    roles = (parts.cluster_role(cluster), parts.node_role(cluster))
+    roles = (parts.cluster_role(cluster, api.region), parts.node_role(cluster, api.region))
     asks: tuple[Callable[[], Any], ...] = (
         lambda: api.call("ec2", "DescribeVpcs", Filters=mine).get("Vpcs", []),
         lambda: api.call("ec2", "DescribeSubnets", Filters=mine).get("Subnets", []),

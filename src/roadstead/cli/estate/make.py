@@ -87,14 +87,14 @@ class Maker:
         return {id: (one.zone, one.public) for id, one in zip(ids, planned, strict=True)}
 
     def _vpc(self, cidr: str) -> str:
-        tags = parts.tags(self._name, self._metadata.tags or {}, Name=f"{parts.stack(self._name)}/VPC")
+        tags = parts.cluster_tags(self.wanted, Name=f"{parts.stack(self._name)}/VPC")
         made = self.api.call("ec2", "CreateVpc", CidrBlock=cidr, TagSpecifications=bodies.ec2_tags("vpc", tags))
         id: str = made["Vpc"]["VpcId"]
         self.ledger.vpc(id, cidr)
         return id
 
     def _subnet(self, vpc: str, one: parts.Subnet) -> str:
-        tags = parts.tags(self._name, self._metadata.tags or {}, Name=one.name, **{one.role: "1"})
+        tags = parts.cluster_tags(self.wanted, Name=one.name, **{one.role: "1"})
         made = self.api.call(
             "ec2",
             "CreateSubnet",
@@ -117,7 +117,8 @@ class Maker:
         return arn
 
     def _created(self, role: parts.Role) -> str:
-        tags = parts.tags(self._name, self._metadata.tags or {})
+        shared = parts.tags(self._name, self._metadata.tags or {})
+        tags = parts.cluster_tags(self.wanted) if role.of_cluster else shared
         try:
             arn: str = self.api.call(
                 "iam",
@@ -140,10 +141,11 @@ class Maker:
 
 def roles_of(wanted: config.ClusterConfig) -> list[parts.Role]:
     """The roles to make: none where a config names one that is there."""
-    name = (wanted.metadata or config.Metadata()).name or ""
-    roles = [] if wanted.iam is not None and wanted.iam.service_role_arn else [parts.cluster_role(name)]
+    metadata = wanted.metadata or config.Metadata()
+    name, region = metadata.name or "", metadata.region or ""
+    roles = [] if wanted.iam is not None and wanted.iam.service_role_arn else [parts.cluster_role(name, region)]
     if any(not given_role(group) for group in wanted.managed_node_groups or ()):
-        roles.append(parts.node_role(name))
+        roles.append(parts.node_role(name, region))
     return roles
 
 

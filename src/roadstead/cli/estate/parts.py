@@ -1,10 +1,12 @@
 """What `create cluster` makes beside the cluster, and `delete cluster` unmakes: VPC, subnets, roles. Pure.
 
-Names, tags and the division of addresses are eksctl's: the VPC is cut in eight, public subnets first.
+Names, tags and the division of addresses are eksctl's: the VPC is cut in eight, public subnets first. Of eksctl's tags
+one is left out, `alpha.eksctl.io/eksctl-version`: what is made here was made by no version of eksctl.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -13,6 +15,10 @@ from dataclasses import dataclass
 from roadstead.cli import config
 
 OWNER = "alpha.eksctl.io/cluster-name"
+OLD_OWNER = "eksctl.cluster.k8s.io/v1alpha1/cluster-name"
+"""What OWNER was called once; eksctl sets both, and programs look for either."""
+OIDC = "alpha.eksctl.io/cluster-oidc-enabled"
+"""On what eksctl's stack of the cluster has, not on nodegroups and their role: whether pods have AWS identities."""
 UNFINISHED = "roadstead/unfinished"
 """On a cluster while `create cluster` is not done with it; its value is the name of the first nodegroup."""
 DRAIN = "roadstead/drain"
@@ -20,6 +26,8 @@ DRAIN = "roadstead/drain"
 INTERNAL = "kubernetes.io/role/internal-elb"
 """On private subnets, so that internal load balancers find them."""
 MANAGED = "arn:aws:iam::aws:policy/"
+LONGEST_ROLE = 64
+"""Characters of a role's name. Source: IAM API Reference, CreateRole."""
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy", "AmazonEKSVPCResourceController")
 NODE_POLICIES = (
@@ -49,6 +57,8 @@ class Role:
     service: str
     """Who may assume it."""
     policies: tuple[str, ...]
+    of_cluster: bool = True
+    """It is the cluster's own, not its nodes'."""
 
     @property
     def trust(self) -> str:
@@ -72,7 +82,14 @@ def stack(cluster: str) -> str:
 
 
 def tags(cluster: str, given: Mapping[str, str], **more: str) -> dict[str, str]:
-    return {**given, OWNER: cluster, **more}
+    return {**given, OWNER: cluster, OLD_OWNER: cluster, **more}
+
+
+def cluster_tags(wanted: config.ClusterConfig, **more: str) -> dict[str, str]:
+    """Of the cluster, and of what is made for it but for its nodes."""
+    metadata, iam = wanted.metadata or config.Metadata(), wanted.iam or config.Iam()
+    oidc = str(bool(iam.with_oidc)).lower()
+    return tags(metadata.name or "", metadata.tags or {}, **{OIDC: oidc}, **more)
 
 
 def subnets(cluster: str, cidr: str, zones: tuple[str, ...]) -> list[Subnet]:
@@ -87,13 +104,29 @@ def subnets(cluster: str, cidr: str, zones: tuple[str, ...]) -> list[Subnet]:
     return made
 
 
-def cluster_role(cluster: str) -> Role:
-    return Role(f"{stack(cluster)}-ServiceRole", "eks", CLUSTER_POLICIES)
+def cluster_role(cluster: str, region: str) -> Role:
+    return Role(_role_name(cluster, region, "cluster-ServiceRole"), "eks", CLUSTER_POLICIES)
 
 
-def node_role(cluster: str) -> Role:
+def node_role(cluster: str, region: str) -> Role:
     """One for all nodegroups of a cluster."""
-    return Role(f"eksctl-{cluster}-nodegroup-NodeInstanceRole", "ec2", NODE_POLICIES)
+    return Role(_role_name(cluster, region, "nodegroup-NodeInstanceRole"), "ec2", NODE_POLICIES, of_cluster=False)
+
+
+def _role_name(cluster: str, region: str, kind: str) -> str:
+    """`eksctl-CLUSTER-KIND-DIGEST`, as CloudFormation has it, whose last part is by chance.
+
+    All regions share an account's roles, and clusters of two regions may share a name: the digest keeps them apart,
+    also where a long name is cut.
+    """
+    digest = hashlib.sha256(f"{region}/{cluster}".encode()).hexdigest()[:8]
+    room = LONGEST_ROLE - len(f"eksctl--{kind}-{digest}")
+    return f"eksctl-{cluster[:room]}-{kind}-{digest}"
+
+
+def unplaced_roles(cluster: str) -> tuple[str, str]:
+    """What the roles were called by releases that named no region: another region's cluster may have them, too."""
+    return f"eksctl-{cluster}-cluster-ServiceRole", f"eksctl-{cluster}-nodegroup-NodeInstanceRole"
 
 
 def chosen(group: config.ManagedNodeGroup, found: Mapping[str, tuple[str, bool]]) -> list[str]:

@@ -67,10 +67,11 @@ def check_vpc(wanted: config.ClusterConfig, there: found.Estate) -> None:
     asked = (wanted.vpc or config.Vpc()).cidr
     for id, cidr in there.vpcs.items():
         if asked is not None and cidr != asked:
-            name = (wanted.metadata or config.Metadata()).name
+            metadata = wanted.metadata or config.Metadata()
+            name = metadata.name
             raise errors.Conflict(
                 f"an earlier call for {name!r} has left the VPC {id} with {cidr}, not {asked}: take it back by "
-                f"'roadstead delete cluster --name={name}'"
+                f"'roadstead delete cluster --name={name} --region={metadata.region}'"
             )
 
 

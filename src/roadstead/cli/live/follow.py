@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from roadstead.cli import service, show
 from roadstead.cli.estate import found
-from roadstead.cli.live import picture, screen
+from roadstead.cli.live import picture, screen, warnings
 from roadstead.cli.live import scene as scenes
 from roadstead.core import errors
 from roadstead.wire import client
@@ -20,7 +20,6 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 0.5
 _FRAME = 0.1
 """Seconds between two pictures while nothing is asked."""
-_SERVER_FAULT = 500
 _FAILED = ("CREATE_FAILED", "DELETE_FAILED", "DEGRADED")
 
 
@@ -35,6 +34,10 @@ class Stage:
     scene: scenes.Scene
     told: set[str] = field(default_factory=set)
     """The phases whose end was told."""
+    goes_on: str = ""
+    """What becomes of it when the time is over, and how to see that."""
+    warnings: warnings.Warnings | None = None
+    """Of the cluster that it is about, where that is made."""
 
     def show(self, changed: scenes.Scene) -> None:
         """The new scene, as a picture or as lines for what has ended."""
@@ -77,27 +80,37 @@ class Stage:
             note, seen = "", None
             try:
                 seen = look()
-            except errors.Busy as error:
-                note = error.message
-            except client.ServiceError as error:
-                if error.fault.status < _SERVER_FAULT:
+                self._warn(last=done(seen))
+            except errors.Error as error:
+                if not service.is_away(error):
                     raise
-                note = f"{error.fault.code}: {error.fault.message}"
+                # At the deadline nobody is waited for: that is not what hinders it.
+                note = _said(error) if time.monotonic() < self.deadline else ""
             changed = replace(self.scene, note=note)
             self.show(changed if seen is None else after(changed, seen, time.monotonic()))
             if seen is not None and done(seen):
                 return seen
-            self._pause(pause, what, note)
+            self._pause(pause, what)
             pause = min(pause * 1.3, _LONGEST_PAUSE)
 
-    def _pause(self, seconds: float, what: str, note: str) -> None:
+    def _warn(self, *, last: bool) -> None:
+        for message in self.warnings.fresh(time.monotonic(), last=last) if self.warnings is not None else ():
+            self.log.line(message, "!")
+
+    def _pause(self, seconds: float, what: str) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if time.monotonic() >= self.deadline:
-                raise errors.Busy(f"timed out waiting for {what}{f': {note}' if note else ''}")
+                why = "; ".join(each for each in (self.scene.note, self.scene.hindrance) if each)
+                onwards = f"; {self.goes_on}" if self.goes_on else ""
+                raise errors.Busy(f"timed out waiting for {what}{f': {why}' if why else ''}{onwards}")
             time.sleep(min(left, _FRAME))
             if self.screen.live:
                 self.screen.draw(self.scene, time.monotonic())
+
+
+def _said(error: errors.Error) -> str:
+    return f"{error.fault.code}: {error.fault.message}" if isinstance(error, client.ServiceError) else error.message
 
 
 def look(api: service.Api, cluster: str, nodegroups: Iterable[str]) -> scenes.Seen:

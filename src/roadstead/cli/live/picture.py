@@ -36,7 +36,7 @@ def _phase(phase: scene.Phase, now: float, width: int) -> str:
     said = members(phase.parts) if phase.name == "control plane" else ""
     if phase.name == "nodes":
         said = nodes(phase, width - len(head))
-    return head + "  ".join(text for text in (said, phase.said) if text)
+    return head + "  ".join(text for text in (said, phase.said, phase.hindrance) if text)
 
 
 def duration(seconds: float) -> str:

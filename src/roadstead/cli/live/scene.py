@@ -26,6 +26,11 @@ class Part:
     def ready(self) -> bool:
         return self.state == "READY"
 
+    @property
+    def hindrance(self) -> str:
+        """What it waits for, in one line; empty when it is ready, or does not say."""
+        return "" if self.ready or not self.reason else f"{self.name}: {' '.join(self.reason.split())}"
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -48,6 +53,13 @@ class Phase:
             return "done"
         return "waiting" if self.begun is None else "working"
 
+    @property
+    def hindrance(self) -> str:
+        """Of the first of its parts that is hindered, while it goes on."""
+        if self.state != "working":
+            return ""
+        return next((each.hindrance for each in self.parts if each.hindrance), "")
+
     def seconds(self, now: float) -> float | None:
         return None if self.begun is None else (now if self.ended is None else self.ended) - self.begun
 
@@ -60,6 +72,10 @@ class Scene:
 
     def phase(self, name: str) -> Phase:
         return next(each for each in self.phases if each.name == name)
+
+    @property
+    def hindrance(self) -> str:
+        return next((each.hindrance for each in self.phases if each.hindrance), "")
 
     def having(self, name: str, **changes: object) -> Scene:
         """The scene with a phase changed."""
@@ -118,7 +134,7 @@ def creating(scene: Scene, seen: Seen, now: float) -> Scene:
         scene = scene.end("control plane", now)
     for name, part in (("endpoint", seen.part("edge")), ("access", seen.part("access"))):
         if part is not None:
-            scene = scene.begin(name, now)
+            scene = scene.begin(name, now).having(name, parts=(part,))
         if active or (part is not None and part.ready):
             scene = scene.end(name, now)
     if seen.endpoint:
