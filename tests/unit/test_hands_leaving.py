@@ -144,7 +144,7 @@ async def posted(place: hands_place.Place) -> dict[str, told.Expected]:
         return system.Images(coredns="c", provisioner="p")
 
     ground = land.Land(place.store, land.Settings(), lambda _, _port: True)
-    secret = materials.Materials(place.store, place.machine, cast("Any", None))
+    secret = materials.Materials(place.store, place.machine, cast("Any", None), place.seeds)
     made = postings.Postings(postings.Tools(place.store, ground, secret, cast("Any", Stock()), images))
     troubles: dict[str, str] = {}
     ((_, posting),) = [each async for each in made._all(troubles)]
