@@ -50,3 +50,8 @@ def test_a_unit_may_start_after_another_of_its_host() -> None:
 def test_what_could_wait_for_ever_is_refused(units: dict[str, desired.Unit]) -> None:
     with pytest.raises(errors.Invalid, match="no unit of its host that starts by itself"):
         asked(**units)
+
+
+def test_an_environment_in_a_file_that_there_is_not_is_refused() -> None:
+    with pytest.raises(errors.Invalid, match=r"its environment is in the file more\.env, which the unit does not have"):
+        asked(first=desired.Unit(engine="system", component="haproxy", environment_file="more.env"))
