@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
 from roadstead.controllers import postings
 
@@ -47,6 +48,23 @@ class NodeState:
     drain: Drain = Drain.NOT_ASKED
     blocked: tuple[str, ...] = ()
     """One sentence for each pod that cannot go, with the budget that holds it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that was decided, for who asks what happened to a cluster."""
+
+    reason: str
+    """One word for programs."""
+    message: str
+    """One sentence for people, with why."""
+    nodegroup: str = ""
+    """Whose node it is about, as `postings.Expected` has it; empty: it is the cluster's own."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+Tell: TypeAlias = Callable[[postings.ClusterKey, Notice], None]
+"""Is told of each notice once, and never waits."""
 
 
 _NO_NODES: Mapping[str, NodeState] = MappingProxyType({})
