@@ -191,7 +191,7 @@ def test_a_request_that_is_cancelled_leaves_no_socket_open(tmp_path: Path) -> No
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
     ours = connection.Credentials(
-        ca=files.ca.read_bytes(), certificate=files.certificate.read_bytes(), key=files.key.read_bytes()
+        ca=(tmp_path / "ca.pem").read_bytes(), certificate=files.certificate.read_bytes(), key=files.key.read_bytes()
     )
 
     async def silent(listening: socket.socket, asked: asyncio.Event) -> None:
