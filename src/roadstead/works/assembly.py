@@ -90,7 +90,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names))
         booked = book.Book(store, time.time)
         sent = embassy.Embassy(posted, system.objects, tell=booked.tell)
-        told = words.Words(sent.reports)
+        told = words.Words(sent.reports, posted.trouble)
         shared = (store, known, land, shelved, routed, secret)
         made = hands.Hands(
             hands.Tools(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror as mirrors
+from roadstead.clusters.hands import shelf
 from roadstead.core import clock as clocks
 from roadstead.core import complaints, errors
 from roadstead.core import loop as loops
@@ -17,11 +18,14 @@ log = logging.getLogger(__name__)
 
 _LOOK = 0.1
 """Seconds between two looks at a job that runs."""
+_COMING = 2.0
+"""Seconds between two looks at images whose engines are fetched or built."""
 _UNIT = "containerd"
 
 
 class Stock:
-    """`run` until cancelled. `archives`: digests of the images' archives, which the agent has from then on."""
+    """`run` until cancelled. `archives`: digests of the images' archives, which the agent has from then on; raises
+    shelf.Coming until there are any."""
 
     def __init__(
         self,
@@ -67,8 +71,13 @@ class Stock:
         if host in self._stocked or seen is None or seen.phase != "ready":
             return None
         engine, life = unit.spec.engine, kept.since
+        try:
+            archives = await self._archives()
+        except shelf.Coming as coming:
+            log.debug("the images of %s: %s", host, coming.message)
+            return _COMING
         results = []
-        for archive in await self._archives():
+        for archive in archives:
             job = jobs.ImageImport(host=host, engine=engine, archive=archive)
             # A node that comes again under its name has an empty disk; what was done for the earlier one is kept.
             results.append(await self._client.start_job(f"{host}.{life}.{archive[7:19]}", job))
