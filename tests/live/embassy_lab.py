@@ -102,7 +102,7 @@ def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], dra
     async def run() -> None:
         credentials = plane.credentials("roadstead:serve")
         posted = Posted(postings.Posting(key="one", servers=(plane.server,), credentials=credentials, system=SYSTEM))
-        working = embassy.Embassy(posted, objects, drain=drain)
+        working = embassy.Embassy(posted, objects, tell=lambda *_: None, drain=drain)
         scene = Scene(plane, posted, working)
         task = asyncio.create_task(working.run())
         try:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 from tests.world import machine, memory
 
 from roadstead.agent_client import asynchronous
-from roadstead.clusters import nodegroups, observed, office, spec
+from roadstead.clusters import events, nodegroups, observed, office, spec
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land, materials
 from roadstead.clusters.hands import control, hands, mirror, networks, stock, workers
@@ -233,6 +233,19 @@ class Place:
         """Of the images that every node has."""
         self.machine.blobs.update(self.images)
         return self.images
+
+    async def passes(self, seconds: float) -> None:
+        """Let the programs run so long."""
+        end = self.clock.now() + seconds
+        await self.until(lambda: self.clock.now() >= end)
+
+    def news(self, key: keys.Key) -> list[events.Event]:
+        """Of a cluster or a nodegroup."""
+        names = (key.kind, *key.names)
+        return [events.read(record.body) for record in self.store.book if record.key.names == names]
+
+    def state(self, key: keys.Key) -> facts.State:
+        return facts.State(self.store.desired[key], self.store.observed.get(key))
 
     def status(self, key: keys.Key) -> str:
         kept = self.store.observed.get(key)

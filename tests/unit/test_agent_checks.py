@@ -92,3 +92,8 @@ def test_images_are_imported_by_the_engine_that_a_unit_starts_after() -> None:
     for units in ({"other": unit(), "kubelet": kubelet("other")}, {"kubelet": kubelet(None)}):
         with pytest.raises(errors.Invalid, match="no unit whose engine imports them"):
             asked(**units)
+
+
+def test_an_environment_in_a_file_that_there_is_not_is_refused() -> None:
+    with pytest.raises(errors.Invalid, match=r"its environment is in the file more\.env, which the unit does not have"):
+        asked(first=desired.Unit(engine="system", component="haproxy", environment_file="more.env"))

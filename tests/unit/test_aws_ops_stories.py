@@ -92,10 +92,10 @@ def test_updates_are_followed_and_one_at_a_time(tmp_path: Path) -> None:
         assert (first["type"], first["status"]) == ("VersionUpdate", "InProgress")
         eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
         assert eks.describe_cluster(name="shop")["cluster"]["version"] == "1.37"
-        on = {"clusterLogging": [{"types": ["audit"], "enabled": True}]}
-        second = eks.update_cluster_config(name="shop", logging=on)["update"]
+        on = {"endpointPrivateAccess": True}
+        second = eks.update_cluster_config(name="shop", resourcesVpcConfig=on)["update"]
         eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
-        assert code(eks.update_cluster_config, name="shop", logging=on) == "InvalidParameterException"
+        assert code(eks.update_cluster_config, name="shop", resourcesVpcConfig=on) == "InvalidParameterException"
         pages = eks.get_paginator("list_updates").paginate(name="shop", PaginationConfig={"PageSize": 1})
         assert [page["updateIds"] for page in pages] == [[first["id"]], [second["id"]]]
         for update in (first, second):

@@ -213,8 +213,10 @@ def test_what_flags_cannot_say(line: str, said: str) -> None:
         ("managedNodeGroups: [{name: a, taints: [{key: x}]}]", "managedNodeGroups[0].taints[0]: key and effect must"),
         ("managedNodeGroups: [{name: a, updateConfig: {}}]", "one of maxUnavailable and maxUnavailablePercentage"),
         ("managedNodeGroups: [{name: a, ami: ami-1}]", "managedNodeGroups[0].ami: 'ami-1' is not supported"),
-        ("vpc: {clusterEndpoints: {publicAccess: false}}", "publicAccess and privateAccess cannot both be false"),
-        ("vpc: {publicAccessCIDRs: [x]}", "vpc.publicAccessCIDRs[0]: 'x' is no range"),
+        ("vpc: {clusterEndpoints: {publicAccess: false}}", "vpc.clusterEndpoints.publicAccess: false is not supported"),
+        ("vpc: {publicAccessCIDRs: [10.0.0.0/8]}", "vpc.publicAccessCIDRs: this is not supported: Roadstead keeps"),
+        ("cloudWatch: {clusterLogging: {enableTypes: [audit]}}", "Roadstead keeps no cluster logs yet"),
+        ("vpc: {publicAccessCIDRs: [x]}", "vpc.publicAccessCIDRs: this is not supported"),
         ("availabilityZones: [a, b]\nvpc: {subnets: {}}", "cannot be set at the same time"),
     ],
 )
@@ -249,7 +251,7 @@ def test_everything_a_nodegroup_says_is_asked_for() -> None:
 upgradePolicy: {supportType: EXTENDED}
 kubernetesNetworkConfig: {serviceIPv4CIDR: 10.100.0.0/16}
 accessConfig: {authenticationMode: API, bootstrapClusterCreatorAdminPermissions: false}
-vpc: {publicAccessCIDRs: [10.0.0.0/8], clusterEndpoints: {privateAccess: true}}
+vpc: {publicAccessCIDRs: [0.0.0.0/0], clusterEndpoints: {privateAccess: true}}
 managedNodeGroups:
 - name: ng
   taints: [{key: a, value: b, effect: NoSchedule}]
@@ -269,7 +271,7 @@ managedNodeGroups:
     assert cluster["kubernetesNetworkConfig"] == {"ipFamily": "ipv4", "serviceIpv4Cidr": "10.100.0.0/16"}
     assert cluster["accessConfig"]["authenticationMode"] == "API"
     assert cluster["accessConfig"]["bootstrapClusterCreatorAdminPermissions"] is False
-    assert cluster["resourcesVpcConfig"]["publicAccessCidrs"] == ["10.0.0.0/8"]
+    assert cluster["resourcesVpcConfig"]["publicAccessCidrs"] == ["0.0.0.0/0"]
     assert cluster["resourcesVpcConfig"]["endpointPrivateAccess"] is True
     assert group["taints"] == [{"key": "a", "value": "b", "effect": "NO_SCHEDULE"}]
     assert (group["updateConfig"], group["nodeRepairConfig"]) == ({"maxUnavailable": 1}, {"enabled": True})

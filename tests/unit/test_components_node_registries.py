@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.test_components_node import node
 
 from roadstead.clusters.components import containerd, registries
 from roadstead.core import errors
+from roadstead.messages import desired
 
+DIGEST = "sha256:" + "a" * 64
 CERTIFICATE = """-----BEGIN CERTIFICATE-----
 MIIBTTCB9KADAgECAhQBAgMEBQYHCAkKCwwNDg8QERITFDAKBggqhkjOPQQDAjAA
 -----END CERTIFICATE-----
@@ -18,18 +21,30 @@ MIIBTTCB9KADAgECAhQBAgMEBQYHCAkKCwwNDg8QERITFDAKBggqhkjOPQQDAjAA
 
 def test_without_settings_nothing_is_added() -> None:
     of = registries.Registries()
-    assert registries.files(of) == {}
+    assert registries.files(of, {}) == {}
     assert registries.table(of) == ""
-    assert set(containerd.unit(node(), of).environment) == {"PATH"}
+    unit = containerd.unit(node(), of, {})
+    assert (set(unit.environment), unit.environment_file) == ({"PATH"}, None)
 
 
 def test_proxies_are_passed_by_for_everything_of_the_cluster() -> None:
     of = registries.Registries(http_proxy="http://p:3128", https_proxy="http://p:3129", no_proxy=("corp.example",))
-    environment = containerd.unit(node(), of).environment
-    assert environment["HTTP_PROXY"] == "http://p:3128"
-    assert environment["HTTPS_PROXY"] == "http://p:3129"
-    direct = environment["NO_PROXY"].split(",")
+    direct = containerd.unit(node(), of, {registries.PROXIES: DIGEST}).environment["NO_PROXY"].split(",")
     assert {"192.168.0.0/16", "10.100.0.0/16", "169.254.0.0/16", ".svc", "corp.example"} <= set(direct)
+
+
+def test_a_proxys_password_is_in_no_desired_state_and_no_complaint() -> None:
+    of = registries.Registries(http_proxy="http://me:pa55@p:3128", https_proxy="http://me:pa55@p:3129")
+    lines = b"HTTP_PROXY=http://me:pa55@p:3128\nHTTPS_PROXY=http://me:pa55@p:3129\n"
+    assert registries.secrets(of) == {registries.PROXIES: lines}
+    unit = containerd.unit(node(), of, {registries.PROXIES: DIGEST})
+    assert unit.environment_file == registries.PROXIES
+    assert unit.files[registries.PROXIES] == desired.UnitFile(blob=DIGEST, secret=True)
+    assert b"pa55" not in msgspec.json.encode(unit)
+    assert "pa55" not in repr(of)
+    with pytest.raises(errors.Invalid, match=r"'\.\.\.@p:x' is not a URL") as caught:
+        registries.Registries(http_proxy="http://me:pa55@p:x")
+    assert "pa55" not in f"{caught.value.message} {caught.value.facts}"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +55,7 @@ def test_proxies_are_passed_by_for_everything_of_the_cluster() -> None:
         ({"mirrors": {"docker.io": ("m:5000",)}}, "mirrors of docker.io: 'm:5000' is not a URL"),
         ({"mirrors": {"docker.io": ("https://m:99999",)}}, "is not a URL"),
         ({"mirrors": {"docker.io": ('https://m/"]\n[x',)}}, "is not a URL"),
+        ({"mirrors": {"docker.io": ("https://me:pa55@m",)}}, "mirrors of docker.io: a URL with a password"),
         ({"http_proxy": "p:3128"}, "http_proxy: 'p:3128' is not a URL"),
         ({"https_proxy": "socks5://p:1"}, "https_proxy: .* is not a URL"),
         ({"no_proxy": ("a,b",)}, "no_proxy: 'a,b' is not a host"),

@@ -18,6 +18,7 @@ from roadstead.clusters.hands import marks, names
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings as told
 from roadstead.controllers import reports
+from roadstead.core import errors
 from roadstead.store import keys
 from roadstead.works import postings, words
 
@@ -146,7 +147,7 @@ async def posted(place: hands_place.Place) -> dict[str, told.Expected]:
     ground = land.Land(place.store, land.Settings(), lambda _, _port: True)
     secret = materials.Materials(place.store, place.machine, cast("Any", None), place.seeds)
     made = postings.Postings(postings.Tools(place.store, ground, secret, cast("Any", Stock()), images))
-    troubles: dict[str, str] = {}
+    troubles: dict[str, errors.Error] = {}
     ((_, posting),) = [each async for each in made._all(troubles)]
     assert not troubles
     return dict(posting.nodes)
@@ -186,7 +187,7 @@ def test_a_node_is_ready_when_it_has_what_its_nodegroup_gives_it_now() -> None:
     wanted = marks.of(replace(group(1), labels={"team": "red"}))
     cluster = keys.Key(ACCOUNT, REGION, "cluster", "shop")
     seen = reports.Reports()
-    word = words.Words(seen)
+    word = words.Words(seen, lambda _: None)
     name = names.node("10.0.0.5", REGION)
     for given, ready in ((None, False), (told.Marks(labels={"team": "blue"}), False), (postings.marks(wanted), True)):
         seen.tell_nodes(cluster.text, {name: reports.NodeState(ready=True, marks=given)})
@@ -197,7 +198,7 @@ def test_a_node_is_ready_when_it_has_what_its_nodegroup_gives_it_now() -> None:
 def test_a_node_goes_when_it_is_drained_or_its_time_is_over(state: reports.Drain) -> None:
     cluster = keys.Key(ACCOUNT, REGION, "cluster", "shop")
     seen = reports.Reports()
-    word = words.Words(seen)
+    word = words.Words(seen, lambda _: None)
     assert not word.drained(cluster, "n")
     seen.tell_nodes(cluster.text, {"n": reports.NodeState(ready=True, drain=state)})
     assert word.drained(cluster, "n") is (state in (reports.Drain.DONE, reports.Drain.BLOCKED))

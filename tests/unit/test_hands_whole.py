@@ -14,7 +14,7 @@ from tests.unit.hands_place import CLUSTER, GROUP
 from tests.world import machine
 
 from roadstead.clusters import views
-from roadstead.clusters.hands import shelf
+from roadstead.clusters.hands import names, shelf
 from roadstead.messages import desired
 
 LONGEST = 60.0
@@ -138,7 +138,10 @@ def test_a_cluster_whose_engine_is_being_made_can_be_deleted(caplog: pytest.LogC
         place.shelf = Making(place.machine)
         await place.want_cluster()
         await place.until(lambda: any(key.kind == "ground" for key in place.store.desired))
-        assert place.status(CLUSTER) in ("", "CREATING")
+        await place.until(lambda: "PartWaiting" in [event.reason for event in place.news(CLUSTER)])
+        (news,) = [event.message for event in place.news(CLUSTER) if event.reason == "PartWaiting"]
+        assert news == "access is still not ready: the engine 1.37.2 is being fetched or built"
+        assert place.status(CLUSTER) == "CREATING"
         await place.want_cluster(deleting=True)
         await place.until(place.is_gone(CLUSTER))
         assert place.kept() == place.before
@@ -163,6 +166,100 @@ def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
         assert place.kept() == place.before
 
     lived(story, subnets=26)
+
+
+def test_a_node_whose_kubelet_ends_over_and_over_makes_its_nodegroup_degraded_until_it_is_well() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        await place.want_nodes(2)
+        await place.until(place.is_active(GROUP))
+        kubelet = next(key for key in place.machine.records if key[1].endswith("/kubelet"))
+        place.machine.failing[kubelet] = "was ended by signal 9; starts again after a pause of 0.1 s"
+        await place.passes(20)
+        del place.machine.failing[kubelet]
+        await place.passes(60)
+        # A short failure: that it was not ready is told, and nothing follows from it.
+        assert [event.reason for event in place.news(GROUP)][-2:] == ["PartNotReady", "PartReady"]
+        assert place.status(GROUP) == "ACTIVE"
+
+        for pause in range(40):
+            place.machine.failing[kubelet] = f"exited with code 1; starts again after a pause of {pause} s"
+            await place.passes(1)
+        shown = views.nodegroup(place.state(GROUP))
+        assert shown["status"] == "DEGRADED"
+        (issue,) = shown["health"]["issues"]
+        assert (issue["code"], len(issue["resourceIds"])) == ("NodeCreationFailure", 1)
+        assert issue["message"].endswith(": kubelet is failing: exited with code 1")
+        news = [event for event in place.news(GROUP) if event.reason in ("PartFailing", "Degraded")]
+        assert all(event.message.endswith(": kubelet is failing: exited with code 1") for event in news)
+        assert len(news) == 2
+
+        del place.machine.failing[kubelet]
+        await place.until(place.is_active(GROUP))
+        assert views.nodegroup(place.state(GROUP))["health"]["issues"] == []
+        assert [event.reason for event in place.news(GROUP)][-2:] == ["PartReady", "Ready"]
+
+    lived(story)
+
+
+def test_a_member_that_is_ended_over_and_over_is_an_issue_of_its_cluster_but_not_while_its_zone_is_down() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        scheduler = next(key for key in place.machine.records if key[1].endswith("api-b/kube-scheduler"))
+        place.machine.zone("eu-central-1b", 1, "black")
+        place.machine.failing[scheduler] = "exited with code 1; starts again at once"
+        await place.passes(50)
+        (waits,) = views.cluster(place.state(CLUSTER))["health"]["issues"]
+        assert waits["message"] == "api-b: the zone eu-central-1b is cut off"
+        assert "PartFailing" not in [event.reason for event in place.news(CLUSTER)]
+        began = place.clock.now()
+        back = False
+
+        def failing() -> bool:
+            """Meanwhile somebody else lets the zone come back."""
+            nonlocal back
+            if not back and place.clock.now() >= began + 40:
+                back = True
+                place.machine.zone("eu-central-1b", 2, "up")
+            return "PartFailing" in [event.reason for event in place.news(CLUSTER)]
+
+        await place.until(failing)
+        assert place.clock.now() - began >= 40 + 30
+        shown = views.cluster(place.state(CLUSTER))
+        assert shown["status"] == "ACTIVE"
+        assert [issue["message"] for issue in shown["health"]["issues"]] == [
+            "api-b: kube-scheduler is failing: exited with code 1"
+        ]
+        del place.machine.failing[scheduler]
+        await place.passes(40)
+        assert views.cluster(place.state(CLUSTER))["health"]["issues"] == []
+
+    lived(story)
+
+
+def test_why_a_cluster_is_not_there_yet_is_told_while_it_is_made() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        id = names.cluster(CLUSTER, place.store.desired[CLUSTER].created)
+        etcd = ("units", f"{names.host(id, 'etcd-a')}/etcd")
+        place.machine.failing[etcd] = "exited with code 2; starts again after a pause of 30 s"
+        await place.until(lambda: "PartFailing" in [event.reason for event in place.news(CLUSTER)])
+        shown = views.cluster(place.state(CLUSTER))
+        assert shown["status"] == "CREATING"
+        assert [issue["message"] for issue in shown["health"]["issues"]] == [
+            "etcd-a: etcd is failing: exited with code 2"
+        ]
+        told = [event.message for event in place.news(CLUSTER) if event.reason in ("PartWaiting", "PartFailing")]
+        assert told == [
+            "etcd-a is still not ready: etcd is failing: exited with code 2",
+            "etcd-a: etcd is failing: exited with code 2",
+        ]
+        del place.machine.failing[etcd]
+        await place.until(place.is_active(CLUSTER))
+
+    lived(story)
 
 
 def test_what_etcd_began_with_stays_what_it_is() -> None:

@@ -43,6 +43,11 @@ def between(old: desired.Unit, new: desired.Unit) -> change.Change:
             change.Change("restart", "its environment changed (B)"),
         ),
         (
+            unit(files={"a": desired.UnitFile(content="A=1")}),
+            unit(files={"a": desired.UnitFile(content="A=1")}, environment_file="a"),
+            change.Change("restart", "the file of its environment is another one"),
+        ),
+        (
             unit(),
             unit(ready=desired.NotifyProbe()),
             change.Change("restart", "its notification descriptor changed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from roadstead.agent.units import service
 from roadstead.core import errors
 from roadstead.messages import desired
 
+DIGEST = "sha256:" + "a" * 64
 RUN_TAIL = """exec env -i \\
   HOME=/var/lib/etcd \\
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \\
@@ -88,6 +90,23 @@ def test_the_scripts_are_shell(name: str, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_bytes(service.render("u", unit())[name].content)
     subprocess.run(["sh", "-n", script], check=True)
+
+
+def test_the_file_of_an_environment_is_read_and_is_in_no_argument(tmp_path: Path) -> None:
+    (tmp_path / "more.env").write_text("A=1 $(x) '\\n\"\nHTTP_PROXY=http://me:pa55@p:3128\n")
+    asked = unit(environment_file="more.env", environment={"B": "2"}, files={"more.env": desired.UnitFile(blob=DIGEST)})
+    run = service.render("u", asked)["run"].content.decode()
+    begin = run.replace("/etc/units/u/more.env", str(tmp_path / "more.env")).rpartition("exec env -i")[2]
+    words = shlex.split(begin.replace("\\\n", " "))
+    assert tuple(words[-len(service.command(asked)) :]) == service.command(asked)
+    printed = subprocess.run(
+        ["env", "-i", *words[: -len(service.command(asked))], "/usr/bin/env"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    own = {f"{name}={value}" for name, value in service.environment("u", asked).items()}
+    assert set(printed) - {"_=/usr/bin/env"} == {*own, "A=1 $(x) '\\n\"", "HTTP_PROXY=http://me:pa55@p:3128"}
 
 
 def ended(folder: Path, lived: float, code: int = 1, signal: int = 0) -> list[int]:

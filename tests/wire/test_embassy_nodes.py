@@ -51,7 +51,7 @@ class Scene:
         nobody = cast("Any", None)
         self.api = api
         self.posting = postings.Posting(key="one", servers=(api.url,), credentials=nobody, system=SYSTEM)
-        self.embassy = embassy.Embassy(self, lambda _: (), drain=drain)
+        self.embassy = embassy.Embassy(self, lambda _: (), tell=lambda *_: None, drain=drain)
         self._changed = asyncio.Event()
 
     def current(self) -> Mapping[str, postings.Posting]:

@@ -139,6 +139,38 @@ def test_clusters_that_cannot_be(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_what_would_keep_nobody_out_and_log_nothing(tmp_path: Path) -> None:
+    """To say yes to it would be a false sense of safety; what asks for the defaults is taken."""
+
+    def story(customer: Customer) -> None:
+        create, update = customer.eks.create_cluster, customer.eks.update_cluster_config
+        logging = {"clusterLogging": [{"types": ["api", "audit"], "enabled": True}]}
+        wrong: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+            ({"endpointPublicAccess": False, "endpointPrivateAccess": True}, {}, "endpointPublicAccess false is not"),
+            ({"publicAccessCidrs": ["10.0.0.0/8"]}, {}, "publicAccessCidrs 10.0.0.0/8 are not built yet"),
+            ({"publicAccessCidrs": ["0.0.0.0/0", "10.1.2.3/32"]}, {}, "publicAccessCidrs 10.1.2.3/32 are not"),
+            ({}, {"logging": logging}, "logging of api, audit is not built yet"),
+        ]
+        for vpc, other, words in wrong:
+            asked = customer.cluster(**other)
+            asked["resourcesVpcConfig"].update(vpc)
+            code, said = customer.refused(create, **asked)
+            assert (code, words in said) == ("InvalidParameterException", True), said
+        asked = customer.cluster(logging={"clusterLogging": [{"types": ["api", "audit"], "enabled": False}]})
+        asked["resourcesVpcConfig"].update(
+            endpointPublicAccess=True, endpointPrivateAccess=False, publicAccessCidrs=["0.0.0.0/0"]
+        )
+        create(**asked)
+        customer.eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
+        for vpc, other, words in wrong:
+            change = {"resourcesVpcConfig": vpc} if vpc else other
+            code, said = customer.refused(update, name="shop", **change)
+            assert (code, words in said) == ("InvalidParameterException", True), said
+        update(name="shop", resourcesVpcConfig={"endpointPublicAccess": True, "endpointPrivateAccess": True})
+
+    told(tmp_path, story)
+
+
 def test_a_region_that_there_is_not(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         far = customer.place.client("eks", "eu-nowhere-9")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from roadstead.agent_client import asynchronous, client
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.hands import marks, reports
 from roadstead.clusters.hands import shelf as shelves
+from roadstead.core import errors
 from roadstead.messages import desired, observed, requests
 from roadstead.store import keys
 
@@ -30,7 +32,8 @@ class CutOff(Exception):
 
 
 class Machine(asynchronous.AsyncClient):
-    """See asynchronous.AsyncClient. `cut`: the call at which the caller dies, from 1 on, and whether it is done."""
+    """See asynchronous.AsyncClient. `cut`: the call at which the caller dies, from 1 on, and whether it is done.
+    `failing`: what does not come to be ready, and why."""
 
     def __init__(self) -> None:
         self.records: dict[stored.Key, stored.Record] = {}
@@ -38,6 +41,7 @@ class Machine(asynchronous.AsyncClient):
         self.journal = journal.Journal(first=1)
         self.calls = 0
         self.cut: tuple[int, bool] | None = None
+        self.failing: dict[stored.Key, str] = {}
 
     async def accept(
         self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
@@ -60,7 +64,7 @@ class Machine(asynchronous.AsyncClient):
         """One thing more of each is done: what goes is gone when nothing needs it any more."""
         for key, record in list(self.records.items()):
             if not record.deleting:
-                self._see(record, "ready")
+                self._see(record, "failing" if key in self.failing else "ready", self.failing.get(key, ""))
             elif not self._needed(key):
                 del self.records[key]
                 self.journal.gone(key)
@@ -96,8 +100,13 @@ class Machine(asynchronous.AsyncClient):
                 self.records[unit.key] = marked
                 self._see(marked, "deleting")
 
-    def _see(self, record: stored.Record, phase: str) -> None:
-        said = {"kind": record.kind, "id": record.id, "generation": record.generation, "phase": phase}
+    def zone(self, id: str, generation: int, state: Literal["up", "black", "stopped"]) -> None:
+        """What somebody else than the caller asks for."""
+        zone = desired.Zone(state=state)
+        self.take(stored.Record("zones", id, generation, msgspec.json.encode(zone).decode(), False, zone))
+
+    def _see(self, record: stored.Record, phase: str, reason: str = "") -> None:
+        said = {"kind": record.kind, "id": record.id, "generation": record.generation, "phase": phase, "reason": reason}
         self.journal.put(msgspec.convert(said, observed.Observation))
 
     def _needed(self, key: stored.Key) -> bool:
@@ -111,11 +120,19 @@ class Machine(asynchronous.AsyncClient):
 
 
 class Shelf:
-    """See shelf.Shelf. `missing`: why no engine is to be had, if none is."""
+    """See shelf.Shelf. `missing`: why no engine is to be had, if none is; `troubles`: with one that is not lent."""
 
     def __init__(self, machine: Machine, missing: str = "") -> None:
         self._machine = machine
         self._missing = missing
+        self.troubles: dict[str, errors.Error] = {}
+
+    async def here(self, spec: str) -> None:
+        if spec in self.troubles:
+            raise self.troubles[spec]
+
+    async def blob(self, path: Path) -> str:
+        return await self._machine.keep_blob(path.read_bytes())
 
     async def engines(self, release: str) -> components.Engines:
         if self._missing:

@@ -15,6 +15,9 @@ from roadstead.clusters import agent, observed
 from roadstead.core import clock as clocks
 from roadstead.store import keys
 
+PAUSE, RUNS = 6.0, 1.0
+"""Seconds that what ends is not started again, and that it lasts then."""
+
 Phase = observed.Phase
 Place = tuple[keys.Key, str]
 
@@ -22,11 +25,13 @@ Place = tuple[keys.Key, str]
 @dataclass(frozen=True)
 class Fate:
     """What becomes of one step: after each of `arrivals` seconds it is done (none: it is lost); a part that it starts
-    takes `start` seconds, or fails (None); what is seen after it arrives `lag` seconds later."""
+    ends again and again for `fails` seconds, as its supervision starts it anew, and then takes `start` seconds; what is
+    seen after it arrives `lag` seconds later."""
 
     arrivals: tuple[float, ...] = (0.0,)
-    start: float | None = 0.0
+    start: float = 0.0
     lag: float = 0.0
+    fails: float = 0.0
 
 
 @dataclass
@@ -140,13 +145,31 @@ class World:
 
     def _start(self, place: Place, fate: Fate) -> None:
         there = self.parts[place]
-        phase = Phase.FAILING if fate.start is None else Phase.MAKING
         started = replace(
-            there, phase=phase, release=self.told[place].release, incarnation=there.incarnation + 1, reason=""
+            there, phase=Phase.MAKING, release=self.told[place].release, incarnation=there.incarnation + 1, reason=""
         )
         self._become(place, started, fate.lag)
-        if fate.start is not None:
+        self._try(place, started, fate, fate.fails)
+
+    def _try(self, place: Place, started: observed.Part, fate: Fate, left: float) -> None:
+        """It ends, is started after a pause, runs for a while, and ends again."""
+        there = self.parts[place]
+        if there.phase not in (Phase.MAKING, Phase.FAILING) or there.incarnation != started.incarnation:
+            return
+        if left <= 0.0:
+            self._become(place, replace(there, phase=Phase.MAKING, reason=""), fate.lag)
             self._later(fate.start, lambda: self._up(place, started.incarnation, fate.lag))
+            return
+        self._become(place, replace(there, phase=Phase.FAILING, reason="exited with code 1"), fate.lag)
+        pause = min(left, PAUSE)
+
+        def runs() -> None:
+            there = self.parts[place]
+            if (there.phase, there.incarnation) == (Phase.FAILING, started.incarnation):
+                self._become(place, replace(there, phase=Phase.MAKING, reason="is running"), fate.lag)
+                self._later(RUNS, lambda: self._try(place, started, fate, left - pause - RUNS))
+
+        self._later(pause, runs)
 
     def _up(self, place: Place, incarnation: int, lag: float) -> None:
         there = self.parts[place]

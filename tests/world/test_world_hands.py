@@ -18,9 +18,12 @@ from tests.world import machine, memory
 from roadstead.clusters import events, observed, office, spec, views
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import allotments, land, materials
-from roadstead.clusters.hands import control, hands, mirror, networks, workers
+from roadstead.clusters.hands import control, hands, mirror, networks, reports, shelf, stock, workers
+from roadstead.controllers import reports as embassy
 from roadstead.core import clock as clocks
+from roadstead.engine import settings as engine_settings
 from roadstead.network import spec as network
+from roadstead.works import images, postings, words
 
 ACCOUNT, REGION = "012345678901", "eu-central-1"
 CLUSTER = spec.key(ACCOUNT, REGION, "shop")
@@ -37,6 +40,8 @@ class Place:
         self.shelf = machine.Shelf(self.machine, missing)
         self.clock = clocks.FakeClock()
         self.zones = zones
+        self.troubles = self.shelf.troubles
+        """With engines of the nodes' images: while there are any, the embassy is told nothing."""
         self.moment = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
     async def prepare(self) -> None:
@@ -68,12 +73,18 @@ class Place:
 
     async def run(self) -> None:
         """Everything of serve that works on clusters, until it is cancelled or dies."""
-        shelf = cast("Any", self.shelf)
+        lender = cast("Any", self.shelf)
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
         routed = networks.Networks(self.store, known, 64001, self.clock)
         secret = materials.Materials(self.store, self.machine, lambda: self.moment, hands_place.no_seed)
-        shared = (self.store, known, ground, shelf, routed, secret)
+        shared = (self.store, known, ground, lender, routed, secret)
+        shown = images.SystemImages(lender, engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"}))
+        stocked = stock.Stock(self.machine, known, self.clock, shown.archives)
+        posted = postings.Postings(postings.Tools(self.store, ground, secret, stocked, shown.names))
+        told: reports.Reports = machine.Told()
+        if self.troubles:
+            told = words.Words(embassy.Reports(), posted.trouble)
         made = hands.Hands(
             hands.Tools(
                 self.store,
@@ -81,13 +92,15 @@ class Place:
                 ground,
                 control.Drawer(control.Tools(*shared, 64001)),
                 workers.Drawer(workers.Tools(*shared, _pause, _images, registries.Registries())),
-                machine.Told(),
+                told,
             )
         )
         working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))
         async with asyncio.TaskGroup() as tasks:
             for task in (known, routed, made, working):
                 tasks.create_task(task.run())
+            if self.troubles:
+                tasks.create_task(posted.run())
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Let the programs run, which end at the machine's cut, until it is so, or until they have ended."""
@@ -176,6 +189,40 @@ def test_an_engine_that_is_not_to_be_had_fails_the_cluster_with_its_reason() -> 
         await place.store.put(CLUSTER, place.wanted(deleting=True))
         await place.until(lambda: CLUSTER not in place.store.desired)
         assert place.left() == []
+
+    lived(story)
+
+
+def test_an_engine_of_the_nodes_images_that_is_not_to_be_had_fails_the_cluster_with_its_reason() -> None:
+    async def story() -> None:
+        place = Place()
+        place.troubles["coredns"] = shelf.Unobtainable("the engine coredns is not to be had: no network")
+        await place.prepare()
+        await place.store.put(CLUSTER, place.wanted())
+        await place.until(lambda: place.status == "FAILED")
+        failed = [event.message for event in place.told() if event.reason == "CreateFailed"]
+        assert failed == ["cluster shop is failed: access: the engine coredns is not to be had: no network"]
+        state = await place.store.get(CLUSTER)
+        assert state is not None
+        assert "access: the engine coredns is not to be had: no network" in [
+            issue["message"] for issue in views.cluster(state)["health"]["issues"]
+        ]
+        await place.store.put(CLUSTER, place.wanted(deleting=True))
+        await place.until(lambda: CLUSTER not in place.store.desired)
+        assert place.left() == []
+
+    lived(story)
+
+
+def test_what_a_cluster_waits_for_is_told_while_the_engines_of_the_nodes_images_come() -> None:
+    async def story() -> None:
+        place = Place()
+        place.troubles["volumes"] = shelf.Coming("the engine volumes is being fetched or built")
+        await place.prepare()
+        await place.store.put(CLUSTER, place.wanted())
+        waiting = "access is still not ready: the engine volumes is being fetched or built"
+        await place.until(lambda: waiting in [event.message for event in place.told()])
+        assert place.status == "CREATING"
 
     lived(story)
 

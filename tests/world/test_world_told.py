@@ -39,7 +39,7 @@ def test_a_life_is_told_in_order_and_each_decision_once_with_its_reason() -> Non
     said = [event.message for event in book(story) if not event.reason.startswith("Part")]
     replaced = [f"{name}: runs 1.36.3, not 1.37.2" for name in spec.MEMBERS]
     assert said == [
-        f"{everyone}: not told of the current generation",
+        f"{everyone}: asked for",
         "cluster shop is active: all parts are ready",
         *replaced,
         "cluster shop is active: all parts are ready",
@@ -112,8 +112,8 @@ def test_what_is_deleted_half_made_leaves_nothing(key: keys.Key, ticks: int) -> 
     """Deleted after each tick of its making, in which single steps are lost, late, doubled or end by half; and the
     office dies at the same tick."""
     fates = [
-        parts.Fate(arrivals=arrivals, start=start, lag=lag)
-        for arrivals, start, lag in itertools.product([(0.0,), (), (4.0, 9.0)], [None, 1.0], [0.0, 2.0])
+        parts.Fate(arrivals=arrivals, start=1.0, lag=lag, fails=fails)
+        for arrivals, fails, lag in itertools.product([(0.0,), (), (4.0, 9.0)], [45.0, 0.0], [0.0, 2.0])
     ]
     made, gone = (
         (told.cluster("1.36"), told.cluster("1.36", deleting=True))

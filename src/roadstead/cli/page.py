@@ -198,9 +198,15 @@ def _config() -> str:
     for part, keys in config.REFUSED.items():
         lines += [f"| `{places[part]}{key}` | {why} |" for key, why in keys.items()]
     for path, (allowed, why) in validity.REFUSED_VALUES.items():
-        only = [str(one).lower() if isinstance(one, bool) else str(one) for one in allowed if one not in ("", ())]
+        only = [_spoken(one) for one in allowed if one not in ("", ())]
         lines.append(f"| `{path}`{f' other than {only[0]}' if only else ''} | {why} |")
     return "\n".join([*lines, ""])
+
+
+def _spoken(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(each) for each in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _places(part: type[msgspec.Struct], above: str) -> dict[str, str]:

@@ -46,6 +46,8 @@ REFUSED_VALUES: dict[str, tuple[tuple[object, ...], str]] = {
     "privateCluster.enabled": ((False,), "Roadstead has no VPC endpoints yet"),
     "vpc.autoAllocateIPv6": ((False,), "Roadstead's networks speak IPv4 only"),
     "vpc.id": ((), "give the subnets by vpc.subnets; they know their VPC"),
+    "vpc.clusterEndpoints.publicAccess": ((True,), "Roadstead has no endpoints for the VPC alone yet"),
+    "vpc.publicAccessCIDRs": (((), ("0.0.0.0/0",)), "Roadstead keeps nobody away from an endpoint by address yet"),
     "vpc.securityGroup": ((), "Roadstead has one security group for each cluster"),
     "vpc.sharedNodeSecurityGroup": ((), "Roadstead has one security group for each cluster"),
     "vpc.controlPlaneSubnetIDs": ((), "give the subnets by vpc.subnets"),
@@ -130,7 +132,6 @@ def _metadata(metadata: config.Metadata) -> None:
 def _network(filled: config.ClusterConfig) -> None:
     vpc = filled.vpc or config.Vpc()
     ranges = {"vpc.cidr": vpc.cidr}
-    ranges |= {f"vpc.publicAccessCIDRs[{index}]": one for index, one in enumerate(vpc.public_access_cidrs or ())}
     if filled.kubernetes_network_config is not None:
         ranges["kubernetesNetworkConfig.serviceIPv4CIDR"] = filled.kubernetes_network_config.service_ipv4_cidr
     for path, text in ranges.items():
@@ -138,13 +139,10 @@ def _network(filled: config.ClusterConfig) -> None:
             _range(path, text)
     if vpc.cidr is not None and not 16 <= ipaddress.IPv4Network(vpc.cidr).prefixlen <= 24:
         raise errors.Invalid(f"vpc.cidr: {vpc.cidr} has no room for eight subnets: take a prefix from /16 to /24")
-    _apart({path: text for path, text in ranges.items() if text is not None and not path.startswith("vpc.public")})
+    _apart({path: text for path, text in ranges.items() if text is not None})
     services = ranges.get("kubernetesNetworkConfig.serviceIPv4CIDR")
     if services is not None:
         _services(ipaddress.IPv4Network(services))
-    ends = vpc.cluster_endpoints
-    if ends is not None and ends.public_access is False and ends.private_access is False:
-        raise errors.Invalid("vpc.clusterEndpoints: publicAccess and privateAccess cannot both be false")
     if vpc.subnets is not None and filled.availability_zones:
         raise errors.Invalid("vpc.subnets and availabilityZones cannot be set at the same time")
     _zones(filled.availability_zones)

@@ -45,18 +45,28 @@ def of_turn(thing: keys.Key, before: str, after: str, why: str) -> Event:
 
 
 def of_parts(before: Iterable[observed.Part], now: Iterable[observed.Part]) -> tuple[Event, ...]:
-    """Which of its parts have become ready since, are not any more, or are gone. Pure."""
+    """Which of its parts have become ready since, are not any more, fail, are kept waiting, or are gone. Pure."""
     was = {part.name: part for part in before}
-    found = []
-    for part in now:
-        ready = part.phase is observed.Phase.READY
-        if ready and (part.name not in was or was[part.name].phase is not observed.Phase.READY):
-            found.append(Event("NORMAL", "PartReady", f"{part.name} is ready", {"part": part.name}))
-        elif not ready and part.name in was and was[part.name].phase is observed.Phase.READY:
-            why = part.reason or part.phase.value
-            found.append(Event("WARNING", "PartNotReady", f"{part.name} is not ready: {why}", {"part": part.name}))
-        was.pop(part.name, None)
+    found = [event for part in now if (event := _of_part(was.pop(part.name, None), part))]
     return (*found, *(Event("NORMAL", "PartGone", f"{name} is gone", {"part": name}) for name in was))
+
+
+def _of_part(before: observed.Part | None, now: observed.Part) -> Event | None:
+    phase, facts, why = before.phase if before else None, {"part": now.name}, now.reason or now.phase.value
+    told = before.trouble.told if before and before.trouble else ()
+    fresh = now.trouble is not None and len(now.trouble.told) > len(told)
+    match now.phase:
+        case observed.Phase.READY if phase is not now.phase:
+            return Event("NORMAL", "PartReady", f"{now.name} is ready", facts)
+        case observed.Phase.READY:
+            return None
+        case observed.Phase.FAILING if fresh or phase is not now.phase:
+            return Event("WARNING", "PartFailing", f"{now.name}: {why}", facts)
+        case _ if phase is observed.Phase.READY:
+            return Event("WARNING", "PartNotReady", f"{now.name} is not ready: {why}", facts)
+        case _ if fresh:
+            return Event("NORMAL", "PartWaiting", f"{now.name} is still not ready: {why}", facts)
+    return None
 
 
 def of_steps(reason: str, parts: Mapping[str, str]) -> tuple[Event, ...]:

@@ -61,6 +61,8 @@ class Office:
         thing = things.of(state.desired)
         before = observed.read(state.observation.body) if state.observation else None
         sight = await self._tools.agent.see(key)
+        moment = self._tools.now()
+        sight = observed.lasting(before, sight, moment)
         situation = things.situation(thing, before, sight)
         steps, again = plan.plan(situation)
         turns = [step for step in steps if isinstance(step, plan.Turn)]
@@ -69,7 +71,7 @@ class Office:
         await self._apply(thing, steps)
         if any(turn.event == "gone" for turn in turns):
             self._said.pop(key, None)
-        return again
+        return min((each for each in (again, observed.look_again(sight.parts.values(), moment)) if each), default=None)
 
     async def _say(self, thing: things.Thing, steps: tuple[plan.Step, ...], sight: observed.Sight) -> None:
         """Each decision with its reason, once, however often it is taken again.

@@ -3,9 +3,10 @@
 Why it is safe:
 - Nothing that disturbs is done before every part is seen to know the current generation. From then on an agent refuses
   each older step that is still on its way.
-- What runs is replaced one at a time, and only while all others are ready; a replacement names the incarnation that it
-  is for, so that a late or doubled one is refused. While a cluster is first made nothing runs on it yet, and parts that
-  fail are replaced side by side.
+- What runs another release than is wanted is replaced one at a time, and only while all others are ready; a replacement
+  names the incarnation that it is for, so that a late or doubled one is refused.
+- What fails is not replaced: its agent starts it again, and the same again would fail no less. It is told of, makes a
+  nodegroup degraded until it is ready, and holds up what would disturb others.
 - A thing is gone when each part that was ever asked for is seen to be absent by the deleting generation: a late step of
   an earlier one finds the agent knowing better, and makes nothing again.
 """
@@ -91,7 +92,7 @@ def plan(now: Situation) -> tuple[tuple[Step, ...], float | None]:
         return (), None
     untold = [name for name in now.wanted if now.part(name).generation < now.generation]
     if untold:
-        return tuple(Tell(name, now.generation, "not told of the current generation") for name in untold), AGAIN
+        return tuple(Tell(name, now.generation, _news(now.part(name))) for name in untold), AGAIN
     removes = _removes(now, [name for name in _names(now) if name not in now.wanted], "not wanted any more")
     refused = [now.part(name) for name in now.wanted if now.part(name).phase is Phase.REFUSED]
     if refused and now.life.can(now.status, "failed"):
@@ -100,6 +101,10 @@ def plan(now: Situation) -> tuple[tuple[Step, ...], float | None]:
     if steps:
         return steps, AGAIN
     return _settling(now)
+
+
+def _news(part: observed.Part) -> str:
+    return "asked for" if part.phase is Phase.ABSENT else "settings changed"
 
 
 def _names(now: Situation) -> list[str]:
@@ -122,19 +127,15 @@ def _removes(now: Situation, names: list[str], reason: str) -> tuple[Remove, ...
 
 
 def _replaces(now: Situation) -> tuple[Replace, ...]:
+    """Always the first of them: whatever a late sight shows of it, no second one is taken while it is away."""
     parts = [now.part(name) for name in now.wanted]
-    failing = [part for part in parts if part.phase is Phase.FAILING]
-    if failing:
-        chosen = failing if now.status == now.life.initial else failing[:1]
-        return tuple(_replace(now, part, part.reason or "failing") for part in chosen)
     if any(part.phase is not Phase.READY for part in parts):
         return ()
     outdated = [part for part in parts if part.release != now.release]
-    return tuple(_replace(now, part, f"runs {part.release}, not {now.release}") for part in outdated[:1])
-
-
-def _replace(now: Situation, part: observed.Part, reason: str) -> Replace:
-    return Replace(part.name, now.generation, part.incarnation, reason)
+    return tuple(
+        Replace(part.name, now.generation, part.incarnation, f"runs {part.release}, not {now.release}")
+        for part in outdated[:1]
+    )
 
 
 def _degraded(now: Situation) -> tuple[Turn, ...]:

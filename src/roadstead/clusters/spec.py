@@ -30,6 +30,7 @@ MEMBERS = (*ETCD, *API, EDGE, ACCESS)
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 SERVICE_NETWORKS = ("10.100.0.0/16", "172.20.0.0/16")
 """The first that does not overlap the VPC, unless one is asked for."""
+EVERYWHERE = "0.0.0.0/0"
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 UNBUILT = (
@@ -51,7 +52,7 @@ class Access:
 
     public: bool = True
     private: bool = False
-    public_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    public_cidrs: tuple[str, ...] = (EVERYWHERE,)
     mode: str = "CONFIG_MAP"
     creator_is_admin: bool = True
 
@@ -135,20 +136,15 @@ def filled(asked: Mapping[str, Any], place: Place, created_at: float, creator: s
 
 
 def access(before: Access, asked: Mapping[str, Any]) -> Access:
-    """What a request makes of it: members that it leaves out stay. Raises Invalid."""
+    """What a request makes of it: members that it leaves out stay."""
     vpc, entry = asked.get("resourcesVpcConfig", {}), asked.get("accessConfig", {})
-    made = Access(
+    return Access(
         public=vpc.get("endpointPublicAccess", before.public),
         private=vpc.get("endpointPrivateAccess", before.private),
         public_cidrs=tuple(vpc.get("publicAccessCidrs") or before.public_cidrs),
         mode=entry.get("authenticationMode", before.mode),
         creator_is_admin=entry.get("bootstrapClusterCreatorAdminPermissions", before.creator_is_admin),
     )
-    if not made.public and not made.private:
-        raise errors.Invalid("private and public endpoint access cannot both be disabled: nobody could come in")
-    for cidr in made.public_cidrs:
-        _network(cidr, "publicAccessCidrs")
-    return made
 
 
 def logs(before: Sequence[str], asked: Mapping[str, Any]) -> tuple[str, ...]:
@@ -169,9 +165,34 @@ def check_built(asked: Mapping[str, Any]) -> None:
             raise errors.Invalid(f"{member} is not built yet: leave it out", member=member)
     if _asks(asked.get("kubernetesNetworkConfig", {}).get("elasticLoadBalancing")):
         raise errors.Invalid("kubernetesNetworkConfig.elasticLoadBalancing is not built yet: leave it out")
-    mode = asked.get("resourcesVpcConfig", {}).get("controlPlaneEgressMode", "AWS_MANAGED")
+    _check_access(asked.get("resourcesVpcConfig", {}))
+    on = logs((), asked.get("logging", {}))
+    if on:
+        raise errors.Invalid(
+            f"logging of {', '.join(on)} is not built yet: leave it out, or set enabled to false; `roadstead logs` "
+            "shows what a control plane writes",
+            member="logging",
+        )
+
+
+def _check_access(vpc: Mapping[str, Any]) -> None:
+    """Who is told yes believes that nobody else can come in. That private access is off hides nothing: it is there."""
+    mode = vpc.get("controlPlaneEgressMode", "AWS_MANAGED")
     if mode != "AWS_MANAGED":
         raise errors.Invalid(f"controlPlaneEgressMode {mode} is not built yet: leave it out")
+    if vpc.get("endpointPublicAccess") is False:
+        raise errors.Invalid(
+            "endpointPublicAccess false is not built yet: the endpoint would stay as reachable as the address that "
+            "Roadstead gives it; leave it out, or set it to true",
+            member="endpointPublicAccess",
+        )
+    others = [cidr for cidr in vpc.get("publicAccessCidrs") or () if cidr != EVERYWHERE]
+    if others:
+        raise errors.Invalid(
+            f"publicAccessCidrs {', '.join(others)} are not built yet: everyone else would come in as well; leave them "
+            f"out, or set them to {EVERYWHERE}",
+            member="publicAccessCidrs",
+        )
 
 
 def _asks(value: object) -> bool:

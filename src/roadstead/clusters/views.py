@@ -176,7 +176,9 @@ def _taint(taint: nodegroups.Taint) -> Mapping[str, str]:
 
 
 def _issues(saw: observed.Observed | None, code: str) -> list[dict[str, Any]]:
-    unwell = [part for part in saw.parts if part.phase in _UNWELL] if saw else []
+    """What fails or is refused, and what has not been ready for long whatever the reason."""
+    parts = saw.parts if saw else ()
+    unwell = [part for part in parts if part.phase in _UNWELL or (part.trouble and part.trouble.lasts)]
     return [
         {"code": code, "message": f"{part.name}: {part.reason or part.phase.value}", "resourceIds": [part.name]}
         for part in unwell

@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 async def decide(
     connection: telephone.Connection, request: Json, expected: Mapping[str, postings.Expected], cluster: str
-) -> None:
-    """Judge a request and write the judgement into it. Raises Conflict when it has changed since."""
+) -> csr.Judgement:
+    """Judge a request and write the judgement into it, which is returned. Raises Conflict when it has changed since."""
     name = resources.name(request)
     judgement = csr.judge(request, expected)
     match judgement:
         case csr.Wait():
-            return
+            pass
         case csr.Refuse(reason):
             await _write(connection, request, "Denied", reason)
             log.warning("cluster %s: certificate request %s is denied: %s", cluster, name, reason)
@@ -36,6 +36,7 @@ async def decide(
             log.info("cluster %s: certificate request %s of node %s is approved", cluster, name, node)
         case _:
             assert_never(judgement)
+    return judgement
 
 
 async def delete_node(connection: telephone.Connection, node: Json) -> None:

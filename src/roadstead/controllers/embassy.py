@@ -24,6 +24,7 @@ class Embassy:
     """`run` works until it is cancelled; what it sees is in `reports`.
 
     objects: the objects that every cluster is to have, from its facts; pure (`controllers.system.objects`).
+    tell: is told what was decided there.
     drain: seconds that the pods of a node that is to go are given. Then it goes all the same.
     """
 
@@ -32,12 +33,15 @@ class Embassy:
         posted: postings.Postings,
         objects: Callable[[facts.SystemFacts], tuple[Json, ...]],
         *,
+        tell: reports.Tell,
         drain: float = _DRAIN,
         clock: clocks.Clock | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._postings = posted
-        self._orders = mission.Orders(objects=objects, drain=drain, clock=clock or clocks.SystemClock(), now=now)
+        self._orders = mission.Orders(
+            objects=objects, tell=tell, drain=drain, clock=clock or clocks.SystemClock(), now=now
+        )
         self.reports = reports.Reports()
         self._missions: dict[postings.ClusterKey, _Running] = {}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
-from roadstead.controllers import applying, approval, drain, facts, nodes, postings, rbac, reports, tokens
+from roadstead.controllers import applying, approval, csr, drain, facts, nodes, postings, rbac, reports, tokens
 from roadstead.core import clock as clocks
 from roadstead.core import errors, loop
 from roadstead.kube import connection as telephone
@@ -29,6 +29,8 @@ was told that the time is over."""
 _DRAINS_AT_ONCE = 24
 """Each of them keeps a connection busy, and there is other work."""
 _DRAIN_LATER = 1.0
+_NAMED = 5
+"""Pods that are named of those that hold a node."""
 _USUAL = 1.0
 """Seconds: failures that are tried again sooner are usual while an API server starts, or another one writes."""
 _BACKOFF = loop.Backoff(first=0.1, most=15.0)
@@ -54,6 +56,7 @@ class Orders:
 
     objects: Callable[[facts.SystemFacts], tuple[Json, ...]]
     """The system's objects, pure."""
+    tell: reports.Tell
     drain: float
     """Seconds for a node's pods to leave."""
     clock: clocks.Clock
@@ -208,7 +211,11 @@ class Mission:
     async def _request(self, name: str) -> None:
         request = self._requests.objects.get(name)
         if request is not None:
-            await approval.decide(self._connection, request, self._posting.nodes, self._name)
+            judged = await approval.decide(self._connection, request, self._posting.nodes, self._name)
+            if isinstance(judged, csr.Refuse):
+                user = str(request["spec"].get("username") or "somebody")
+                message = f"a certificate that {user} asked for is denied: {judged.reason}"
+                self._notice("CertificateDenied", message, user=user, request=name)
 
     async def _node(self, name: str) -> None:
         node, mine = self._nodes.objects.get(name), self._posting.nodes.get(name)
@@ -217,6 +224,7 @@ class Mission:
         if nodes.due(name, node, self._posting.nodes) is nodes.Due.DELETE:
             await approval.delete_node(self._connection, node)
             log.info("cluster %s: node %s is deleted: its host is gone", self._name, name)
+            self._notice("NodeDeleted", f"node {name} is deleted: its host is gone", node=name)
         elif mine is not None and (change := nodes.change(node, mine)) is not None:
             await self._connection.patch(resources.NODES, name, change)
 
@@ -281,8 +289,6 @@ class Mission:
                 log.info("cluster %s: node %s is being drained: %s", self._name, name, "; ".join(left))
             self._set_drain(name, reports.Drain.AT_WORK, left)
             return 0.0
-        if now is not reports.Drain.BLOCKED:
-            log.warning("cluster %s: node %s goes all the same: %s", self._name, name, "; ".join(left))
         self._set_drain(name, reports.Drain.BLOCKED, left)
         return _TURN
 
@@ -317,8 +323,23 @@ class Mission:
         if drain is None:
             self._drains.pop(name, None)
         else:
+            before, _ = self._drains.get(name, (None, ()))
             self._drains[name] = (drain, blocked)
+            if drain is reports.Drain.BLOCKED is not before:
+                self._tell_blocked(name, blocked)
         self._tell_nodes()
+
+    def _tell_blocked(self, name: str, blocked: tuple[str, ...]) -> None:
+        """Once for each node that is to go: what holds it is asked again, and nobody waits for it any more."""
+        more = len(blocked) - _NAMED
+        why = "; ".join(blocked[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+        log.warning("cluster %s: node %s: %s", self._name, name, why)
+        message = f"the time for the pods of node {name} to leave is over, it goes with them: {why}"
+        self._notice("DrainBlocked", message, self._posting.nodes[name].nodegroup, node=name)
+
+    def _notice(self, reason: str, message: str, nodegroup: str = "", **facts: str) -> None:
+        notice = reports.Notice(reason=reason, message=message, nodegroup=nodegroup, facts=facts)
+        self._orders.tell(self._posting.key, notice)
 
     def _wake_all(self) -> None:
         for task in (Task.OWN, Task.SYSTEM):

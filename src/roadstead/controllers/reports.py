@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeAlias
 
 from roadstead.controllers import postings
 
@@ -50,6 +51,23 @@ class NodeState:
     """One sentence for each pod that is still there, with the budget that holds it."""
     marks: postings.Marks | None = None
     """What it was given last of its nodegroup's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that was decided, for who asks what happened to a cluster."""
+
+    reason: str
+    """One word for programs."""
+    message: str
+    """One sentence for people, with why."""
+    nodegroup: str = ""
+    """Whose node it is about, as `postings.Expected` has it; empty: it is the cluster's own."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+Tell: TypeAlias = Callable[[postings.ClusterKey, Notice], None]
+"""Is told of each notice once, and never waits."""
 
 
 _NO_NODES: Mapping[str, NodeState] = MappingProxyType({})

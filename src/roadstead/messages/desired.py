@@ -176,6 +176,8 @@ class Unit(Message, frozen=True, kw_only=True):
     subcommand: FlagName | None = None
     flags: dict[FlagName, FlagValue | tuple[FlagValue, ...]] = {}
     environment: dict[FlagName | FileName, FlagValue] = {}
+    environment_file: FileName | None = None
+    """A file of the unit with more of it, one NAME=VALUE a line: what is secret comes only this way."""
     files: dict[FileName, UnitFile] = {}
     folders: tuple[FileName, ...] = ()
     """Folders of the unit under `/var/lib/UNIT`, made before the first start, mode 0700, kept on the disk."""

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from roadstead.controllers import embassy, system
 from roadstead.core import clock as clocks
 from roadstead.engine import settings as engine_settings
 from roadstead.store import interface
-from roadstead.works import doors, images, names, postings, renewal, sight, words
+from roadstead.works import book, doors, images, names, postings, renewal, sight, words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,9 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         shown = images.SystemImages(shelved, given)
         stocked = stock.Stock(client, known, clock, shown.archives)
         posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names))
-        sent = embassy.Embassy(posted, system.objects)
-        told = words.Words(sent.reports)
+        booked = book.Book(store, time.time)
+        sent = embassy.Embassy(posted, system.objects, tell=booked.tell)
+        told = words.Words(sent.reports, posted.trouble)
         shared = (store, known, land, shelved, routed, secret)
         made = hands.Hands(
             hands.Tools(
@@ -103,7 +105,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         looking = sight.Sight(store, client, known, clock)
         follows = renewal.Renewal(renewal.Tools(store, land, secret, settings.registries, _now))
         await follows.once()
-        tasks: list[Runs] = [known, shelved, shown, routed, stocked, posted, sent, made, looking, follows]
+        tasks: list[Runs] = [known, shelved, shown, routed, stocked, posted, sent, booked, made, looking, follows]
         tasks.append(names.Names(store, settings.state))
         if settings.snapshot is not None:
             tasks.append(doors.Snapshots(store, land, secret, settings.snapshot))

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
+from typing import Protocol
 
 from roadstead.clusters import versions
 from roadstead.clusters.hands import shelf as shelves
-from roadstead.controllers import facts
+from roadstead.controllers import facts as system
 from roadstead.core import errors
 from roadstead.engine import images, install
 from roadstead.engine import settings as engine_settings
 
 _FOLDER = "images"
+_ENGINES = ("pause", "coredns", "volumes")
+"""What they are made of."""
 
 log = logging.getLogger(__name__)
 
 
-class SystemImages:
-    """`given`: where engines are looked for, and below whose cache the archives are kept."""
+class Shelf(Protocol):
+    """See clusters.hands.shelf.Shelf."""
 
-    def __init__(self, shelf: shelves.Shelf, given: engine_settings.Settings) -> None:
+    async def here(self, spec: str) -> None: ...
+
+    async def blob(self, path: Path) -> str: ...
+
+
+class SystemImages:
+    """`given`: where engines are looked for, and below whose cache the archives are kept.
+
+    Nobody waits for an engine that is fetched or built: all that is asked here raises `shelf.Coming` until it is there,
+    and `shelf.Unobtainable` when it cannot be had.
+    """
+
+    def __init__(self, shelf: Shelf, given: engine_settings.Settings) -> None:
         self._shelf = shelf
         self._given = given
         self._lock = asyncio.Lock()
@@ -29,17 +45,19 @@ class SystemImages:
     async def run(self) -> None:
         """Make and lend them before the first nodegroup asks, if their engines are here."""
         try:
-            for engine in ("pause", "coredns", "volumes"):
+            for engine in _ENGINES:
                 if await asyncio.to_thread(install.find, engine, given=self._given) is None:
                     return
+            async with self._lock:
+                await self._make()
             await self.archives()
         except (errors.Error, OSError) as error:
             log.info("the nodes' images are not made before they are needed: %s", error)
 
-    async def names(self) -> facts.Images:
-        """As nodes have them. Raises Failed or NotFound for an engine that cannot be had."""
+    async def names(self) -> system.Images:
+        """As nodes have them."""
         named = {image.engine: image.name for image in await self._all()}
-        return facts.Images(coredns=named["coredns"], provisioner=named["volumes"])
+        return system.Images(coredns=named["coredns"], provisioner=named["volumes"])
 
     async def pause(self) -> str:
         """The name of the image that holds a pod's namespaces."""
@@ -53,6 +71,22 @@ class SystemImages:
     async def _all(self) -> tuple[images.SystemImage, ...]:
         async with self._lock:
             if not self._made:
-                release = versions.find(versions.DEFAULT).patch
-                self._made = await asyncio.to_thread(images.system_images, release, given=self._given)
+                await self._engines()
+                await self._make()
             return self._made
+
+    async def _make(self) -> None:
+        """Of engines that are here."""
+        release = versions.find(versions.DEFAULT).patch
+        self._made = await asyncio.to_thread(images.system_images, release, given=self._given)
+
+    async def _engines(self) -> None:
+        """All are asked for, so that they come side by side."""
+        late: shelves.Coming | None = None
+        for engine in _ENGINES:
+            try:
+                await self._shelf.here(engine)
+            except shelves.Coming as coming:
+                late = late or coming
+        if late is not None:
+            raise late

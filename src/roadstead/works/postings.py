@@ -13,7 +13,7 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import marks as hands
-from roadstead.clusters.hands import names, stock
+from roadstead.clusters.hands import names, shelf, stock
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings
 from roadstead.controllers.system import coredns
@@ -47,12 +47,16 @@ class Postings:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._current: Mapping[str, postings.Posting] = {}
-        self._troubles: Mapping[str, str] = {}
+        self._troubles: Mapping[str, errors.Error] = {}
         self._queues: list[asyncio.Queue[object]] = []
         self._woken = asyncio.Event()
 
     def current(self) -> Mapping[str, postings.Posting]:
         return self._current
+
+    def trouble(self, cluster: str) -> errors.Error | None:
+        """Why nothing new can be told of a cluster."""
+        return self._troubles.get(cluster)
 
     async def changes(self) -> AsyncIterator[object]:
         queue: asyncio.Queue[object] = asyncio.Queue()
@@ -71,10 +75,13 @@ class Postings:
             while True:
                 await self._woken.wait()
                 self._woken.clear()
-                troubles: dict[str, str] = {}
+                troubles: dict[str, errors.Error] = {}
                 now = {key: posting async for key, posting in self._all(troubles)}
-                for key in troubles.keys() - self._troubles.keys():
-                    log.warning("the embassy is told nothing new of %s: %s; tried again", key, troubles[key])
+                for key, error in troubles.items():
+                    before = self._troubles.get(key)
+                    if before is None or before.message != error.message:
+                        level = logging.INFO if isinstance(error, shelf.Coming) else logging.WARNING
+                        log.log(level, "the embassy is told nothing new of %s: %s; tried again", key, error.message)
                 self._troubles = troubles
                 if troubles:
                     asyncio.get_running_loop().call_later(_AGAIN, self._woken.set)
@@ -83,7 +90,7 @@ class Postings:
                     for queue in self._queues:
                         queue.put_nowait(None)
 
-    async def _all(self, troubles: dict[str, str]) -> AsyncIterator[tuple[str, postings.Posting]]:
+    async def _all(self, troubles: dict[str, errors.Error]) -> AsyncIterator[tuple[str, postings.Posting]]:
         """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why."""
         for state in (await interface.everything(self._tools.store, kind=spec.KIND)).items:
             wanted, text = spec.read(state.desired.body), state.key.text
@@ -96,7 +103,7 @@ class Postings:
                 if standing is not None and made is not None:
                     yield text, await self._posting(state, wanted, standing, made)
             except errors.Error as error:
-                troubles[text] = error.message
+                troubles[text] = error
                 if text in self._current:
                     yield text, self._current[text]
 

@@ -1,24 +1,28 @@
-"""What the embassy reports, in the words of the hands."""
+"""What the embassy reports, in the words of the hands; and why it can report nothing, which is known before it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from roadstead.clusters.hands import marks
+from roadstead.clusters.hands import marks, shelf
 from roadstead.clusters.hands import reports as hands
 from roadstead.controllers import reports as embassy
+from roadstead.core import errors
 from roadstead.store import keys
 from roadstead.works import postings
 
 
 class Words:
-    """See clusters.hands.reports.Reports."""
+    """See clusters.hands.reports.Reports. `trouble`: see works.postings.Postings."""
 
-    def __init__(self, told: embassy.Reports) -> None:
+    def __init__(self, told: embassy.Reports, trouble: Callable[[str], errors.Error | None]) -> None:
         self._told = told
+        self._trouble = trouble
 
     def access(self, cluster: keys.Key) -> hands.Word:
-        state = self._told.system(cluster.text)
+        state, trouble = self._told.system(cluster.text), self._trouble(cluster.text)
+        if trouble is not None and not state.applied:
+            return hands.Word(False, trouble.message, refused=isinstance(trouble, shelf.Unobtainable))
         return hands.Word(state.applied, state.reason or "the API server does not answer yet")
 
     def node(self, cluster: keys.Key, name: str, marked: marks.Marks) -> hands.Word:

@@ -91,6 +91,8 @@ def _unit(
             yield f"unit {id}: file {name}: blob {file.blob} is not here; stream it first"
         if file.secret and file.content is not None:
             yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
+    if unit.environment_file is not None and unit.environment_file not in unit.files:
+        yield f"unit {id}: its environment is in the file {unit.environment_file}, which the unit does not have"
     yield from _probe_files(id, unit)
     yield from _first(id, unit, now)
     yield from _after(id, unit, now)

@@ -48,6 +48,7 @@ class Essence:
     notification: int | None
     """The descriptor on which the unit itself says that it is ready."""
     files: dict[str, FileEssence]
+    environment_file: str | None = None
 
 
 def essence(unit_id: str, unit: desired.Unit) -> Essence:
@@ -60,6 +61,7 @@ def essence(unit_id: str, unit: desired.Unit) -> Essence:
             name: FileEssence(file.blob or digest((file.content or "").encode()), file.secret, file.on_change)
             for name, file in sorted(unit.files.items())
         },
+        environment_file=unit.environment_file,
     )
 
 
@@ -96,6 +98,8 @@ def _differences(old: Essence, new: Essence) -> Iterator[tuple[Action, str]]:
     if old.environment != new.environment:
         names = {name for name, _ in old.environment.items() ^ new.environment.items()}
         yield "restart", f"its environment changed ({', '.join(sorted(names))})"
+    if old.environment_file != new.environment_file:
+        yield "restart", "the file of its environment is another one"
     if old.notification != new.notification:
         yield "restart", "its notification descriptor changed"
     for name in sorted(old.files.keys() | new.files.keys()):

@@ -156,7 +156,11 @@ OWN_FILES = frozenset(
 
 def _run(unit_id: str, unit: desired.Unit, *, root: bool) -> str:
     descriptor = notification(unit)
-    words = [f"{name}={value}" for name, value in environment(unit_id, unit).items()] + list(command(unit))
+    words = [f"{name}={value}" for name, value in environment(unit_id, unit).items()]
+    if unit.environment_file is not None:
+        # Exported by a shell, as all of the machine may read the arguments of `env`.
+        words += ["/bin/sh", "-c", _EXPORT, f"/etc/units/{unit_id}/{unit.environment_file}"]
+    words += command(unit)
     notify = "" if isinstance(unit.ready, desired.NotifyProbe) else f"echo >&{descriptor}\nexec {descriptor}>&-\n"
     return (
         _RUN.replace("@DESCRIPTOR@", str(descriptor))
@@ -221,6 +225,8 @@ if [ -z "$(ls -A @FOLDER@)" ]; then
   mv -T @FOLDER@.new @FOLDER@ || exit
 fi
 """
+
+_EXPORT = 'unset PWD; while IFS= read -r line; do export "$line"; done <"$0"; exec "$@"'
 
 # A stop that was asked for is known by the file `down`, which only the agent writes.
 _FINISH = f"""#!/bin/sh

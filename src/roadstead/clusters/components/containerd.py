@@ -62,7 +62,7 @@ SystemdCgroup = false
 """
 
 
-def unit(node: facts.Node, of: registries.Registries) -> desired.Unit:
+def unit(node: facts.Node, of: registries.Registries, digests: facts.Digests) -> desired.Unit:
     """The unit `containerd` of a node. A restart of it leaves all containers running."""
     return desired.Unit(
         engine=node.engines.containerd,
@@ -73,10 +73,11 @@ def unit(node: facts.Node, of: registries.Registries) -> desired.Unit:
             "PATH": f"/engine/{node.engines.containerd}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             **registries.environment(of, _FILES, (node.vpc_cidr, node.service_cidr)),
         },
+        environment_file=registries.PROXIES if registries.secrets(of) else None,
         files={
             "config.toml": desired.UnitFile(content=config(node, of)),
             "10-roadstead.conflist": desired.UnitFile(content=network(), on_change="nothing"),
-            **registries.files(of),
+            **registries.files(of, digests),
         },
         # It listens there when all its plugins are loaded. To start `ctr` for each question costs a node 0.3 s.
         ready=desired.TcpProbe(port=HEALTH_PORT),

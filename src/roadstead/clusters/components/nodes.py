@@ -15,13 +15,14 @@ from roadstead.network import sizes
 
 KUBELET_FILES = ("ca.pem", "bootstrap.kubeconfig")
 KUBE_PROXY_FILES = ("kubeconfig",)
-"""The files whose digests `Files` must hold."""
+"""The files whose digests `Files` must hold, with those of `registries.secrets` for containerd."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
     """The digests of the files of a node's units that come as blobs, by unit."""
 
+    containerd: facts.Digests = field(default_factory=dict)
     kubelet: facts.Digests = field(default_factory=dict)
     kube_proxy: facts.Digests = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ def units(
 ) -> dict[str, desired.Unit]:
     """A node's units by name. `subnet` is the CIDR that its address is from."""
     return {
-        "containerd": containerd.unit(node, of),
+        "containerd": containerd.unit(node, of, files.containerd),
         "kubelet": kubelet.unit(node, files.kubelet, size, resolver(subnet)),
         "kube-proxy": kube_proxy.unit(node, files.kube_proxy),
     }

@@ -124,8 +124,11 @@ class Materials:
             for unit, files in made.files.items()
         }
 
-    async def of_node(self, cluster: keys.Key, node: components.Node) -> nodes.Files:
-        """The digests of the files of a node's units. Raises Busy while the control plane was never drawn."""
+    async def of_node(self, cluster: keys.Key, node: components.Node, containerd: Mapping[str, bytes]) -> nodes.Files:
+        """The digests of the files of a node's units; containerd's are given.
+
+        Raises Busy while the control plane was never drawn.
+        """
         made = await self.find(cluster)
         if made is None:
             raise errors.Busy(f"the control plane of {cluster.names[0]} is not made yet")
@@ -134,7 +137,9 @@ class Materials:
             "bootstrap.kubeconfig": trust.bootstrap_kubeconfig(made.roots, node),
         }
         return nodes.Files(
-            kubelet=await self._lend(kubelet), kube_proxy=await self._lend({"kubeconfig": made.kube_proxy})
+            containerd=await self._lend(containerd),
+            kubelet=await self._lend(kubelet),
+            kube_proxy=await self._lend({"kubeconfig": made.kube_proxy}),
         )
 
     async def _lend(self, files: Mapping[str, bytes]) -> dict[str, str]:

@@ -53,6 +53,8 @@ class Hands:
         self._removed: dict[tuple[keys.Key, str], int] = {}
         """The generation by which a part was seen to be gone."""
         self._refused: dict[tuple[keys.Key, str], _Refusal] = {}
+        self._coming: dict[keys.Key, str] = {}
+        """Which engine a cluster waits for."""
         self._owners: dict[str, keys.Key] = {}
         """By the id at the agent of a cluster, or of a node's host."""
         self._groups: dict[keys.Key, set[keys.Key]] = {}
@@ -75,9 +77,11 @@ class Hands:
             self._removed.pop((owner, part), None)
         try:
             await self._tell(state, tuple(parts))
+            self._coming.pop(owner, None)
         except shelf.Coming as coming:
             # It is asked for again until it is here, or cannot be had.
             log.debug("%s: %s", owner, coming.message)
+            self._coming[owner] = coming.message
 
     async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
         state = await self._current(owner, generation)
@@ -169,10 +173,13 @@ class Hands:
         """There from the first drawing until the control plane's network, and all that was allotted, is gone."""
         kept = self._tools.mirror.wanted.get(("networks", names.control_network(id)))
         if kept is None:
-            return observed.Part(spec.ACCESS, Phase.MAKING) if standing else observed.Part(spec.ACCESS)
+            reason = self._coming.get(owner, "")
+            return observed.Part(spec.ACCESS, Phase.MAKING if standing else Phase.ABSENT, reason=reason)
         generation, _ = names.generation(kept.generation)
         word = self._tools.reports.access(owner)
-        phase = Phase.READY if word.ready and not kept.deleting else Phase.MAKING
+        phase = Phase.READY if word.ready else Phase.REFUSED if word.refused else Phase.MAKING
+        if kept.deleting:
+            phase = Phase.MAKING
         return observed.Part(spec.ACCESS, phase, generation, release, reason=word.reason)
 
     async def _nodegroup(self, state: facts.State) -> observed.Sight:
@@ -239,6 +246,7 @@ class Hands:
             return
         self._removed = {place: each for place, each in self._removed.items() if place[0] != owner}
         self._refused = {place: each for place, each in self._refused.items() if place[0] != owner}
+        self._coming.pop(owner, None)
         self._owners = {id: each for id, each in self._owners.items() if each != owner}
         self._groups.pop(owner, None)
         for groups in self._groups.values():

@@ -194,7 +194,11 @@ class Mirror:
                 self._drop(place)
         else:
             self.seen[place] = change.observation
-            if place not in self.wanted and place not in self._coming and place not in self._strange:
+            kept = self.wanted.get(place)
+            if kept is None and place not in self._coming and place not in self._strange:
+                self._doubt()
+            elif kept is not None and place[0] == "zones" and kept.generation < change.observation.generation:
+                # Others than serve let zones fail.
                 self._doubt()
         self._tell(change.id.partition("/")[0])
 

@@ -16,6 +16,8 @@ class Word:
 
     ready: bool
     reason: str = ""
+    refused: bool = False
+    """It cannot come to be so, and waiting will not help."""
 
 
 class Reports(Protocol):

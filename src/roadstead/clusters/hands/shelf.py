@@ -118,6 +118,12 @@ class Shelf:
         self._digests[path] = await self._client.keep_blob(path, self._digests.get(path))
         return self._digests[path]
 
+    async def here(self, spec: str) -> None:
+        """An engine is on this machine, of which the agent is lent nothing. Raises what `id` raises."""
+        async with self._locks.setdefault(spec, asyncio.Lock()):
+            if spec not in self._found:
+                await self._find(spec)
+
     async def _find(self, spec: str) -> engine.Installed:
         at, trouble = self._troubles.get(spec, (0.0, None))
         if trouble is not None and time.monotonic() < at + _TOLD_FOR:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from roadstead.clusters import observed
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import names, reports
 from roadstead.messages import desired
+
+_AGAIN = re.compile(r"; (starts|made) again .*")
+"""When the agent tries again is another number each time, and no news."""
 
 Phase = observed.Phase
 Wanted = Mapping[mirrors.Place, mirrors.Kept]
@@ -20,10 +25,10 @@ def part(name: str, host: str, known: mirrors.Mirror, release: str) -> observed.
         return observed.Part(name)
     generation, incarnation = names.generation(kept.generation)
     there = known.seen.get(("hosts", host))
-    reason = "is being taken away" if kept.deleting else _trouble(host, known)
+    phase, reason = (Phase.MAKING, "is being taken away") if kept.deleting else _state(host, known)
     return observed.Part(
         name,
-        Phase.READY if not reason else Phase.MAKING,
+        phase,
         generation,
         release,
         incarnation,
@@ -45,31 +50,41 @@ def joined(part: observed.Part, word: reports.Word) -> observed.Part:
     """A part that is ready only when the embassy says so, too."""
     if part.phase is not Phase.READY or word.ready:
         return part
-    return observed.Part(
-        part.name,
-        Phase.MAKING,
-        part.generation,
-        part.release,
-        part.incarnation,
-        word.reason,
-        part.address,
-        part.since,
-    )
+    return replace(part, phase=Phase.MAKING, reason=word.reason)
 
 
-def _trouble(host: str, known: mirrors.Mirror) -> str:
-    """What of it is not yet as it is wanted; empty when all is.
+def _state(host: str, known: mirrors.Mirror) -> tuple[observed.Phase, str]:
+    """How it is as a whole, and what of it is not as it is wanted: before all else, what fails.
 
-    A newer generation that says the same as the one that was seen changes nothing.
+    In a zone that is down nothing is said to fail: whatever the processes there do, they are not why.
     """
+    zone = _zone(host, known)
+    waits = fails = ""
     for place in (("hosts", host), *known.units(host)):
         there, kept = known.seen.get(place), known.wanted[place]
         name = "host" if place[0] == "hosts" else place[1].partition("/")[2]
+        # A newer generation that says the same as the one that was seen changes nothing.
         if there is None or there.generation < kept.since:
-            return f"{name} is not made yet"
-        if there.phase != "ready":
-            return f"{name} is {there.phase}{': ' if there.reason else ''}{there.reason}"
-    return ""
+            waits = waits or f"{name} is not made yet"
+        elif there.phase == "failing":
+            fails = fails or f"{name} is failing: {_AGAIN.sub('', there.reason)}"
+        elif there.phase != "ready":
+            waits = waits or f"{name} is {there.phase}{': ' if there.reason else ''}{there.reason}"
+    if zone and (fails or waits):
+        return Phase.MAKING, zone
+    if fails:
+        return Phase.FAILING, fails
+    return (Phase.MAKING, waits) if waits else (Phase.READY, "")
+
+
+def _zone(host: str, known: mirrors.Mirror) -> str:
+    """How the host's zone is down; empty when it is not."""
+    spec = known.wanted["hosts", host].spec
+    kept = known.wanted.get(("zones", spec.zone)) if isinstance(spec, desired.Host) else None
+    if kept is None or kept.deleting or not isinstance(kept.spec, desired.Zone) or kept.spec.state == "up":
+        return ""
+    assert isinstance(spec, desired.Host)
+    return f"the zone {spec.zone} is {'cut off' if kept.spec.state == 'black' else 'stopped'}"
 
 
 def _address(spec: desired.Message) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror as mirrors
+from roadstead.clusters.hands import shelf
 from roadstead.core import clock as clocks
 from roadstead.core import complaints, errors
 from roadstead.core import loop as loops
@@ -21,11 +22,14 @@ log = logging.getLogger(__name__)
 
 _LOOK = 0.1
 """Seconds between two looks at a job that runs."""
+_COMING = 2.0
+"""Seconds between two looks at images whose engines are fetched or built."""
 _UNIT, _JOINS = "containerd", "kubelet"
 
 
 class Stock:
-    """`run` until cancelled. `archives`: digests of the images' archives, which the agent has from then on."""
+    """`run` until cancelled. `archives`: digests of the images' archives, which the agent has from then on; raises
+    shelf.Coming until there are any."""
 
     def __init__(
         self,
@@ -71,8 +75,13 @@ class Stock:
         if host in self._stocked or seen is None or seen.phase != "ready":
             return None
         engine, life = unit.spec.engine, kept.since
+        try:
+            archives = await self._archives()
+        except shelf.Coming as coming:
+            log.debug("the images of %s: %s", host, coming.message)
+            return _COMING
         results = []
-        for archive in await self._lacking(host):
+        for archive in self._lacking(host, archives):
             job = jobs.ImageImport(host=host, engine=engine, archive=archive)
             # A node that comes again under its name has an empty disk; what was done for the earlier one is kept.
             results.append(await self._client.start_job(f"{host}.{life}.{archive[7:19]}", job))
@@ -86,11 +95,11 @@ class Stock:
             queue.put_nowait(host)
         return None
 
-    async def _lacking(self, host: str) -> list[str]:
+    def _lacking(self, host: str, archives: tuple[str, ...]) -> list[str]:
         """What the node did not get before its kubelet was started: those of a newer release."""
         kubelet = self._mirror.wanted.get(("units", f"{host}/{_JOINS}"))
         had = kubelet.spec.images if kubelet is not None and isinstance(kubelet.spec, desired.Unit) else ()
-        return [archive for archive in await self._archives() if archive not in had]
+        return [archive for archive in archives if archive not in had]
 
     async def _follow(self) -> None:
         # What was seen before this listened.

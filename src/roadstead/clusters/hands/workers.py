@@ -123,7 +123,8 @@ class Drawer:
             size = sizes.find(wanted.types[0])
             drawn_host = nodes.host(node, wanted.vpc, place.prefixes, wanted.disk, size, place.cidr)
             batch["hosts"][place.host] = (generation, drawn_host)
-            files = await self._tools.materials.of_node(cluster, node)
+            secret = registries.secrets(self._tools.registries)
+            files = await self._tools.materials.of_node(cluster, node, secret)
             for unit, drawn in nodes.units(node, files, size, place.cidr, self._tools.registries).items():
                 batch["units"][f"{place.host}/{unit}"] = (generation, drawn)
         return batch
