@@ -50,10 +50,9 @@ class Harbour:
         return {id: one.pid for (kind, id), one in self.cluster.seen().items() if kind == "units" and id.endswith(ends)}
 
     def containers(self) -> dict[str, int]:
-        """Restarts of every container that runs, by its id."""
-        statuses = [
-            one for pod in self.cluster.get("pods", "-A")["items"] for one in pod["status"]["containerStatuses"]
-        ]
+        """Restarts of every container that runs, by its id, but for those of pods that are ending anyway."""
+        pods = [pod for pod in self.cluster.get("pods", "-A")["items"] if "deletionTimestamp" not in pod["metadata"]]
+        statuses = [one for pod in pods for one in pod["status"]["containerStatuses"]]
         return {one["containerID"]: one["restartCount"] for one in statuses if "running" in one["state"]}
 
 
