@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from tests.live import bare_plane
+from tests.wire import small_api
 
 from roadstead.controllers import embassy, facts, postings, reports
 from roadstead.kube import connection
@@ -16,19 +17,6 @@ from roadstead.kube.resources import Json
 
 NODE = "ip-192-168-1-2.eu-central-1.compute.internal"
 OTHER = "ip-192-168-1-3.eu-central-1.compute.internal"
-SYSTEM = facts.SystemFacts(
-    id="c-1a2b3c4d",
-    name="one",
-    account="111122223333",
-    region="eu-central-1",
-    zones=("eu-central-1a",),
-    release="1.37.2",
-    service_cidr="10.100.0.0/16",
-    dns="10.100.0.10",
-    vpc_cidr="192.168.0.0/16",
-    resolvers=("192.168.0.2",),
-    images=facts.Images(coredns="coredns", provisioner="provisioner"),
-)
 
 
 def expected(number: int, **more: object) -> postings.Expected:
@@ -101,7 +89,9 @@ def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], dra
 
     async def run() -> None:
         credentials = plane.credentials("roadstead:serve")
-        posted = Posted(postings.Posting(key="one", servers=(plane.server,), credentials=credentials, system=SYSTEM))
+        posted = Posted(
+            postings.Posting(key="one", servers=(plane.server,), credentials=credentials, system=small_api.SYSTEM)
+        )
         working = embassy.Embassy(posted, objects, tell=lambda *_: None, drain=drain)
         scene = Scene(plane, posted, working)
         task = asyncio.create_task(working.run())

@@ -14,8 +14,23 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from roadstead.controllers import facts
 from roadstead.kube.resources import Json
 
+SYSTEM = facts.SystemFacts(
+    id="c-1a2b3c4d",
+    name="one",
+    account="111122223333",
+    region="eu-central-1",
+    zones=("eu-central-1a",),
+    release="1.37.2",
+    service_cidr="10.100.0.0/16",
+    dns="10.100.0.10",
+    vpc_cidr="192.168.0.0/16",
+    resolvers=("192.168.0.2",),
+    images=facts.Images(coredns="coredns", provisioner="provisioner"),
+)
+"""A cluster that an embassy is sent to."""
 Place = tuple[str, str, str]
 """The plural, the namespace, the name."""
 BUDGET = "The disruption budget calm needs 1 healthy pods and has 1 currently"

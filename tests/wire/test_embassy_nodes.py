@@ -14,25 +14,12 @@ from typing import Any, cast
 import pytest
 from tests.wire import small_api
 
-from roadstead.controllers import embassy, facts, nodes, postings, reports
+from roadstead.controllers import embassy, nodes, postings, reports
 from roadstead.kube.resources import Json
 
 LONG = 60.0
 """Seconds that a drain may take, in tests that must not wait for it."""
 SOON = 5.0
-SYSTEM = facts.SystemFacts(
-    id="c-1a2b3c4d",
-    name="one",
-    account="111122223333",
-    region="eu-central-1",
-    zones=("eu-central-1a",),
-    release="1.37.2",
-    service_cidr="10.100.0.0/16",
-    dns="10.100.0.10",
-    vpc_cidr="192.168.0.0/16",
-    resolvers=("192.168.0.2",),
-    images=facts.Images(coredns="coredns", provisioner="provisioner"),
-)
 DEDICATED = postings.Taint(key="dedicated", value="gpu", effect="NoSchedule")
 STARTING = postings.Taint(key="agent-not-ready", effect="NoExecute")
 
@@ -50,7 +37,7 @@ class Scene:
     def __init__(self, api: small_api.Api, drain: float) -> None:
         nobody = cast("Any", None)
         self.api = api
-        self.posting = postings.Posting(key="one", servers=(api.url,), credentials=nobody, system=SYSTEM)
+        self.posting = postings.Posting(key="one", servers=(api.url,), credentials=nobody, system=small_api.SYSTEM)
         self.embassy = embassy.Embassy(self, lambda _: (), tell=lambda *_: None, drain=drain)
         self._changed = asyncio.Event()
 

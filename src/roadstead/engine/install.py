@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from roadstead.core import errors
-from roadstead.engine import cache, catalog, process, progress, recipe, settings, sources
+from roadstead.engine import cache, catalog, download, process, progress, recipe, settings, sources
+from roadstead.engine.seeds import make as seeds
 
 Choice = Literal["cache"] | sources.Source
 
@@ -176,7 +177,8 @@ def _make_from(source: sources.Source, key: cache.Key, chosen: settings.Settings
     with cache.work_folder(chosen.cache, key.name) as scratch:
         folder = scratch / "entry"
         folder.mkdir()
-        made = sources.maker(source, release)(release, folder, chosen, teller)
+        make = sources.maker(source, release) if release.engine.seed is None else _seed
+        made = make(release, folder, chosen, teller)
         components = cache.seal(folder, release)
         check_version(release, folder, chosen)
         manifest = cache.Manifest(
@@ -192,6 +194,20 @@ def _make_from(source: sources.Source, key: cache.Key, chosen: settings.Settings
         cache.put(chosen.cache, key, folder, manifest)
     teller.line(f"ready ({source}; {made.verified})")
     return _installed(key, chosen, manifest)
+
+
+def _seed(release: catalog.Release, into: Path, chosen: settings.Settings, teller: progress.Teller) -> download.Made:
+    """Made by running what it is the seed of: no source has it, but for the engines that are run."""
+    assert release.engine.seed is not None
+    if release.arch != catalog.machine_arch():
+        raise errors.NotFound(f"a seed is made by running its release, and this machine cannot run {release.arch}")
+    kubernetes = get(f"kubernetes-{release.version}", listener=teller.listener, given=chosen, arch=release.arch)
+    etcd = get(release.engine.seed.etcd, listener=teller.listener, given=chosen, arch=release.arch)
+    teller.line(f"running {kubernetes.id} on {etcd.id} for its first objects")
+    programs = (kubernetes.components["kube-apiserver"], etcd.components["etcd"], etcd.components["etcdctl"])
+    seeds.make(release, programs, into, chosen, teller)
+    made_by = f"{kubernetes.id} on {etcd.id}"
+    return download.Made(origin=made_by, verified=f"made on this machine by {made_by}")
 
 
 def check_version(release: catalog.Release, folder: Path, chosen: settings.Settings) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from roadstead.core import errors
 from roadstead.engine import build, download, wheel
-from roadstead.engine.seeds import make as seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ def maker(source: Source, release: catalog.Release) -> Maker:
         case "download":
             return from_wheel if release.engine.wheel is not None else download.make
         case "build":
-            return seeds.make if release.engine.seed is not None else build.make
+            return build.make
         case "path":
             return from_path
 

@@ -1,4 +1,4 @@
-"""The maker of a seed: has its engines, runs `roadstead.engine.seeds.main`, and takes what that wrote."""
+"""The maker of a seed: runs `roadstead.engine.seeds.main` in a folder of its own, and takes what that wrote."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roadstead.core import errors
-from roadstead.engine import catalog, download, process
+from roadstead.engine import catalog, process
 
 if TYPE_CHECKING:
     from roadstead.engine import progress
@@ -19,27 +18,23 @@ if TYPE_CHECKING:
 _TIMEOUT = 120.0
 
 
-def make(release: catalog.Release, into: Path, settings: Settings, teller: progress.Teller) -> download.Made:
-    """The seed of the release of Kubernetes that has this version. Raises NotFound for another machine's type."""
-    # Only here: getting an engine knows all makers.
-    from roadstead.engine import install
+def make(
+    release: catalog.Release,
+    programs: tuple[Path, Path, Path],
+    into: Path,
+    settings: Settings,
+    teller: progress.Teller,
+) -> None:
+    """The seed of the release of Kubernetes that has this version, by its kube-apiserver, an etcd and an etcdctl.
 
-    seed = release.engine.seed
-    assert seed is not None
-    if release.arch != catalog.machine_arch():
-        raise errors.NotFound(f"a seed is made by running its release, and this machine cannot run {release.arch}")
-    kubernetes = install.get(f"kubernetes-{release.version}", listener=teller.listener, given=settings)
-    etcd = install.get(seed.etcd, listener=teller.listener, given=settings)
-    teller.line(f"running {kubernetes.id} on {etcd.id} for its first objects")
-    programs = [
-        str(kubernetes.components["kube-apiserver"]),
-        *(str(etcd.components[name]) for name in ("etcd", "etcdctl")),
-    ]
-    # Of its own, since paths of sockets are short.
+    Raises Failed.
+    """
+    # Paths of sockets are short, and a cache may be deep.
     folder = Path(tempfile.mkdtemp(prefix="roadstead-seed-"))
+    words = [*(str(program) for program in programs), str(into / release.engine.components[0])]
     try:
         process.run(
-            [sys.executable, "-m", "roadstead.engine.seeds.main", *programs, str(into / release.engine.components[0])],
+            [sys.executable, "-m", "roadstead.engine.seeds.main", *words],
             folder=folder,
             environment={**settings.environment, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
             line=teller.passing,
@@ -47,6 +42,3 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
         )
     finally:
         shutil.rmtree(folder)
-    return download.Made(
-        origin=f"{kubernetes.id} on {etcd.id}", verified=f"made on this machine by {kubernetes.id} and {etcd.id}"
-    )
