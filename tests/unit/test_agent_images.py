@@ -30,6 +30,7 @@ class Agent:
 
     disk: Path
     refused: str = ""
+    refusal: Exception = field(default_factory=lambda: errors.Failed("no space left on device"))
     brought: list[tuple[str, str, str]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
     importing: dict[str, str] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Agent:
 
     async def bring(self, host: str, engine: str, digest: str) -> None:
         if digest == self.refused:
-            raise errors.Failed("no space left on device")
+            raise self.refusal
         self.brought.append((host, engine, digest))
 
     def wake(self, _: str, id: str) -> None:
@@ -57,7 +58,7 @@ class Agent:
         return images.wait(cast("scene.Scene", self), ID, unit)
 
     async def ended(self) -> None:
-        await asyncio.gather(*self.tasks)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 @pytest.fixture
@@ -98,6 +99,25 @@ def test_what_keeps_one_is_told_and_only_the_rest_is_brought_again(disk: Path) -
         await agent.ended()
         assert agent.wait(kubelet(FIRST, SECOND)) is None
         assert [digest for _, _, digest in agent.brought] == [FIRST, SECOND]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("refusal", [TimeoutError(), RuntimeError("nobody foresaw it")])
+def test_whatever_keeps_one_it_is_tried_again(disk: Path, refusal: Exception) -> None:
+    """What has no words, and what nobody foresaw, would else be on its way for ever, and its kubelet never start."""
+
+    async def story() -> None:
+        agent = Agent(disk, refused=FIRST, refusal=refusal)
+        agent.wait(kubelet(FIRST))
+        await agent.ended()
+        assert agent.woken == [ID]
+        with pytest.raises(errors.Failed, match=r"could not be imported: ."):
+            agent.wait(kubelet(FIRST))
+        agent.refused = ""
+        assert agent.wait(kubelet(FIRST)) is not None
+        await agent.ended()
+        assert agent.wait(kubelet(FIRST)) is None
 
     asyncio.run(story())
 

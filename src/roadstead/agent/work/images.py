@@ -41,16 +41,22 @@ def wait(now: scene.Scene, id: str, unit: desired.Unit) -> float | None:
 
 async def _bring(now: scene.Scene, id: str, engine: str, lacking: tuple[str, ...]) -> None:
     host = id.split("/")[0]
+    kept = "a fault of ours, which is in the agent's log"
     try:
         for digest in lacking:
             await now.bring(host, engine, digest)
             _mark(now, host, digest)
-        now.importing.pop(id, None)
+        kept = ""
     except (errors.Error, OSError) as error:
+        # Not every error has words, and one without would be on its way for ever.
+        kept = str(error) or type(error).__name__
+    finally:
         # One that was deleted meanwhile has no step that would hear of it.
-        if id in now.importing:
-            now.importing[id] = str(error)
-    now.wake("units", id)
+        if kept and id in now.importing:
+            now.importing[id] = kept
+        else:
+            now.importing.pop(id, None)
+        now.wake("units", id)
 
 
 def _there(now: scene.Scene, host: str) -> frozenset[str]:
