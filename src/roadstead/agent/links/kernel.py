@@ -1,49 +1,53 @@
 """A network namespace through rtnetlink: sees what it holds, makes steps.
 
-One socket per namespace, opened once by a thread inside it; afterwards any thread may use it. Messages and their codec
-are pyroute2's. Everything here blocks, for fractions of a millisecond: it belongs in a thread of its own.
+Its sockets are opened by a thread inside it; afterwards any thread may use them. What is seen is asked for and decoded
+by pyroute2, whose sockets cost a millisecond each; requests are `messages`, on a bare socket. Everything here blocks,
+for fractions of a millisecond: it belongs in a thread of its own.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
+import os
 import socket
 from typing import TYPE_CHECKING, Any, assert_never
 
 from pyroute2.iproute import linux
 from pyroute2.netlink import exceptions
 
-from roadstead.agent.links import namespaces, plan, things
+from roadstead.agent.links import messages, namespaces, plan, things
 from roadstead.core import errors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROTOCOL = 77
-"""Marks routes as ours (rtm_protocol); numbers above 4 are free for routing daemons to take, see rtnetlink(7)."""
-
 # Bits are RTNLGRP_* - 1 of linux/rtnetlink.h: links, neighbours, IPv4 addresses, routes and rules.
 _NEWS = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7
 _LOOPBACK = 1
 """Its index in every namespace: LOOPBACK_IFINDEX of linux/net_namespace.h."""
-_UP = 1
-_PERMANENT = 128
-_UNICAST = 1
-_UNREACHABLE = 7
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL)
+
+# Of linux/netlink.h: refusals come with the kernel's own words, and without the request that they are of.
+_SOL_NETLINK = 270
+_CAP_ACK, _EXT_ACK = 10, 11
+_MOST_BYTES = 65536
 
 
 class Kernel:
-    """The netlink socket of one namespace. Close it, or use it as a context manager."""
+    """The sockets of one namespace. Close it, or use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
         """Raises NotFound when there is no namespace at `path`."""
         self.path = path
         with namespaces.opened(path) as namespace, namespaces.entered(namespace):
-            self._socket: Any = linux.IPRoute(strict_check=True)  # type: ignore[no-untyped-call]
-            self._news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._news.setblocking(False)
-        self._news.bind((0, _NEWS))
+            self._asks = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            # Another namespace may come to have this path.
+            self._namespace = os.dup(namespace)
+        for option in (_CAP_ACK, _EXT_ACK):
+            self._asks.setsockopt(_SOL_NETLINK, option, 1)
+        self._sequence = 0
+        self._news: socket.socket | None = None
         self._view: things.View | None = None
 
     def __enter__(self) -> Kernel:
@@ -53,21 +57,39 @@ class Kernel:
         self.close()
 
     def close(self) -> None:
-        self._socket.close()
-        self._news.close()
+        self._asks.close()
+        if self._news is not None:
+            self._news.close()
+        if "_reads" in self.__dict__:
+            self._reads.close()
+        os.close(self._namespace)
+
+    @functools.cached_property
+    def _reads(self) -> Any:
+        with namespaces.entered(self._namespace):
+            return linux.IPRoute(strict_check=True)  # type: ignore[no-untyped-call]
 
     def link(self, name: str) -> things.SeenLink | None:
         """One interface, asked for by its name: cheap however many there are."""
         try:
-            return _seen(self._socket.link("get", ifname=name)[0])
+            return _seen(self._reads.link("get", ifname=name)[0])
         except exceptions.NetlinkError as error:
             if error.code == errno.ENODEV:
                 return None
             raise _failed(f"look for link {name}", error) from error
 
+    def has(self, name: str) -> bool:
+        """Whether there is an interface of that name. Raises Failed."""
+        try:
+            return self._index(name, {}) != 0
+        except errors.Failed as error:
+            if error.facts.get("errno") == str(errno.ENODEV):
+                return False
+            raise
+
     def links(self) -> dict[str, things.SeenLink]:
         """All interfaces by name."""
-        return {link.name: link for link in map(_seen, self._socket.get_links())}
+        return {link.name: link for link in map(_seen, self._reads.get_links())}
 
     def see(self) -> things.View:
         """All that is ours in the namespace.
@@ -80,11 +102,17 @@ class Kernel:
         return self._view
 
     def _has_news(self) -> bool:
-        """Whether anything has changed since this was asked last."""
+        """Whether anything has changed since this was asked last, or it is asked for the first time."""
+        if self._news is None:
+            with namespaces.entered(self._namespace):
+                self._news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            self._news.setblocking(False)
+            self._news.bind((0, _NEWS))
+            return True
         news = False
         while True:
             try:
-                self._news.recv(65536)
+                self._news.recv(_MOST_BYTES)
             except BlockingIOError:
                 return news
             except OSError as error:
@@ -100,136 +128,81 @@ class Kernel:
             links=links,
             addresses=frozenset(
                 things.Address(names.get(seen["index"], ""), f"{seen.get('local')}/{seen['prefixlen']}")
-                for seen in self._socket.get_addr(family=2)
+                for seen in self._reads.get_addr(family=2)
             ),
             neighbours=frozenset(
                 things.Neighbour(names.get(seen["ifindex"], ""), seen.get("dst"), seen.get("lladdr"))
-                for seen in self._socket.get_neighbours(family=2)
-                if seen["state"] & _PERMANENT and seen.get("lladdr")
+                for seen in self._reads.get_neighbours(family=2)
+                if seen["state"] & messages.PERMANENT and seen.get("lladdr")
             ),
             routes=frozenset(
                 things.Route(
                     f"{seen.get('dst') or '0.0.0.0'}/{seen['dst_len']}",
-                    names.get(seen.get("oif"), "") if seen["type"] == _UNICAST else "",
+                    names.get(seen.get("oif"), "") if seen["type"] == messages.UNICAST else "",
                     seen.get("gateway") or "",
                     seen.get("prefsrc") or "",
                     seen.get("table"),
                 )
-                for seen in self._socket.get_routes(family=2, proto=PROTOCOL)
-                if seen["type"] in (_UNICAST, _UNREACHABLE)
+                for seen in self._reads.get_routes(family=2, proto=messages.PROTOCOL)
+                if seen["type"] in (messages.UNICAST, messages.UNREACHABLE)
             ),
             rules=frozenset(
                 things.Rule(f"{seen.get('src')}/{seen['src_len']}", seen.get("table"))
-                for seen in self._socket.get_rules(family=2)
+                for seen in self._reads.get_rules(family=2)
                 if seen.get("src") and seen.get("priority") == seen.get("table")
             ),
         )
 
     def foreign_addresses(self) -> list[str]:
         """CIDRs of all addresses and of all routes but the default: what a new address must not collide with."""
-        found = [f"{seen.get('local')}/{seen['prefixlen']}" for seen in self._socket.get_addr(family=2)]
-        routes = self._socket.get_routes(family=2, table=things.MAIN)
+        found = [f"{seen.get('local')}/{seen['prefixlen']}" for seen in self._reads.get_addr(family=2)]
+        routes = self._reads.get_routes(family=2, table=things.MAIN)
         return found + [f"{seen.get('dst')}/{seen['dst_len']}" for seen in routes if seen.get("dst")]
 
     def add_pair(self, pair: things.Pair, far: Kernel) -> None:
         """Make a veth with its far end straight in the other namespace. Both ends are down and bare."""
-        with namespaces.opened(far.path) as namespace:
-            self._ask(
-                f"make the link {pair.near.name}",
-                "link",
-                "add",
-                kind="veth",
-                ifname=pair.near.name,
-                address=pair.near.mac,
-                peer={"ifname": pair.far.name, "address": pair.far.mac, "net_ns_fd": namespace},
-            )
+        self._ask(f"make the link {pair.near.name}", messages.pair(pair, far._namespace))
 
     def make(self, steps: list[plan.Step]) -> None:
         """Do the steps in their order. Raises Failed at the first that the kernel refuses."""
-        indices = {"lo": _LOOPBACK}
+        indices = {"": 0, "lo": _LOOPBACK}
         for step in steps:
             match step:
                 case plan.Put(thing):
-                    self._put(thing, indices)
+                    index = self._index(messages.device_of(thing), indices)
+                    self._ask(f"set {plan.describe(thing)}", messages.put(thing, index))
                 case plan.Drop(thing):
                     self._drop(thing, indices)
                 case _:
                     assert_never(step)
 
-    def _put(self, thing: things.Thing, indices: dict[str, int]) -> None:
-        what = f"set {plan.describe(thing)}"
-        match thing:
-            case things.Link(name=name, mac=mac, alias=alias):
-                wanted = {"address": mac, "ifalias": alias}
-                given = {key: value for key, value in wanted.items() if value}
-                self._ask(what, "link", "set", index=self._index(name, indices), state="up", **given)
-            case things.Address(device=device, cidr=cidr):
-                address, _, length = cidr.partition("/")
-                at = {"index": self._index(device, indices), "address": address, "prefixlen": int(length)}
-                self._ask(what, "addr", "replace", **at)
-            case things.Neighbour(device=device, address=address, mac=mac):
-                at = {"ifindex": self._index(device, indices), "dst": address, "lladdr": mac}
-                self._ask(what, "neigh", "replace", state="permanent", **at)
-            case things.Route():
-                self._ask(what, "route", "replace", **self._route(thing, indices))
-            case things.Rule(source=source, table=table):
-                self._ask(what, "rule", "add", family=2, src=source, table=table, priority=table)
-            case _:
-                assert_never(thing)
-
     def _drop(self, thing: things.Thing, indices: dict[str, int]) -> None:
-        what = f"remove {plan.describe(thing)}"
         try:
-            match thing:
-                case things.Link(name=name):
-                    self._ask(what, "link", "del", index=self._index(name, indices))
-                case things.Address(device=device, cidr=cidr):
-                    address, _, length = cidr.partition("/")
-                    at = {"index": self._index(device, indices), "address": address, "prefixlen": int(length)}
-                    self._ask(what, "addr", "del", **at)
-                case things.Neighbour(device=device, address=address):
-                    self._ask(what, "neigh", "del", ifindex=self._index(device, indices), dst=address)
-                case things.Route():
-                    self._ask(what, "route", "del", **self._route(thing, indices))
-                case things.Rule(source=source, table=table):
-                    self._ask(what, "rule", "del", family=2, src=source, table=table, priority=table)
-                case _:
-                    assert_never(thing)
+            index = self._index(messages.device_of(thing), indices)
+            self._ask(f"remove {plan.describe(thing)}", messages.drop(thing, index))
         except errors.Failed as error:
             if error.facts.get("errno") not in [str(number) for number in _GONE]:
                 raise
 
-    def _route(self, route: things.Route, indices: dict[str, int]) -> dict[str, Any]:
-        message: dict[str, Any] = {"dst": route.to, "proto": PROTOCOL, "table": route.table}
-        if not route.device:
-            return {**message, "type": "unreachable"}
-        message["oif"] = self._index(route.device, indices)
-        if route.via:
-            # The next hop is on no network of the device: it is a neighbour by our word.
-            message |= {"gateway": route.via, "flags": ["onlink"]}
-        else:
-            message["scope"] = "link"
-        if route.source:
-            message["prefsrc"] = route.source
-        return message
-
     def _index(self, name: str, indices: dict[str, int]) -> int:
         if name not in indices:
-            # A tenth of what it costs to have the whole link told and decoded.
-            with namespaces.opened(self.path) as namespace, namespaces.entered(namespace):
-                try:
-                    indices[name] = socket.if_nametoindex(name)
-                except OSError as error:
-                    raise errors.Failed(
-                        f"there is no link {name} in {self.path}", errno=errno.ENODEV, path=self.path
-                    ) from error
+            told = self._ask(f"look for the link {name}", messages.index_of(name))
+            indices[name] = messages.index_in(told)
         return indices[name]
 
-    def _ask(self, what: str, method: str, *arguments: str, **message: Any) -> None:
+    def _ask(self, what: str, request: messages.Request) -> bytes:
+        """The packet that the kernel told before it said that all is well, if it told one. Raises Failed."""
+        self._sequence += 1
+        told = b""
         try:
-            getattr(self._socket, method)(*arguments, **message)
-        except exceptions.NetlinkError as error:
-            raise _failed(f"{what} in {self.path}", error) from error
+            self._asks.sendto(request.packet(self._sequence), (0, 0))
+            while (answer := messages.answer(packet := self._asks.recv(_MOST_BYTES), self._sequence)) is None:
+                told = packet
+        except OSError as error:
+            raise errors.Failed(f"could not {what} in {self.path}: {error.strerror}", errno=error.errno) from error
+        if answer.errno:
+            raise errors.Failed(f"could not {what} in {self.path}: {answer.words}", errno=answer.errno, path=self.path)
+        return told
 
 
 def _seen(message: Any) -> things.SeenLink:
@@ -237,7 +210,7 @@ def _seen(message: Any) -> things.SeenLink:
         name=message.get("ifname"),
         index=message["index"],
         peer=message.get("link") or 0,
-        up=bool(message["flags"] & _UP),
+        up=bool(message["flags"] & messages.UP),
         mac=message.get("address") or "",
         alias=message.get("ifalias") or "",
     )

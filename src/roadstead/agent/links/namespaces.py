@@ -25,6 +25,8 @@ T = TypeVar("T")
 OWN = Path("/proc/thread-self/ns/net")
 """The namespace of the calling thread."""
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
 _CLONE_NEWNET = 0x40000000
 _NS_GET_NSTYPE = 0xB703
 _MS_BIND = 4096
@@ -165,8 +167,7 @@ def _in_a_thread(work: Callable[[], T]) -> T:
 
 
 def _call(name: str, *arguments: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
+    if getattr(_LIBC, name)(*arguments) != 0:
         number = ctypes.get_errno()
         shown = ", ".join(a.decode() if isinstance(a, bytes) else str(a) for a in arguments)
         raise errors.Failed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent import futures
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.core import instance as instances
+
+
+_REMOVERS = 8
+_LOOK = 0.0005
+"""Seconds between two looks at a link that is about to go."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,10 @@ class Hand:
     def __init__(self, instance: instances.Instance) -> None:
         self._instance = instance
         self._nodes: dict[str, _Open] = {}
+        self._removers = futures.ThreadPoolExecutor(_REMOVERS, "links")
 
     def close(self) -> None:
+        self._removers.shutdown()
         for opened in self._nodes.values():
             opened.close()
         self._nodes.clear()
@@ -226,14 +234,24 @@ class Hand:
 
     def _take_down(self, node: Node, opened: _Open, keys: frozenset[tuple[str, str]]) -> None:
         """Links first, then the book: an address is not free before nobody has it."""
-        for container, device in keys:
-            link = wiring.pod_link(self._instance, node.id, container, device)
-            if opened.kernel.link(link) is not None:
-                opened.kernel.make([plan.Drop(things.Link(link))])
+        self._remove(node, opened, [wiring.pod_link(self._instance, node.id, *key) for key in keys])
         book = books.without(opened.book, lambda entry: entry.key in keys)
         if book != opened.book:
             self._write(node, opened, book)
             self._put_rules(opened, node)
+
+    def _remove(self, node: Node, opened: _Open, links: list[str]) -> None:
+        """Returns when nobody finds them any more.
+
+        The kernel takes a link out of its namespace within a millisecond, and then keeps who asked it for 15 more,
+        until no processor can still be at a packet of it: other threads wait for that.
+        """
+        going = {link: self._removers.submit(_drop, node.netns, link) for link in links}
+        for link, end in going.items():
+            while opened.kernel.has(link) and not end.done():
+                futures.wait([end], _LOOK)
+            if end.done():
+                end.result()
 
     def _write(self, node: Node, opened: _Open, book: books.Book) -> None:
         books.save(node.book, book)
@@ -264,6 +282,11 @@ class Hand:
         if rules != opened.rules:
             opened.nft.apply(rules)
             opened.rules = rules
+
+
+def _drop(netns: Path, link: str) -> None:
+    with kernel.Kernel(netns) as apart:
+        apart.make([plan.Drop(things.Link(link))])
 
 
 def _is_whole(pair: things.Pair, near: kernel.Kernel, far: kernel.Kernel) -> bool:
