@@ -108,7 +108,7 @@ def by_certificate(ca: Authority, leaf: Leaf) -> bytes:
     return kubeconfig(ca, {name: base64.b64encode(part).decode() for name, part in parts.items()})
 
 
-def node_facts(kubernetes: str, taints: tuple[tuple[str, str, str], ...] = ()) -> facts.Node:
+def node_facts(kubernetes: str, **more: Any) -> facts.Node:
     return facts.Node(
         id=NODE.partition(".")[2],
         name=f"ip-{NODE_ADDRESS.replace('.', '-')}.eu-central-1.compute.internal",
@@ -121,13 +121,13 @@ def node_facts(kubernetes: str, taints: tuple[tuple[str, str, str], ...] = ()) -
         architecture="x86_64",
         most_pods=17,
         labels={"alpha.eksctl.io/cluster-name": "cluster-1", "alpha.eksctl.io/nodegroup-name": "ng-1"},
-        taints=taints,
         nodegroup="ng-1",
         image="ami-0123456789abcdef0",
         api=API,
         service_cidr=SERVICE_CIDR,
         vpc_cidr=NET.cidrs[0],
         pause_image=PAUSE,
+        **more,
     )
 
 
@@ -356,15 +356,16 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: "roadstead:a
 def running(
     agent: conftest.RunningAgent,
     folder: Path,
-    taints: tuple[tuple[str, str, str], ...] = (),
+    more: Mapping[str, Any] | None = None,
     of: registries.Registries | None = None,
     names: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Iterator[Lab]:
-    """The cluster, its node Ready; afterwards nothing of it is left. `names` are more lines of the node's hosts."""
+    """The cluster, its node Ready; afterwards nothing of it is left. `more` are facts of the node, `names` lines
+    of its hosts."""
     built = {name: engine.get(name) for name in ("1.37", "etcd", "containerd", "cni")}
     kubernetes = built["1.37"].version
     ca = Authority("cluster")
-    lab = Lab(agent, folder, built["1.37"].components["kubectl"], ca, node_facts(kubernetes, taints))
+    lab = Lab(agent, folder, built["1.37"].components["kubectl"], ca, node_facts(kubernetes, **more or {}))
     keep = {
         f"kubernetes-{kubernetes}": built["1.37"],
         "etcd-3.6.16": built["etcd"],

@@ -47,18 +47,18 @@ POD = {
 
 @pytest.fixture(scope="module")
 def lab(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[node_lab.Lab]:
+    archive = images.write_system(images.system_images("1.37"), tmp_path_factory.mktemp("images"))
+    more = {"taints": (TAINT,), "images": (agent.client.keep_blob(archive),)}
     began = time.monotonic()
-    with node_lab.running(agent, tmp_path_factory.mktemp("node"), (TAINT,)) as made:
+    with node_lab.running(agent, tmp_path_factory.mktemp("node"), more) as made:
         print(f"\ncontrol plane and node Ready after {time.monotonic() - began:.1f} s")
         yield made
 
 
 @pytest.fixture(scope="module")
 def pod(lab: node_lab.Lab) -> str:
-    """A pod in the node's network with a server on its loopback; its name. Images come by the agent's job."""
-    pause = engine.get("pause")
-    lab.import_image(images.pause(pause.components["pause"], pause.version, pause.arch), "pause")
-    lab.import_image(small_image(pause.arch), "small")
+    """A pod in the node's network with a server on its loopback; its name. Its image comes by the agent's job."""
+    lab.import_image(small_image(engine.get("pause").arch), "small")
     POD["spec"]["nodeName"] = lab.node.name  # type: ignore[index]  # a literal
     # The API server makes the default service account by its controllers, a moment after its start.
     lab.until("the pod is accepted", lambda: lab.kubectl("apply", "-f", "-", text=json.dumps(POD)).returncode == 0, 20)
@@ -112,6 +112,19 @@ def test_the_node_offers_what_its_type_has(lab: node_lab.Lab) -> None:
     assert status["allocatable"]["cpu"] == "1930m"
     assert status["allocatable"]["memory"] == f"{4 * 1024 - (11 * 17 + 255) - 100}Mi"
     assert not [one for one in status["conditions"] if one["type"].endswith("Pressure") and one["status"] != "False"]
+
+
+def test_kubelet_knows_the_images_that_the_nodes_disk_began_with(lab: node_lab.Lab) -> None:
+    """A store, and no import, which would have had its archive lent to the node."""
+    assert len(list((lab.agent.places.state / "stores").iterdir())) == 1
+    assert lab.inside(f"ls /lent/{lab.node.images[0].removeprefix('sha256:')}").returncode != 0
+
+    def known() -> set[str]:
+        return {name for image in lab.get("node", lab.node.name)["status"].get("images", []) for name in image["names"]}
+
+    lab.until(
+        "kubelet tells of them", lambda: known() >= {each.image.name for each in images.system_images("1.37")}, 20
+    )
 
 
 def test_services_have_rules_in_the_kernel(lab: node_lab.Lab) -> None:

@@ -33,6 +33,7 @@ from roadstead.agent.hosts import see as host_facts
 from roadstead.agent.pods import pods
 from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
+from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
 from roadstead.core import errors, instance, loop, program
@@ -73,6 +74,7 @@ class Agent:
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
             listeners=listeners.Listeners(places, net.open_socket),
             pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
+            stores=stores.Stores(places, self.blobs.path),
             spawn=lambda work: tasks.create_task(_apart(work)),
             bring=self._bring,
         )

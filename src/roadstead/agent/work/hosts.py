@@ -127,6 +127,7 @@ async def _remove(now: scene.Scene, record: store.Record) -> None:
             now.units.forget(*unit.id.split("/"))
             now.written.pop(unit.id, None)
             now.importing.pop(unit.id, None)
+            now.filling.pop(unit.id, None)
             now.gone(unit)
     now.deaths.pop(record.id, None)
     now.gone(record)

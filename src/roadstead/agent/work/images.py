@@ -3,10 +3,13 @@
 And it may not wait for them itself: while a kubelet has no certificate, each of its many clients is refused and tries
 again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
 
-What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again.
+What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
+most of them from a store before its containerd is started (`stores`), and nothing is imported here.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from roadstead.agent.units import files
 from roadstead.agent.work import scene
@@ -45,7 +48,7 @@ async def _bring(now: scene.Scene, id: str, engine: str, lacking: tuple[str, ...
     try:
         for digest in lacking:
             await now.bring(host, engine, digest)
-            _mark(now, host, digest)
+            mark(now, host, [digest])
         kept = ""
     except (errors.Error, OSError) as error:
         # Not every error has words, and one without would be on its way for ever.
@@ -68,7 +71,8 @@ def _there(now: scene.Scene, host: str) -> frozenset[str]:
     return frozenset(() if found is None else found[0].decode(errors="replace").split())
 
 
-def _mark(now: scene.Scene, host: str, digest: str) -> None:
+def mark(now: scene.Scene, host: str, digests: Iterable[str]) -> None:
+    """Write on the host's disk that it has these, too. Raises OSError."""
     with files.folder(now.instance.host(host).disk) as disk, files.folder("lib", disk) as lib:
-        lines = sorted({*_there(now, host), digest})
+        lines = sorted({*_there(now, host), *digests})
         files.replace(lib, _MARK, "".join(f"{line}\n" for line in lines).encode(), 0o444)

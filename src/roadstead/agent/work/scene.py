@@ -15,6 +15,7 @@ from roadstead.agent.hosts import hosts
 from roadstead.agent.pods import pods
 from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
+from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.core import errors, instance, loop
 from roadstead.messages import observed
@@ -57,6 +58,7 @@ class Scene:
     units: units.Units
     listeners: listeners.Listeners
     pods: pods.Pods
+    stores: stores.Stores
     spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
     bring: Callable[[str, str, str], Awaitable[None]]
     """Imports an archive of images: host, engine with `ctr`, digest."""
@@ -70,6 +72,8 @@ class Scene:
     """What is wanted, and the version of the records that it was computed from."""
     importing: dict[str, str] = field(default_factory=dict)
     """By unit whose images are on their way to its host: empty, or what kept them."""
+    filling: dict[str, bool] = field(default_factory=dict)
+    """By unit whose store is on its way to its host's disk: whether that is over."""
     remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def wanted(self) -> checks.Wanted:

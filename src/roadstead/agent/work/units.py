@@ -6,7 +6,7 @@ import msgspec
 
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units as unit_room
-from roadstead.agent.work import groups, images, scene
+from roadstead.agent.work import groups, images, scene, stores
 from roadstead.messages import desired
 
 _AFTER_PAUSE = 0.2
@@ -27,6 +27,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
         now.units.forget(host_id, unit_id)
         now.written.pop(record.id, None)
         now.importing.pop(record.id, None)
+        now.filling.pop(record.id, None)
         now.gone(record)
         return None
     unit = record.spec
@@ -42,14 +43,25 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if unit.after is not None and _comes_too_early(now, record.id, unit.after):
         now.observe(record, "pending", reason=f"waits until {unit.after} is ready")
         return None
-    if unit.images and not now.units.installed(host_id, unit_id):
-        again = images.wait(now, record.id, unit)
+    if not now.units.installed(host_id, unit_id):
+        again = _before_the_first_start(now, record, unit)
         if again is not None:
-            now.observe(record, "pending", reason=images.REASON)
             return again
     change = _write(now, record, unit)
     waits_for = await _apply(now, record, unit, change)
     return await _report(now, record, unit, waits_for)
+
+
+def _before_the_first_start(now: scene.Scene, record: store.Record, unit: desired.Unit) -> float | None:
+    """Seconds until to look again while its host's disk is given what it begins with; None when it may be started."""
+    again = stores.wait(now, record.id)
+    if again is not None:
+        now.observe(record, "pending", reason=stores.REASON)
+        return again
+    again = images.wait(now, record.id, unit)
+    if again is not None:
+        now.observe(record, "pending", reason=images.REASON)
+    return again
 
 
 def _write(now: scene.Scene, record: store.Record, unit: desired.Unit) -> unit_room.Change:

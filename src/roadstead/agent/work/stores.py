@@ -1,0 +1,73 @@
+"""A new node's containerd begins with a store of the images that units after it need: nothing is to be imported.
+
+What a disk has is left alone, and whatever keeps a store from a disk keeps no node: its images are imported then,
+when it runs (`images`).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from roadstead.agent.door import checks
+from roadstead.agent.stores import copying, stores
+from roadstead.agent.work import images, scene
+from roadstead.core import errors
+
+log = logging.getLogger(__name__)
+
+REASON = "waits until its host's disk has the store of the images that every node has"
+
+_LOOK = 5.0
+"""Seconds until a look at what has not been heard of: its end wakes the unit."""
+
+
+def wait(now: scene.Scene, id: str) -> float | None:
+    """Seconds until to look again while the store is on its way to the disk; None when the unit may be started.
+
+    For a unit that was never started.
+    """
+    if id in now.filling:
+        if not now.filling[id]:
+            return _LOOK
+        del now.filling[id]
+        return None
+    of = asked(now.wanted(), id)
+    if of is None or not copying.is_empty(now.instance.host(id.split("/")[0]).disk):
+        return None
+    now.filling[id] = False
+    now.spawn(_fill(now, id, of))
+    return _LOOK
+
+
+def asked(wanted: checks.Wanted, id: str) -> stores.Asked | None:
+    """The store that a unit begins with; None for all but containerd on a node where others need images."""
+    host_id, name = id.split("/")
+    unit, host = wanted.units[id], wanted.hosts.get(host_id)
+    if unit.component != stores.PROGRAMS[0] or host is None or host.kind != "node":
+        return None
+    engine = wanted.engines.get(unit.engine)
+    if engine is None or not engine.components.keys() >= set(stores.PROGRAMS):
+        return None
+    after = (other for other_id, other in wanted.units.items() if other_id.startswith(f"{host_id}/"))
+    needed = frozenset(digest for other in after if other.after == name for digest in other.images)
+    return stores.Asked(engine.components, needed) if needed else None
+
+
+def _used(now: scene.Scene) -> frozenset[str]:
+    wanted = now.wanted()
+    return frozenset(of.key for id in wanted.units if (of := asked(wanted, id)) is not None)
+
+
+async def _fill(now: scene.Scene, id: str, of: stores.Asked) -> None:
+    host = id.split("/")[0]
+    try:
+        store = await now.stores.get(of, lambda: _used(now))
+        if store is not None and await now.stores.fill(store, now.instance.host(host).disk):
+            images.mark(now, host, of.images)
+    except (errors.Error, OSError) as error:
+        log.warning("%s: its disk has no store, it imports for itself: %s", host, error)
+    finally:
+        # One that was deleted meanwhile has no step that would hear of it.
+        if id in now.filling:
+            now.filling[id] = True
+        now.wake("units", id)

@@ -1,0 +1,376 @@
+"""Stores of images: one making for all who ask, what is kept and what goes, disks filled whole or left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tomllib
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from roadstead.agent.door import checks
+from roadstead.agent.stores import copying, making, stores
+from roadstead.agent.work import scene
+from roadstead.agent.work import stores as work
+from roadstead.core import errors, instance
+from roadstead.messages import desired
+
+FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
+COMPONENTS = {"containerd": f"sha256:{'c' * 64}", "ctr": f"sha256:{'d' * 64}"}
+CONTAINERD = desired.Unit(engine="containerd-2.3", component="containerd")
+KUBELET = desired.Unit(engine="kubernetes", component="kubelet", after="containerd", images=(SECOND, FIRST))
+
+
+def asked(*images: str) -> stores.Asked:
+    return stores.Asked(COMPONENTS, frozenset(images))
+
+
+@dataclass
+class Maker:
+    """Makes a store of one file, once it may."""
+
+    fault: Exception | None = None
+    made: list[making.Ingredients] = field(default_factory=list)
+    may: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, of: making.Ingredients, into: Path, _: Path) -> None:
+        self.made.append(of)
+        await self.may.wait()
+        if self.fault is not None:
+            raise self.fault
+        for name in making.KEPT:
+            (into / name).mkdir()
+        (into / making.KEPT[0] / "blob").write_text("the bytes")
+        (into / "io.containerd.grpc.v1.introspection").mkdir()
+
+
+@dataclass
+class Place:
+    """The stores of an instance in a folder."""
+
+    folder: Path
+    maker: Maker = field(default_factory=Maker)
+    time: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.maker.may.set()
+        self.stores = self.opened()
+
+    def opened(self) -> stores.Stores:
+        places = instance.Instance("t", state=self.folder / "state", run=self.folder / "run")
+        return stores.Stores(places, lambda digest: Path("/blobs") / digest, self.maker, lambda: self.time)
+
+    @property
+    def names(self) -> set[str]:
+        return {found.name for found in (self.folder / "state" / "stores").iterdir()}
+
+    async def get(self, of: stores.Asked, *used: stores.Asked) -> Path | None:
+        return await self.stores.get(of, lambda: {each.key for each in used})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_key_is_of_all_that_decides_what_is_in_a_store_and_of_no_order() -> None:
+    turned = stores.Asked(dict(reversed(COMPONENTS.items())), frozenset((SECOND, FIRST)))
+    assert turned.key == asked(FIRST, SECOND).key
+    other = stores.Asked({**COMPONENTS, "ctr": FIRST}, frozenset((FIRST, SECOND)))
+    assert len({asked(FIRST).key, asked(SECOND).key, turned.key, other.key}) == 4
+
+
+def test_four_who_ask_at_once_get_one_store_which_later_ones_find(place: Place) -> None:
+    async def story() -> None:
+        place.maker.may.clear()
+        waiting = [asyncio.ensure_future(place.get(asked(FIRST, SECOND))) for _ in range(4)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert place.names == {f"{asked(FIRST, SECOND).key}.new"}, "it has no name until it is whole"
+        place.maker.may.set()
+        (found,) = set(await asyncio.gather(*waiting))
+        assert found == place.folder / "state" / "stores" / asked(FIRST, SECOND).key
+        assert await place.get(asked(FIRST, SECOND)) == found
+        assert {each.name for each in found.iterdir()} == set(making.KEPT), "not what is one containerd's own"
+        assert (found.parent.stat().st_mode & 0o777, found.stat().st_mode & 0o777) == (0o700, 0o700)
+        assert await Place(place.folder).get(asked(FIRST, SECOND)) == found, "also after the agent's end"
+        assert [of.archives for of in place.maker.made] == [(Path("/blobs") / FIRST, Path("/blobs") / SECOND)]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("fault", [errors.Failed("no overlayfs"), OSError(28, "full"), RuntimeError("unforeseen")])
+def test_what_cannot_be_made_is_told_once_and_not_tried_again_at_once(
+    place: Place, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        place.maker.fault = fault
+        assert await asyncio.gather(*(place.get(asked(FIRST)) for _ in range(4))) == [None] * 4
+        assert await place.get(asked(FIRST)) is None
+        assert len(place.maker.made) == len(caplog.records) == 1
+        assert "nodes import for themselves" in caplog.text
+        assert place.names == set()
+        assert list((place.folder / "run" / "stores").iterdir()) == []
+        place.maker.fault = None
+        assert await place.get(asked(SECOND)) is not None, "another one is another matter"
+        place.time = 601.0
+        assert await place.get(asked(FIRST)) is not None
+
+    asyncio.run(story())
+
+
+def test_what_is_used_and_the_newest_two_are_kept(place: Place) -> None:
+    async def story() -> None:
+        several = [stores.Asked(COMPONENTS, frozenset((f"sha256:{number:064}",))) for number in range(5)]
+        for age, each in enumerate(several[:4]):
+            found = await place.get(each, *several)
+            assert found is not None
+            os.utime(found, (age, age))
+        await place.get(several[4], several[0])
+        assert place.names == {several[number].key for number in (0, 2, 3, 4)}
+
+    asyncio.run(story())
+
+
+def test_what_was_left_half_made_is_removed_at_the_start(place: Place) -> None:
+    async def story() -> None:
+        found = await place.get(asked(FIRST))
+        assert found is not None
+        (found.parent / f"{asked(SECOND).key}.new" / "folder").mkdir(parents=True)
+        left = place.folder / "run" / "stores" / "key"
+        left.mkdir(parents=True)
+        place.opened()
+        assert place.names == {found.name}
+        assert not left.exists()
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_ends_as_it_makes_one_leaves_nothing(place: Place) -> None:
+    async def story() -> None:
+        place.maker.may.clear()
+        waiting = asyncio.ensure_future(place.get(asked(FIRST)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(story())
+    assert place.names == set()
+
+
+def test_its_containerd_is_one_for_images_only_with_paths_as_they_are() -> None:
+    made = tomllib.loads(making.configuration(Path('/a"b/root'), Path("/run/x"), Path("/run/x/sock")))
+    assert (made["root"], made["grpc"]["address"]) == ('/a"b/root', "/run/x/sock")
+    assert "io.containerd.grpc.v1.cri" in made["disabled_plugins"]
+    assert "io.containerd.snapshotter.v1.overlayfs" not in made["disabled_plugins"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    (tmp_path / "disk" / "lib").mkdir(parents=True)
+    return tmp_path / "disk"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    made = tmp_path / "store"
+    (made / "folder").mkdir(parents=True)
+    (made / "folder" / "file").write_text("the bytes")
+    (made / "folder" / "file").chmod(0o640)
+    os.utime(made / "folder" / "file", (5, 5))
+    (made / "folder" / "link").symlink_to("/elsewhere")
+    return made
+
+
+def test_an_empty_disk_is_filled_with_the_store_as_it_is(disk: Path, store: Path) -> None:
+    (disk / "lib" / "containerd.roadstead-new" / "half").mkdir(parents=True)
+    assert copying.is_empty(disk)
+    assert asyncio.run(copying.fill(store, disk))
+    assert [found.name for found in (disk / "lib").iterdir()] == ["containerd"]
+    copied = disk / "lib" / "containerd" / "folder" / "file"
+    assert copied.read_text() == "the bytes"
+    assert (copied.stat().st_mode & 0o777, copied.stat().st_mtime) == (0o640, 5)
+    assert copied.with_name("link").readlink() == Path("/elsewhere")
+    assert not copying.is_empty(disk)
+
+
+def test_a_disk_with_anything_of_containerds_is_left_alone(disk: Path, store: Path) -> None:
+    (disk / "lib" / "containerd" / "mine").mkdir(parents=True)
+    assert not copying.is_empty(disk)
+    assert not asyncio.run(copying.fill(store, disk))
+    assert [found.name for found in (disk / "lib" / "containerd").iterdir()] == ["mine"]
+
+
+def test_links_on_a_disk_are_not_followed(disk: Path, store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (disk / "lib" / "containerd").symlink_to(other)
+    assert not asyncio.run(copying.fill(store, disk))
+    (disk / "lib" / "containerd").unlink()
+    (disk / "lib").rmdir()
+    (disk / "lib").symlink_to(other)
+    assert not copying.is_empty(disk)
+    with pytest.raises(OSError, match="directory"):
+        asyncio.run(copying.fill(store, disk))
+    assert list(other.iterdir()) == []
+
+
+def test_a_copy_that_fails_leaves_nothing_and_says_why(disk: Path, tmp_path: Path) -> None:
+    with pytest.raises(errors.Failed, match=r"cp ended with 1: .*No such file"):
+        asyncio.run(copying.fill(tmp_path / "nowhere", disk))
+    assert list((disk / "lib").iterdir()) == []
+    assert copying.is_empty(disk)
+
+
+@dataclass
+class Agent:
+    """What the step needs of a scene: four new nodes, with disks in a folder and stores that are a fake's."""
+
+    folder: Path
+    store: Path | None
+    units: dict[str, desired.Unit] = field(default_factory=dict)
+    kind: str = "node"
+    fault: Exception | None = None
+    got: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    woken: list[str] = field(default_factory=list)
+    filling: dict[str, bool] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for number in range(4):
+            self.units |= {f"n{number}/containerd": CONTAINERD, f"n{number}/kubelet": KUBELET}
+            (self.disk(f"n{number}") / "lib").mkdir(parents=True)
+
+    def disk(self, host: str) -> Path:
+        return self.folder / host / "disk"
+
+    @property
+    def instance(self) -> Any:
+        return SimpleNamespace(host=lambda id: SimpleNamespace(disk=self.disk(id)))
+
+    @property
+    def stores(self) -> Any:
+        return self
+
+    async def get(self, of: Any, used: Any) -> Path | None:
+        self.got.append(of.key)
+        self.used |= used()
+        return self.store
+
+    async def fill(self, store: Path, disk: Path) -> bool:
+        if self.fault is not None:
+            raise self.fault
+        return await copying.fill(store, disk)
+
+    def wanted(self) -> Any:
+        hosts = {f"n{number}": SimpleNamespace(kind=self.kind) for number in range(4)}
+        engines = {"containerd-2.3": desired.Engine(components=COMPONENTS)}
+        return SimpleNamespace(units=self.units, hosts=hosts, engines=engines)
+
+    def wake(self, _: str, id: str) -> None:
+        self.woken.append(id)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        self.tasks.append(asyncio.ensure_future(cast("Any", work)))
+
+    def wait(self, id: str) -> float | None:
+        return work.wait(cast("scene.Scene", self), id)
+
+    def mark(self, host: str) -> str:
+        file = self.disk(host) / "lib" / "roadstead-images"
+        return file.read_text() if file.exists() else ""
+
+    async def ended(self) -> None:
+        await asyncio.gather(*self.tasks)
+
+
+IDS = [f"n{number}/containerd" for number in range(4)]
+
+
+def test_nodes_wait_for_their_store_and_have_its_images_marked(tmp_path: Path, store: Path) -> None:
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", store)
+        assert all(agent.wait(id) is not None for id in IDS)
+        assert all(agent.wait(id) is not None for id in IDS), "it is on its way"
+        await agent.ended()
+        assert sorted(agent.woken) == IDS
+        assert agent.got == [asked(FIRST, SECOND).key] * 4
+        assert agent.used == {asked(FIRST, SECOND).key}
+        assert [agent.wait(id) for id in IDS] == [None] * 4
+        assert agent.mark("n3") == f"{FIRST}\n{SECOND}\n"
+        assert (agent.disk("n3") / "lib" / "containerd" / "folder" / "file").exists()
+        assert agent.wait("n3/containerd") is None, "its disk has something now"
+        assert agent.filling == {}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("fault", [None, errors.Failed("cp: no space left"), OSError(28, "full")])
+def test_whatever_keeps_a_store_from_a_disk_keeps_no_node(
+    tmp_path: Path, store: Path, fault: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a mark its images are imported before its kubelet is started."""
+
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", None if fault is None else store, fault=fault)
+        assert agent.wait(IDS[0]) is not None
+        await agent.ended()
+        assert agent.woken == [IDS[0]]
+        assert agent.wait(IDS[0]) is None
+        assert agent.mark("n0") == ""
+
+    asyncio.run(story())
+    assert len(caplog.records) == (0 if fault is None else 1), "what was not made was told by who makes it"
+
+
+def test_one_that_nobody_foresaw_keeps_no_node_either(tmp_path: Path, store: Path) -> None:
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", store, fault=RuntimeError("unforeseen"))
+        agent.wait(IDS[0])
+        await asyncio.gather(*agent.tasks, return_exceptions=True)
+        assert agent.wait(IDS[0]) is None
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store(tmp_path: Path, store: Path) -> None:
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", store)
+        (agent.disk("n0") / "lib" / "containerd" / "of an older life").mkdir(parents=True)
+        assert agent.wait("n0/containerd") is None
+        assert agent.wait("n1/kubelet") is None
+        del agent.units["n2/kubelet"]
+        assert agent.wait("n2/containerd") is None
+        agent.kind = "control"
+        assert agent.wait("n3/containerd") is None
+        assert agent.tasks == []
+
+    asyncio.run(story())
+
+
+def test_one_that_was_deleted_meanwhile_leaves_nothing(tmp_path: Path, store: Path) -> None:
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", store)
+        agent.wait(IDS[0])
+        del agent.filling[IDS[0]]
+        await agent.ended()
+        assert agent.filling == {}
+
+    asyncio.run(story())
+
+
+def test_an_engine_without_the_programs_makes_no_store() -> None:
+    wanted = SimpleNamespace(
+        units={"n/containerd": CONTAINERD, "n/kubelet": KUBELET},
+        hosts={"n": SimpleNamespace(kind="node")},
+        engines={"containerd-2.3": desired.Engine(components={"containerd": FIRST})},
+    )
+    assert work.asked(cast("checks.Wanted", wanted), "n/containerd") is None
