@@ -14,6 +14,7 @@ from bench import kube, stage
 NODES = "ng-1"
 _ZONES = "abc"
 _TIMEOUT = 180.0
+_SLICES = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
 _ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
@@ -132,28 +133,27 @@ def grown(on: stage.Stage, made: Made, count: int) -> None:
 def joined(on: stage.Stage, made: Made, count: int) -> None:
     """Until all nodes are Ready, and two pods of cluster DNS are."""
     ask = api(on, made)
-    kube.until(lambda: len(nodes(ask)) == count, _TIMEOUT, f"{count} nodes Ready", every=0.05)
+    ask.awaited("/api/v1/nodes", lambda seen: len(nodes(seen)) == count, _TIMEOUT, f"{count} nodes Ready")
     made.mark(f"{count} nodes Ready")
-    kube.until(lambda: dns_ready(ask), _TIMEOUT, "cluster DNS", every=0.05)
+    ask.awaited(_SLICES, dns_ready, _TIMEOUT, "cluster DNS")
     made.mark("DNS answering")
 
 
-def nodes(ask: kube.Api) -> list[str]:
+def nodes(seen: list[kube.Json]) -> list[str]:
     """Names of the nodes that are Ready."""
     return [
         node["metadata"]["name"]
-        for node in ask.get("/api/v1/nodes").get("items", [])
+        for node in seen
         if any((c["type"], c["status"]) == ("Ready", "True") for c in node["status"].get("conditions", []))
     ]
 
 
-def dns_ready(ask: kube.Api) -> bool:
+def dns_ready(slices: list[kube.Json]) -> bool:
     """kube-dns has an address that answers: CoreDNS is ready only when it has read the cluster."""
-    slices = ask.get("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices")
     return any(
         endpoint["conditions"].get("ready")
-        for one in slices.get("items", [])
-        if one["metadata"]["labels"].get("kubernetes.io/service-name") == "kube-dns"
+        for one in slices
+        if one["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "kube-dns"
         for endpoint in one.get("endpoints") or []
     )
 

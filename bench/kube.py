@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import ssl
@@ -57,7 +58,7 @@ class Api:
         return made
 
     def watch(self, path: str, timeout: float) -> Iterator[Json]:
-        """Events of a watch on a connection of its own; ends after `timeout` seconds without one."""
+        """Events of a watch on a connection of its own; ends `timeout` seconds after the last, or with the server."""
         connection = self._opened(timeout)
         try:
             connection.request("GET", path)
@@ -65,10 +66,29 @@ class Api:
             assert answer.status == 200, answer.read().decode()
             while line := answer.readline():
                 yield json.loads(line)
-        except TimeoutError:
+        except (TimeoutError, http.client.HTTPException):
             return
         finally:
             connection.close()
+
+    def awaited(self, path: str, judge: Callable[[list[Json]], bool], timeout: float, what: str) -> None:
+        """Until the objects there are as they should be; by a watch: to ask all the time slows what is measured."""
+        deadline = time.monotonic() + timeout
+        found: dict[str, Json] = {}
+        while time.monotonic() < deadline:
+            try:
+                for event in self.watch(f"{path}?watch=1", timeout):
+                    name = event["object"]["metadata"].get("name", "")
+                    if event["type"] == "DELETED":
+                        found.pop(name, None)
+                    else:
+                        found[name] = event["object"]
+                    if judge(list(found.values())):
+                        return
+            except (OSError, AssertionError):
+                time.sleep(0.1)
+            found.clear()
+        raise TimeoutError(f"{what}: not within {timeout:g} s")
 
     def close(self) -> None:
         if self._connection is not None:
@@ -79,12 +99,18 @@ class Api:
         return http.client.HTTPSConnection(self.address, self.port, timeout=timeout, context=self.tls)
 
 
+@functools.cache
+def _anybody() -> ssl.SSLContext:
+    # Not the default context: to read the machine's authorities takes longer than to be answered.
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
 def healthy(address: str, port: int) -> bool:
     """/readyz of anybody, without credentials, on a connection of its own."""
-    anybody = ssl.create_default_context()
-    anybody.check_hostname = False
-    anybody.verify_mode = ssl.CERT_NONE
-    api = Api(address, port, anybody, timeout=1.0)
+    api = Api(address, port, _anybody(), timeout=1.0)
     try:
         return api("GET", "/readyz")[0] == 200
     except OSError:

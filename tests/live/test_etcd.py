@@ -39,7 +39,7 @@ def member(name: str, more: dict[str, str] | None = None) -> desired.Unit:
             "listen-peer-urls": f"http://{where}:2380",
             "initial-advertise-peer-urls": f"http://{where}:2380",
             "initial-cluster": ",".join(f"{id}=http://{at}:2380" for id, at in MEMBERS.items()),
-            "heartbeat-interval": "50",
+            "heartbeat-interval": "100",
             "election-timeout": "500",
             **(more or {}),
         },

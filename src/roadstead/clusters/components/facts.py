@@ -78,6 +78,8 @@ class ControlPlane:
     """The address in the control-plane network where porter answers the API servers."""
     doors_port: int = 443
     logs: tuple[str, ...] = ()
+    cores: int = 2
+    """Processors of the machine that all of it is on."""
 
     @property
     def minor(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from roadstead.clusters import spec, versions
+from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import apiserver, controller_manager, edge, etcd, hosts, scheduler
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import abreast, materials
@@ -46,7 +48,9 @@ class Drawer:
         wanted = spec.read(state.desired.body)
         standing = await self._tools.land.give(state)
         engines = await self._tools.shelf.engines(release)
-        return lands.plane(wanted, state.key, standing, release, engines)
+        plane = lands.plane(wanted, state.key, standing, release, engines)
+        seen = await machine.find(self._tools.store)
+        return plane if seen is None else dataclasses.replace(plane, cores=seen.cores)
 
     async def _lent(self, state: facts.State, release: str) -> materials.Digests:
         """The digests of the units' files, of which no file depends on an engine."""

@@ -169,9 +169,10 @@ def _container(image: str) -> Json:
             {"name": "metrics", "containerPort": 9153, "protocol": "TCP"},
         ],
         "resources": {"requests": {"cpu": "100m", "memory": "70Mi"}, "limits": {"memory": "170Mi"}},
-        # The first answer is looked for every second, later ones seldom.
+        # The first answer is looked for every second. A kubelet that has started within the period of a probe waits for
+        # a random part of it before it asks for the first time (kubelet, pkg/kubelet/prober/worker.go).
         "startupProbe": ready | {"periodSeconds": 1, "failureThreshold": 120},
-        "readinessProbe": ready | {"periodSeconds": 10, "failureThreshold": 3},
+        "readinessProbe": ready | {"periodSeconds": 2, "failureThreshold": 5},
         "livenessProbe": {
             "httpGet": {"path": "/health", "port": 8080, "scheme": "HTTP"},
             "timeoutSeconds": 5,

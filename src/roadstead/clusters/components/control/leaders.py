@@ -10,7 +10,7 @@ ENVIRONMENT = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECON
 
 
 def flags(unit: str) -> dict[str, str]:
-    """Leadership passes on within 6 s, and probes need no answer of an API server."""
+    """Leadership passes on within 6 to 8 s, and probes need no answer of an API server."""
 
     def file(name: str) -> str:
         return files.at(unit, name)
@@ -29,7 +29,7 @@ def flags(unit: str) -> dict[str, str]:
         "leader-elect": "true",
         "leader-elect-lease-duration": "6s",
         "leader-elect-renew-deadline": "4s",
-        "leader-elect-retry-period": "1s",
+        "leader-elect-retry-period": "2s",
         "profiling": "false",
     }
 
