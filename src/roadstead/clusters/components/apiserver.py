@@ -40,7 +40,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
             **_others(),
             **_audit(),
         },
-        environment={"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"},
+        environment={**plane.share, "HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"},
         files=files.files(digests, contents, reloads),
         folders=("audit",),
         ready=desired.HttpsProbe(port=facts.API_PORT, path="/readyz", ca="ca.pem"),

@@ -40,7 +40,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
             "kube-api-qps": "500",
             "kube-api-burst": "1000",
         },
-        environment=leaders.ENVIRONMENT,
+        environment={**plane.share, **leaders.ENVIRONMENT},
         files=files.files(digests, {}, {}),
         ready=leaders.probe(PORT),
         # Six more processes that start beside the API servers would take the processors from them, and only wait.

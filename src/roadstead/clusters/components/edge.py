@@ -101,7 +101,8 @@ frontend health
 backend api-servers
   balance leastconn
   option httpchk
-  http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host kubernetes hdr Connection close
+  # `etcd` and `etcd-readiness` ask etcd the same, each at some cost for all of its members.
+  http-check send meth GET uri /readyz?exclude=etcd ver HTTP/1.1 hdr Host kubernetes hdr Connection close
   http-check expect status 200
 {servers}
 """

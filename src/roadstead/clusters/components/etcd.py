@@ -32,9 +32,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
         engine=plane.engines.etcd,
         component="etcd",
         flags=flags,
-        # Members are on one machine. Each that wakes all processors for every heartbeat and every linearized read costs
-        # all of them a third more.
-        environment={"GOMAXPROCS": str(max(1, plane.cores // 2))},
+        environment=plane.share,
         files=files.files(digests, {}, {SEED: "nothing"}),
         folders=(_DATA,),
         first=_first(flags) if SEED in digests else None,

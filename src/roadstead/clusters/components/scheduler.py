@@ -28,7 +28,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
             **{name: value for name, value in leaders.flags(UNIT).items() if name not in _IN_FILE},
             "config": files.at(UNIT, _CONFIG),
         },
-        environment=leaders.ENVIRONMENT,
+        environment={**plane.share, **leaders.ENVIRONMENT},
         files=files.files(digests, {_CONFIG: configuration()}, {}),
         ready=leaders.probe(PORT),
         # Six more processes that start beside the API servers would take the processors from them, and only wait.
