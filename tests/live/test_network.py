@@ -171,6 +171,25 @@ def test_a_half_made_host_is_finished_and_removed(lab: net.Lab) -> None:
     lab.wanted = replace(lab.wanted, hosts={id: each for id, each in lab.wanted.hosts.items() if id != "half"})
 
 
+def test_a_link_is_removed_by_its_number_and_not_its_successor(lab: net.Lab) -> None:
+    pair = things.Pair(things.Link("again", "02:00:00:00:00:02"), things.Link("eth0", "02:00:00:00:00:01"))
+    namespaces.create(lab.netns("again"))
+    try:
+        with kernel.Kernel(lab.places.router_netns("vpc")) as near, kernel.Kernel(lab.netns("again")) as far:
+            near.add_pair(pair, far)
+            first = near.index("again")
+            near.remove("again", first)
+            assert near.index("again") == 0
+            near.add_pair(pair, far)
+            second = near.index("again")
+            near.remove("again", first)
+            assert near.index("again") == second != first
+            near.remove("again", second)
+        near.close()
+    finally:
+        namespaces.delete(lab.netns("again"))
+
+
 def test_a_network_is_removed_whole(lab: net.Lab) -> None:
     small = desired.Network(cidrs=("10.99.0.0/24",), subnets=net.subnets("10.99.0.0/24"))
     before = net.picture(lab)

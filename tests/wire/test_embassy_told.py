@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 from aiohttp import web
+from tests.wire import small_api
 from tests.world import memory
 
 from roadstead.clusters import events, nodegroups, spec
-from roadstead.controllers import csr, embassy, facts, postings, reports
+from roadstead.controllers import csr, embassy, postings, reports
 from roadstead.kube import connection
 from roadstead.kube.resources import Json
 from roadstead.store import keys
@@ -20,19 +22,7 @@ from roadstead.works import book
 CLUSTER = spec.key("012345678901", "eu-central-1", "shop")
 GROUP = nodegroups.key("012345678901", "eu-central-1", "shop", "ng")
 HELD = "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget calm needs 1."
-SYSTEM = facts.SystemFacts(
-    id="c-1",
-    name="shop",
-    account="012345678901",
-    region="eu-central-1",
-    zones=("eu-central-1a",),
-    release="1.37.2",
-    service_cidr="10.100.0.0/16",
-    dns="10.100.0.10",
-    vpc_cidr="10.0.0.0/16",
-    resolvers=("10.0.0.2",),
-    images=facts.Images(coredns="c", provisioner="p"),
-)
+SYSTEM = dataclasses.replace(small_api.SYSTEM, name="shop", account="012345678901")
 GOING = postings.Expected(
     instance="i-1", address="10.0.0.5", token_id="aaaaa1", token_secret="s" * 16, nodegroup=GROUP.text, wanted=False
 )

@@ -62,7 +62,10 @@ class Kernel:
             self._news.close()
         if "_reads" in self.__dict__:
             self._reads.close()
-        os.close(self._namespace)
+        # Once: the number may be another file's by then.
+        namespace, self._namespace = self._namespace, -1
+        if namespace >= 0:
+            os.close(namespace)
 
     @functools.cached_property
     def _reads(self) -> Any:
@@ -78,14 +81,18 @@ class Kernel:
                 return None
             raise _failed(f"look for link {name}", error) from error
 
-    def has(self, name: str) -> bool:
-        """Whether there is an interface of that name. Raises Failed."""
+    def index(self, name: str) -> int:
+        """The number of the interface of that name, which no other comes to have; 0: there is none. Raises Failed."""
         try:
-            return self._index(name, {}) != 0
+            return self._index(name, {})
         except errors.Failed as error:
             if error.facts.get("errno") == str(errno.ENODEV):
-                return False
+                return 0
             raise
+
+    def remove(self, name: str, index: int) -> None:
+        """Remove the interface of that number, and none that has come to have its name. Raises Failed."""
+        self._drop(things.Link(name), {name: index})
 
     def links(self) -> dict[str, things.SeenLink]:
         """All interfaces by name."""

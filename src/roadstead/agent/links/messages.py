@@ -38,6 +38,12 @@ _NEW_RULE, _DEL_RULE = 32, 33
 _ASK = 1 | 4
 """NLM_F_REQUEST and NLM_F_ACK: the kernel says how it ended."""
 _REPLACE, _ONLY_NEW, _CREATE = 0x100, 0x200, 0x400
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_IFALIAS, _IFLA_NET_NS_FD = 1, 3, 18, 20, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_NDA_DST, _NDA_LLADDR = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
+_FRA_SRC, _FRA_PRIORITY, _FRA_TABLE = 2, 6, 15
 _INET = 2
 _NOWHERE, _ON_LINK_SCOPE = 255, 253
 _ONLINK = 4
@@ -71,15 +77,15 @@ class Answer:
 
 def pair(of: things.Pair, namespace: int) -> Request:
     """A new veth, whose far end is in the namespace of that descriptor from its beginning."""
-    far = _LINK.pack(0, 0, 0, 0, 0) + _named(of.far) + _attribute(28, _NUMBER.pack(namespace))
-    info = _attribute(1, b"veth") + _attribute(2, _attribute(1, far))
-    body = _LINK.pack(0, 0, 0, 0, 0) + _named(of.near) + _attribute(18, info)
+    far = _LINK.pack(0, 0, 0, 0, 0) + _named(of.far) + _attribute(_IFLA_NET_NS_FD, _NUMBER.pack(namespace))
+    info = _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, far))
+    body = _LINK.pack(0, 0, 0, 0, 0) + _named(of.near) + _attribute(_IFLA_LINKINFO, info)
     return Request(_NEW_LINK, _ASK | _CREATE | _ONLY_NEW, body)
 
 
 def index_of(name: str) -> Request:
     """The link of that name. The number is in the answer's body: `index_in`."""
-    return Request(_GET_LINK, _ASK, _LINK.pack(0, 0, 0, 0, 0) + _text(3, name))
+    return Request(_GET_LINK, _ASK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))
 
 
 def put(thing: things.Thing, index: int) -> Request:
@@ -87,15 +93,15 @@ def put(thing: things.Thing, index: int) -> Request:
     match thing:
         case things.Link(mac=mac, alias=alias):
             body = _LINK.pack(0, 0, index, UP, UP)
-            body += _attribute(1, _mac(mac)) if mac else b""
+            body += _attribute(_IFLA_ADDRESS, _mac(mac)) if mac else b""
             # An alias is not ended by a zero.
-            body += _attribute(20, alias.encode()) if alias else b""
+            body += _attribute(_IFLA_IFALIAS, alias.encode()) if alias else b""
             return Request(_NEW_LINK, _ASK, body)
         case things.Address():
             return Request(_NEW_ADDRESS, _ASK | _REPLACE | _CREATE, _address(thing, index))
         case things.Neighbour(address=address, mac=mac):
             body = _NEIGHBOUR.pack(_INET, index, PERMANENT, 0, 0)
-            body += _attribute(1, socket.inet_aton(address)) + _attribute(2, _mac(mac))
+            body += _attribute(_NDA_DST, socket.inet_aton(address)) + _attribute(_NDA_LLADDR, _mac(mac))
             return Request(_NEW_NEIGHBOUR, _ASK | _REPLACE | _CREATE, body)
         case things.Route():
             scope = _ON_LINK_SCOPE if thing.device and not thing.via else 0
@@ -112,7 +118,7 @@ def drop(thing: things.Thing, index: int) -> Request:
         case things.Address():
             return Request(_DEL_ADDRESS, _ASK, _address(thing, index))
         case things.Neighbour(address=address):
-            body = _NEIGHBOUR.pack(_INET, index, 0, 0, 0) + _attribute(1, socket.inet_aton(address))
+            body = _NEIGHBOUR.pack(_INET, index, 0, 0, 0) + _attribute(_NDA_DST, socket.inet_aton(address))
             return Request(_DEL_NEIGHBOUR, _ASK, body)
         case things.Route():
             return Request(_DEL_ROUTE, _ASK, _route(thing, index, _NOWHERE))
@@ -155,7 +161,7 @@ def index_in(packet: bytes) -> int:
 def _address(thing: things.Address, index: int) -> bytes:
     address, _, length = thing.cidr.partition("/")
     own = socket.inet_aton(address)
-    return _ADDRESS.pack(_INET, int(length), 0, 0, index) + _attribute(1, own) + _attribute(2, own)
+    return _ADDRESS.pack(_INET, int(length), 0, 0, index) + _attribute(_IFA_ADDRESS, own) + _attribute(_IFA_LOCAL, own)
 
 
 def _route(route: things.Route, index: int, scope: int) -> bytes:
@@ -165,12 +171,12 @@ def _route(route: things.Route, index: int, scope: int) -> bytes:
     kind = UNICAST if route.device else UNREACHABLE
     table = route.table if route.table < 256 else 0
     body = _ROUTE.pack(_INET, int(length), 0, 0, table, PROTOCOL, scope, kind, flags)
-    body += _attribute(1, socket.inet_aton(to)) if int(length) else b""
-    body += _attribute(15, _NUMBER.pack(route.table))
+    body += _attribute(_RTA_DST, socket.inet_aton(to)) if int(length) else b""
+    body += _attribute(_RTA_TABLE, _NUMBER.pack(route.table))
     if route.device:
-        body += _attribute(4, _NUMBER.pack(index))
-        body += _attribute(5, socket.inet_aton(route.via)) if route.via else b""
-        body += _attribute(7, socket.inet_aton(route.source)) if route.source else b""
+        body += _attribute(_RTA_OIF, _NUMBER.pack(index))
+        body += _attribute(_RTA_GATEWAY, socket.inet_aton(route.via)) if route.via else b""
+        body += _attribute(_RTA_PREFSRC, socket.inet_aton(route.source)) if route.source else b""
     return body
 
 
@@ -179,11 +185,16 @@ def _rule(rule: things.Rule) -> bytes:
     table = rule.table if rule.table < 256 else 0
     body = _ROUTE.pack(_INET, 0, int(length or 32), 0, table, 0, 0, _TO_TABLE, 0)
     number = _NUMBER.pack(rule.table)
-    return body + _attribute(2, socket.inet_aton(source)) + _attribute(6, number) + _attribute(15, number)
+    return (
+        body
+        + _attribute(_FRA_SRC, socket.inet_aton(source))
+        + _attribute(_FRA_PRIORITY, number)
+        + _attribute(_FRA_TABLE, number)
+    )
 
 
 def _named(link: things.Link) -> bytes:
-    return _text(3, link.name) + (_attribute(1, _mac(link.mac)) if link.mac else b"")
+    return _text(_IFLA_IFNAME, link.name) + (_attribute(_IFLA_ADDRESS, _mac(link.mac)) if link.mac else b"")
 
 
 def _mac(mac: str) -> bytes:

@@ -246,9 +246,10 @@ class Hand:
         The kernel takes a link out of its namespace within a millisecond, and then keeps who asked it for 15 more,
         until no processor can still be at a packet of it: other threads wait for that.
         """
-        going = {link: self._removers.submit(_drop, node.netns, link) for link in links}
+        there = {link: index for link in links if (index := opened.kernel.index(link))}
+        going = {link: self._removers.submit(_drop, node.netns, link, index) for link, index in there.items()}
         for link, end in going.items():
-            while opened.kernel.has(link) and not end.done():
+            while opened.kernel.index(link) and not end.done():
                 futures.wait([end], _LOOK)
             if end.done():
                 end.result()
@@ -284,9 +285,10 @@ class Hand:
             opened.rules = rules
 
 
-def _drop(netns: Path, link: str) -> None:
+def _drop(netns: Path, link: str, index: int) -> None:
+    # By its number: a pod that is added meanwhile may have a link of that name.
     with kernel.Kernel(netns) as apart:
-        apart.make([plan.Drop(things.Link(link))])
+        apart.remove(link, index)
 
 
 def _is_whole(pair: things.Pair, near: kernel.Kernel, far: kernel.Kernel) -> bool:
