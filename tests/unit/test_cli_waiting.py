@@ -105,7 +105,7 @@ def test_a_watch_goes_on_when_serve_is_restarted(cloud: cloud_for_cli.Cloud, sai
         return listed(asked)
 
     cloud.ListEvents = restarted  # type: ignore[method-assign]
-    code, out, err = said("get events --cluster dev -w --timeout 600ms")
+    code, out, err = said("get events --cluster dev -w --timeout 2s")
     assert (code, err) == (0, "")
     assert "it is back" in out
 

@@ -347,7 +347,7 @@ def test_events_are_watched_until_the_time_is_over(cloud: cloud_for_cli.Cloud, s
         return listed(asked)
 
     cloud.ListEvents = later  # type: ignore[method-assign]
-    code, out, _ = said("get events --cluster gone -w --timeout 400ms")
+    code, out, _ = said("get events --cluster gone -w --timeout 2s")
     assert code == 0
     assert [line.rpartition("  ")[2].strip() for line in out.splitlines()] == [
         "MESSAGE",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import os
 import signal
 import subprocess
@@ -49,8 +48,7 @@ class Slow(cloud_for_cli.Cloud):
 def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[str]]]:
     """A service, and `create cluster` that asks it."""
     cloud = Slow(held)
-    handler = type("Served", (test_cli_served.Handler,), {"cloud": cloud})
-    desk = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    desk = test_cli_served.Server(cloud)
     thread = threading.Thread(target=desk.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "ROADSTEAD_", "SUDO_"))}
@@ -83,6 +81,7 @@ def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[str]]
         desk.shutdown()
         desk.server_close()
         thread.join()
+    assert desk.failures == []
 
 
 def left(cloud: cloud_for_cli.Cloud) -> tuple[int, ...]:
