@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tomllib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from roadstead.agent.door import checks
-from roadstead.agent.stores import copying, making, stores
+from roadstead.agent.stores import copying, making, sharing, stores
 from roadstead.agent.work import scene
 from roadstead.agent.work import stores as work
 from roadstead.core import errors, instance
@@ -45,8 +46,16 @@ class Maker:
             raise self.fault
         for name in making.KEPT:
             (into / name).mkdir()
-        (into / making.KEPT[0] / "blob").write_text("the bytes")
-        (into / "io.containerd.grpc.v1.introspection").mkdir()
+        (into / making.KEPT[1] / "meta.db").write_text("the bytes")
+        blobs, snapshots = into / making.KEPT[0] / "blobs/sha256", into / making.KEPT[2] / "snapshots"
+        blobs.mkdir(parents=True)
+        for name, size in (("large", sharing.LARGE), ("small", sharing.LARGE - 64)):
+            (blobs / name).write_bytes(bytes(size))
+            for part in ("fs/usr", "work"):
+                (snapshots / name / part).mkdir(parents=True)
+            for part in ("one", "usr/other"):
+                (snapshots / name / "fs" / part).write_bytes(bytes(size // 2))
+            (snapshots / name / "fs" / "link").symlink_to("/elsewhere")
 
 
 @dataclass
@@ -68,6 +77,12 @@ class Place:
     @property
     def names(self) -> set[str]:
         return {found.name for found in (self.folder / "state" / "stores").iterdir()}
+
+    def host(self, id: str) -> instance.HostPlaces:
+        """With a disk that is empty."""
+        places = self.stores.places.host(id)
+        (places.disk / "lib").mkdir(parents=True)
+        return places
 
     async def get(self, of: stores.Asked, *used: stores.Asked) -> Path | None:
         return await self.stores.get(of, lambda: {each.key for each in used})
@@ -96,7 +111,6 @@ def test_four_who_ask_at_once_get_one_store_which_later_ones_find(place: Place) 
         (found,) = set(await asyncio.gather(*waiting))
         assert found == place.folder / "state" / "stores" / asked(FIRST, SECOND).key
         assert await place.get(asked(FIRST, SECOND)) == found
-        assert {each.name for each in found.iterdir()} == set(making.KEPT), "not what is one containerd's own"
         assert (found.parent.stat().st_mode & 0o777, found.stat().st_mode & 0o777) == (0o700, 0o700)
         assert await Place(place.folder).get(asked(FIRST, SECOND)) == found, "also after the agent's end"
         assert [of.archives for of in place.maker.made] == [(Path("/blobs") / FIRST, Path("/blobs") / SECOND)]
@@ -134,6 +148,70 @@ def test_what_is_used_and_the_newest_two_are_kept(place: Place) -> None:
         await place.get(several[4], several[0])
         assert place.names == {several[number].key for number in (0, 2, 3, 4)}
 
+    asyncio.run(story())
+
+
+def test_a_disk_gets_the_small_and_is_led_to_the_large(place: Place) -> None:
+    async def story() -> None:
+        of = asked(FIRST)
+        found = await place.get(of)
+        assert found is not None
+        host = place.host("n")
+        assert await place.stores.fill(found, host)
+        got = host.disk / "lib" / "containerd"
+        content, database, snapshotter = (got / name for name in making.KEPT)
+        assert (database / "meta.db").read_text() == "the bytes"
+        led = {content / "blobs/sha256/large", snapshotter / "snapshots/large/fs"}
+        for each in led:
+            assert each.readlink() == Path("/stores") / of.key / "all" / each.relative_to(got)
+            assert (found / "all" / each.relative_to(got)).exists()
+        links = {path for path in got.rglob("*") if path.is_symlink()}
+        assert links - led == {snapshotter / "snapshots/small/fs/link"}
+        assert (snapshotter / "snapshots/large/work").is_dir()
+        for name in ("blobs/sha256/small", "usr/other"):
+            assert len([path for path in got.rglob("*") if path.match(f"*/{name}")]) == 1
+        assert (database / "meta.db").stat().st_ino != (found / "disk" / making.KEPT[1] / "meta.db").stat().st_ino
+
+    asyncio.run(story())
+
+
+def test_a_store_that_a_disk_leads_to_is_kept_for_as_long_as_its_host_is_there(place: Place) -> None:
+    async def story() -> None:
+        several = [stores.Asked(COMPONENTS, frozenset((f"sha256:{number:064}",))) for number in range(6)]
+        first = await place.get(several[0])
+        assert first is not None
+        host = place.host("n")
+        assert await place.stores.fill(first, host)
+        for age, each in enumerate(several[1:4]):
+            found = await place.get(each, *several)
+            assert found is not None
+            os.utime(found, (age, age))
+        os.utime(first, (0, 0))
+        again = place.opened()
+        assert again.led_to() == {several[0].key}
+        await again.get(several[4], lambda: ())
+        assert several[0].key in place.names
+        shutil.rmtree(host.state)
+        await again.get(several[5], lambda: ())
+        assert several[0].key not in place.names
+
+    asyncio.run(story())
+
+
+def test_a_disk_is_not_filled_before_there_is_a_record_of_its_store(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(folder: Path, _: Path) -> bool:
+        assert place.stores.led_to() == {folder.parent.name}
+        raise errors.Failed("no space left")
+
+    async def story() -> None:
+        found = await place.get(asked(FIRST))
+        assert found is not None
+        with pytest.raises(errors.Failed, match="no space"):
+            await place.stores.fill(found, place.host("n"))
+
+    monkeypatch.setattr(copying, "fill", none)
     asyncio.run(story())
 
 
@@ -248,13 +326,14 @@ class Agent:
         for number in range(4):
             self.units |= {f"n{number}/containerd": CONTAINERD, f"n{number}/kubelet": KUBELET}
             (self.disk(f"n{number}") / "lib").mkdir(parents=True)
+            (self.disk(f"n{number}").parent / "root" / "stores").mkdir(parents=True)
 
     def disk(self, host: str) -> Path:
         return self.folder / host / "disk"
 
     @property
     def instance(self) -> Any:
-        return SimpleNamespace(host=lambda id: SimpleNamespace(disk=self.disk(id)))
+        return SimpleNamespace(host=lambda id: SimpleNamespace(disk=self.disk(id), root=self.disk(id).parent / "root"))
 
     @property
     def stores(self) -> Any:
@@ -265,10 +344,10 @@ class Agent:
         self.used |= used()
         return self.store
 
-    async def fill(self, store: Path, disk: Path) -> bool:
+    async def fill(self, store: Path, host: Any) -> bool:
         if self.fault is not None:
             raise self.fault
-        return await copying.fill(store, disk)
+        return await copying.fill(store, host.disk)
 
     def wanted(self) -> Any:
         hosts = {f"n{number}": SimpleNamespace(kind=self.kind) for number in range(4)}
@@ -349,6 +428,9 @@ def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store
         assert agent.wait("n1/kubelet") is None
         del agent.units["n2/kubelet"]
         assert agent.wait("n2/containerd") is None
+        (agent.disk("n3").parent / "root" / "stores").rmdir()
+        assert agent.wait("n3/containerd") is None, "an older agent made it, and it sees no stores"
+        (agent.disk("n3").parent / "root" / "stores").mkdir()
         agent.kind = "control"
         assert agent.wait("n3/containerd") is None
         assert agent.tasks == []

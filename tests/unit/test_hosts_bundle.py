@@ -64,6 +64,7 @@ def asked(host: desired.Host, facts: see.MachineFacts) -> wanted.Wanted:
         uid=0 if node else 61001,
         places=INSTANCE.host(host.hostname),
         engines=INSTANCE.engines,
+        stores=INSTANCE.stores,
         cgroup=cgroups.path(INSTANCE, facts, host.hostname),
         shape=wanted.Shape(INSTANCE.run / "shapes/s", {}, {}) if node else None,
     )
@@ -94,7 +95,8 @@ def test_hosts_see_only_their_own_folders_and_what_is_shared(host: desired.Host)
     made = json.loads(json.dumps(bundle.config(asked(host, V1), V1)))
     places = INSTANCE.host(host.hostname)
     own = (places.state, places.run, places.log)
-    shared = (Path("/usr"), Path("/etc"), INSTANCE.engines, INSTANCE.run / "shapes")
+    stores = (INSTANCE.stores,) if host.kind == "node" else ()
+    shared = (Path("/usr"), Path("/etc"), INSTANCE.engines, INSTANCE.run / "shapes", *stores)
     for mount in made["mounts"]:
         if mount["type"] != "bind":
             continue

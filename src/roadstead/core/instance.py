@@ -50,6 +50,11 @@ class HostPlaces:
         return self.state / "disk"
 
     @property
+    def store(self) -> Path:
+        """A file with the key of the store that the disk leads to."""
+        return self.state / "store"
+
+    @property
     def service(self) -> Path:
         """s6's scan folder, `/run/service` in the host."""
         return self.run / "service"
@@ -100,6 +105,11 @@ class Instance:
     def engines(self) -> Path:
         """The installed engines, root's own copies; `/engine` (read-only) in each host."""
         return self.state / "engines"
+
+    @property
+    def stores(self) -> Path:
+        """Images as containerd keeps them, `stores/KEY`; `/stores` (read-only) in each node."""
+        return self.state / "stores"
 
     @property
     def blobs(self) -> Path:

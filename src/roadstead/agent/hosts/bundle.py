@@ -24,6 +24,9 @@ MADE_FROM = "roadstead.made-from"
 POD_SOCKETS = "/run/roadstead-agent"
 """Where a node finds the socket for its CNI requests."""
 
+STORES = "/stores"
+"""Where a node sees the stores of images, which its disk leads to."""
+
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SOFT_FILES = 65536
 _MASKED = (
@@ -141,6 +144,8 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         _bind("/lent", made.lent, "ro", *safe, "noexec"),
         _bind("/run/service", made.places.service, "rw", *safe),
         *((_bind(POD_SOCKETS, made.pods, "ro", *safe, "noexec"),) if made.node else ()),
+        # What is in it is mounted for pods, which may have programs that change their user.
+        *((_bind(STORES, made.stores, "ro", "nodev"),) if made.node else ()),
         *(_bind(at, made.shape.folder / name, "ro") for name, at in shape.BINDS.items() if made.shape),
     ]
 

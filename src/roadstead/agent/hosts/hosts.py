@@ -128,6 +128,7 @@ class Hosts:
             uid=uid,
             places=self._instance.host(host_id),
             engines=self._instance.engines,
+            stores=self._instance.stores,
             cgroup=cgroups.path(self._instance, self._machine, host_id),
             shape=self._shape(host_id, host.shape),
         )
@@ -155,6 +156,7 @@ class Hosts:
             # Never made anew: a socket that is answered already stays.
             folders.make_at(asked.pods, mode=0o700)
         folders.make_at(self._instance.engines)
+        folders.make_at(self._instance.stores, mode=0o700)
         with folders.opened(places.service) as service:
             folders.make(service, ".s6-svscan", mode=0o700, uid=uid)
         disk.make(asked, self._machine)

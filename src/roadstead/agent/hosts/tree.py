@@ -40,6 +40,7 @@ _NODE_LINKS = {
 }
 _DISK_FOLDERS = ("lib", "cache", "tmp", "log")
 _NODE_DISK_FOLDERS = ("opt", "mnt", "srv", "home", "roothome", "lib/cni", "lib/cni/net.d")
+_NODE_MOUNT_POINTS = ("stores",)
 _MOUNT_POINTS = (
     *("proc", "sys", "dev", "run", "tmp", "usr", "var", "engine", "lent"),
     *("etc", "etc/units", "etc/ssl", "etc/ssl/certs"),
@@ -71,7 +72,8 @@ def plan(wanted: Wanted, facts: MachineFacts) -> Tree:
     if wanted.node:
         files |= {"init": init_script(facts.svscan), "etc/fstab": fstab()}
         links |= _NODE_LINKS
-        return Tree((*_MOUNT_POINTS, *facts.folders, *shared, "etc/cni"), files, links)
+        points = (*_MOUNT_POINTS, *_NODE_MOUNT_POINTS)
+        return Tree((*points, *facts.folders, *shared, "etc/cni"), files, links)
     return Tree((*_MOUNT_POINTS, *facts.folders, *shared), files, links)
 
 

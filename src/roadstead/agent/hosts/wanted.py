@@ -35,6 +35,7 @@ class Wanted:
     uid: int
     places: HostPlaces
     engines: Path
+    stores: Path
     cgroup: str
     shape: Shape | None
     """None: the machine's own processors and memory are seen."""

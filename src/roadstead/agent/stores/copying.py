@@ -1,4 +1,4 @@
-"""A store copied to the disk of a node that has not run yet: whole or not at all.
+"""A folder copied to the disk of a node that has not run yet: whole or not at all.
 
 The node writes to its disk as root, so every step is by descriptor and no link is followed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,8 +30,8 @@ def is_empty(disk: Path) -> bool:
         return False
 
 
-async def fill(store: Path, disk: Path) -> bool:
-    """Copies the store to the disk; False, and nothing is touched, where there is anything already.
+async def fill(folder: Path, disk: Path) -> bool:
+    """Copies the folder to the disk as containerd's; False, and nothing is touched, where there is anything already.
 
     Raises Failed with cp's words, OSError for what is no folder. Nothing half is left, but by an agent that was killed;
     that is removed by the next fill.
@@ -42,7 +43,8 @@ async def fill(store: Path, disk: Path) -> bool:
         os.mkdir(_NEW, 0o700, dir_fd=lib)
         try:
             with files.folder(_NEW, lib) as new:
-                await children.done(("cp", "-a", f"{store}/.", f"/proc/self/fd/{new}/."), _LONGEST, (new,))
+                await children.done(("cp", "-a", f"{folder}/.", f"/proc/self/fd/{new}/."), _LONGEST, (new,))
+                await asyncio.to_thread(_settle, new)
             # Over an empty folder, never over one that has something by now.
             os.rename(_NEW, _NAME, src_dir_fd=lib, dst_dir_fd=lib)
         finally:
@@ -58,6 +60,19 @@ def _is_empty(lib: int) -> bool:
         return True
     except OSError:
         return False
+
+
+def _settle(top: int) -> None:
+    """All of it on the disk: a power cut must leave nothing half."""
+    for _, _, names, folder in os.fwalk(dir_fd=top, follow_symlinks=False):
+        for name in names:
+            if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+        os.fsync(folder)
 
 
 def _remove(lib: int) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.agent.hosts import folders
 from roadstead.agent.stores import children
 from roadstead.core import errors
 
@@ -82,6 +83,9 @@ async def _make(of: Ingredients, into: Path, scratch: Path) -> None:
         raise errors.Failed(f"containerd ended with {code}: {_said(scratch)}")
     if missing := [name for name in KEPT if not (into / name).is_dir()]:
         raise errors.Failed(f"containerd made no {', '.join(missing)}: {_said(scratch)}")
+    for found in into.iterdir():
+        if found.name not in KEPT:
+            folders.remove(found)
 
 
 def configuration(root: Path, scratch: Path, address: Path) -> str:

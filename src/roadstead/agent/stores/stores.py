@@ -1,4 +1,7 @@
-"""The stores of one instance: `STATE/stores/KEY`, each whole or not there."""
+"""The stores of one instance: `STATE/stores/KEY`, each whole or not there.
+
+Disks lead to them, so each host has a record of the store that its disk was filled from, before it is filled.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import json
 import logging
 import os
 import time
+from contextlib import suppress
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from roadstead.agent.hosts import folders
-from roadstead.agent.stores import copying, making
+from roadstead.agent.stores import copying, making, sharing
 from roadstead.core import errors, instance
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,7 @@ Make = Callable[[making.Ingredients, Path, Path], Awaitable[None]]
 
 PROGRAMS = ("containerd", "ctr")
 """Components that an engine has of which a store can be made."""
-_FORM = 1
+_FORM = 2
 """Counts up when stores are made in another way, so that no old one is taken for a new one."""
 _SPARE = 2
 """Stores that are kept though nothing that is wanted would use them: clusters come and go."""
@@ -64,7 +68,7 @@ class Stores:
 
     @property
     def _folder(self) -> Path:
-        return self.places.state / "stores"
+        return self.places.stores
 
     @property
     def _scratch(self) -> Path:
@@ -73,8 +77,8 @@ class Stores:
     async def get(self, asked: Asked, used: Callable[[], Collection[str]]) -> Path | None:
         """The store, made when it is not there; None when it could not be made, which is in the log.
 
-        One making serves all who ask meanwhile. After one, stores that are not `used` (their keys) go, but for the
-        newest.
+        One making serves all who ask meanwhile. After one, stores go that are not `used` (their keys) and that no disk
+        leads to, but for the newest.
         """
         key = asked.key
         place = self._folder / key
@@ -88,9 +92,19 @@ class Stores:
             task.add_done_callback(lambda _: self._making.pop(key))
         return place if await asyncio.shield(task) else None
 
-    async def fill(self, store: Path, disk: Path) -> bool:
-        """See copying.fill."""
-        return await copying.fill(store, disk)
+    async def fill(self, store: Path, host: instance.HostPlaces) -> bool:
+        """Fills the host's disk, see copying.fill; the store stays for as long as there is a record of it."""
+        await asyncio.to_thread(_record, host.store, store.name)
+        return await copying.fill(store / sharing.DISK, host.disk)
+
+    def led_to(self) -> frozenset[str]:
+        """The keys of the stores that disks of hosts lead to."""
+        keys = set()
+        for file in (self.places.state / "hosts").glob("*/store"):
+            # Its host may be removed meanwhile.
+            with suppress(FileNotFoundError):
+                keys.add(file.read_text())
+        return frozenset(keys)
 
     async def _made(self, asked: Asked, used: Callable[[], Collection[str]]) -> bool:
         began = self.clock()
@@ -114,9 +128,10 @@ class Stores:
         archives = tuple(self.blob(digest) for digest in sorted(asked.images))
         new, scratch = self._folder / f"{asked.key}{_NEW}", self._scratch / asked.key
         try:
-            for folder in (new, scratch):
+            for folder in (new, new / sharing.ALL, scratch):
                 folders.make_at(folder, mode=0o700)
-            await self.make(making.Ingredients(containerd, ctr, archives), new, scratch)
+            await self.make(making.Ingredients(containerd, ctr, archives), new / sharing.ALL, scratch)
+            await sharing.lay_out(new, asked.key)
         except BaseException:
             folders.remove(new)
             raise
@@ -127,6 +142,7 @@ class Stores:
 
     def _sweep(self, used: Collection[str]) -> None:
         """Removes what nothing uses but the newest few."""
+        used = {*used, *self.led_to()}
         kept = [place for place in self._folder.iterdir() if place.suffix != _NEW and place.name not in used]
         kept.sort(key=lambda place: place.stat().st_mtime, reverse=True)
         for place in kept[_SPARE:]:
@@ -139,9 +155,6 @@ class Stores:
 def _settle(new: Path, place: Path) -> None:
     """Gives what was made its name, when all of it is on the disk: a power cut must leave no half store."""
     try:
-        for found in new.iterdir():
-            if found.name not in making.KEPT:
-                folders.remove(found)
         for folder, _, names in os.walk(new):
             for name in names:
                 _sync(Path(folder) / name)
@@ -151,6 +164,15 @@ def _settle(new: Path, place: Path) -> None:
         folders.remove(new)
         raise
     _sync(place.parent)
+
+
+def _record(file: Path, key: str) -> None:
+    """On the disk when it returns."""
+    new = file.with_suffix(_NEW)
+    new.write_text(key)
+    _sync(new)
+    new.rename(file)
+    _sync(file.parent)
 
 
 def _sync(path: Path) -> None:

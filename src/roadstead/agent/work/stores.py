@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 
 from roadstead.agent.door import checks
+from roadstead.agent.hosts import bundle
 from roadstead.agent.stores import copying, stores
 from roadstead.agent.work import images, scene
-from roadstead.core import errors
+from roadstead.core import errors, instance
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +33,17 @@ def wait(now: scene.Scene, id: str) -> float | None:
         del now.filling[id]
         return None
     of = asked(now.wanted(), id)
-    if of is None or not copying.is_empty(now.instance.host(id.split("/")[0]).disk):
+    host = now.instance.host(id.split("/")[0])
+    if of is None or not copying.is_empty(host.disk) or not _sees(host):
         return None
     now.filling[id] = False
     now.spawn(_fill(now, id, of))
     return _LOOK
+
+
+def _sees(host: instance.HostPlaces) -> bool:
+    """Whether the host was made by an agent that shows it the stores: one of an older agent runs on."""
+    return (host.root / bundle.STORES.removeprefix("/")).is_dir()
 
 
 def asked(wanted: checks.Wanted, id: str) -> stores.Asked | None:
@@ -62,7 +69,7 @@ async def _fill(now: scene.Scene, id: str, of: stores.Asked) -> None:
     host = id.split("/")[0]
     try:
         store = await now.stores.get(of, lambda: _used(now))
-        if store is not None and await now.stores.fill(store, now.instance.host(host).disk):
+        if store is not None and await now.stores.fill(store, now.instance.host(host)):
             images.mark(now, host, of.images)
     except (errors.Error, OSError) as error:
         log.warning("%s: its disk has no store, it imports for itself: %s", host, error)
