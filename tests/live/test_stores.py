@@ -109,6 +109,31 @@ def test_nodes_have_the_images_from_one_store_and_import_nothing(lab: Lab) -> No
     lab.inside(0, "ctr task delete --force one; ctr container delete one")
 
 
+def test_what_is_large_is_one_for_all_nodes_and_its_removal_each_nodes_own(lab: Lab) -> None:
+    led = "find /var/lib/containerd -lname '/stores/*' | sort"
+    links = lab.inside(0, led).split()
+    assert [link for link in links if link.endswith("/fs")]
+    assert [link for link in links if "/blobs/" in link]
+    assert lab.inside(1, led).split() == links
+    used = {number: int(lab.inside(number, "du -sm /var/lib/containerd").split()[0]) for number in (0, 1)}
+    print(f"\nMiB of images on each disk: {used}")
+    assert max(used.values()) < 8
+    (large,) = [name for name in lab.names if "/coredns:" in name]
+    version = f"ctr run --rm {large} version /coredns -version"
+    assert "CoreDNS-" in lab.inside(0, version)
+    # The CRI part has names of its own for it.
+    digest = lab.inside(1, f"ctr images list | awk '$1 == \"{large}\" {{ print $3 }}'").strip()
+    lab.inside(1, f"ctr images remove --sync $(ctr images list | awk '$3 == \"{digest}\" {{ print $1 }}')")
+    left = lab.inside(1, led).split()
+    assert left
+    assert len(left) < len(links)
+    assert lab.inside(0, led).split() == links
+    assert "CoreDNS-" in lab.inside(0, version), "the other node has it still"
+    said = lab.inside(0, "touch /stores/x 2>&1; ls /stores")
+    assert "Read-only file system" in said
+    assert said.split()[-1] == lab.key(lab.system)
+
+
 def test_what_was_left_half_made_goes_and_what_is_whole_stays(lab: Lab) -> None:
     made = lab.stores()
     lab.agent.kill()

@@ -1,9 +1,10 @@
 """What a store holds: all that was imported, and what each disk begins with, where the large is links to the former.
 
-So nodes read one copy of a large image, from one page cache. What is small is copied, and with it the image of each
-pod's sandbox: its files are shown to pods with users of their own by a mount that no link leads out of. containerd takes
-a link for the folder of a snapshot, and removes the link alone. Source: containerd 2.3, plugins/snapshots/overlay
-(upperPath, Remove), core/mount/mount_idmapped_linux.go, plugins/content/local.
+So nodes read one copy of a large image, from one page cache. containerd takes a link for the folder of a snapshot, and
+removes the link alone. What is small is copied, and with it the image of each pod's sandbox: where pods have users of
+their own, containerd shows them an image by a mount of its folder with other owners, and links lead out of that.
+Source: containerd 2.3, plugins/snapshots/overlay (upperPath, Remove), core/mount/mount_idmapped_linux.go,
+plugins/content/local.
 """
 
 from __future__ import annotations

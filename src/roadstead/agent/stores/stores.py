@@ -11,8 +11,8 @@ import json
 import logging
 import os
 import time
-from contextlib import suppress
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
