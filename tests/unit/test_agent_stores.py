@@ -6,25 +6,16 @@ import asyncio
 import os
 import shutil
 import tomllib
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from roadstead.agent.door import checks
 from roadstead.agent.stores import copying, making, sharing, stores
-from roadstead.agent.work import scene
-from roadstead.agent.work import stores as work
 from roadstead.core import errors, instance
-from roadstead.messages import desired
 
 FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
 COMPONENTS = {"containerd": f"sha256:{'c' * 64}", "ctr": f"sha256:{'d' * 64}"}
-CONTAINERD = desired.Unit(engine="containerd-2.3", component="containerd")
-KUBELET = desired.Unit(engine="kubernetes", component="kubelet", after="containerd", images=(SECOND, FIRST))
 
 
 def asked(*images: str) -> stores.Asked:
@@ -305,154 +296,3 @@ def test_a_copy_that_fails_leaves_nothing_and_says_why(disk: Path, tmp_path: Pat
         asyncio.run(copying.fill(tmp_path / "nowhere", disk))
     assert list((disk / "lib").iterdir()) == []
     assert copying.is_empty(disk)
-
-
-@dataclass
-class Agent:
-    """What the step needs of a scene: four new nodes, with disks in a folder and stores that are a fake's."""
-
-    folder: Path
-    store: Path | None
-    units: dict[str, desired.Unit] = field(default_factory=dict)
-    kind: str = "node"
-    fault: Exception | None = None
-    got: list[str] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    woken: list[str] = field(default_factory=list)
-    filling: dict[str, bool] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        for number in range(4):
-            self.units |= {f"n{number}/containerd": CONTAINERD, f"n{number}/kubelet": KUBELET}
-            (self.disk(f"n{number}") / "lib").mkdir(parents=True)
-            (self.disk(f"n{number}").parent / "root" / "stores").mkdir(parents=True)
-
-    def disk(self, host: str) -> Path:
-        return self.folder / host / "disk"
-
-    @property
-    def instance(self) -> Any:
-        return SimpleNamespace(host=lambda id: SimpleNamespace(disk=self.disk(id), root=self.disk(id).parent / "root"))
-
-    @property
-    def stores(self) -> Any:
-        return self
-
-    async def get(self, of: Any, used: Any) -> Path | None:
-        self.got.append(of.key)
-        self.used |= used()
-        return self.store
-
-    async def fill(self, store: Path, host: Any) -> bool:
-        if self.fault is not None:
-            raise self.fault
-        return await copying.fill(store, host.disk)
-
-    def wanted(self) -> Any:
-        hosts = {f"n{number}": SimpleNamespace(kind=self.kind) for number in range(4)}
-        engines = {"containerd-2.3": desired.Engine(components=COMPONENTS)}
-        return SimpleNamespace(units=self.units, hosts=hosts, engines=engines)
-
-    def wake(self, _: str, id: str) -> None:
-        self.woken.append(id)
-
-    def spawn(self, work: Coroutine[object, object, None]) -> None:
-        self.tasks.append(asyncio.ensure_future(cast("Any", work)))
-
-    def wait(self, id: str) -> float | None:
-        return work.wait(cast("scene.Scene", self), id)
-
-    def mark(self, host: str) -> str:
-        file = self.disk(host) / "lib" / "roadstead-images"
-        return file.read_text() if file.exists() else ""
-
-    async def ended(self) -> None:
-        await asyncio.gather(*self.tasks)
-
-
-IDS = [f"n{number}/containerd" for number in range(4)]
-
-
-def test_nodes_wait_for_their_store_and_have_its_images_marked(tmp_path: Path, store: Path) -> None:
-    async def story() -> None:
-        agent = Agent(tmp_path / "hosts", store)
-        assert all(agent.wait(id) is not None for id in IDS)
-        assert all(agent.wait(id) is not None for id in IDS), "it is on its way"
-        await agent.ended()
-        assert sorted(agent.woken) == IDS
-        assert agent.got == [asked(FIRST, SECOND).key] * 4
-        assert agent.used == {asked(FIRST, SECOND).key}
-        assert [agent.wait(id) for id in IDS] == [None] * 4
-        assert agent.mark("n3") == f"{FIRST}\n{SECOND}\n"
-        assert (agent.disk("n3") / "lib" / "containerd" / "folder" / "file").exists()
-        assert agent.wait("n3/containerd") is None, "its disk has something now"
-        assert agent.filling == {}
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize("fault", [None, errors.Failed("cp: no space left"), OSError(28, "full")])
-def test_whatever_keeps_a_store_from_a_disk_keeps_no_node(
-    tmp_path: Path, store: Path, fault: Exception | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without a mark its images are imported before its kubelet is started."""
-
-    async def story() -> None:
-        agent = Agent(tmp_path / "hosts", None if fault is None else store, fault=fault)
-        assert agent.wait(IDS[0]) is not None
-        await agent.ended()
-        assert agent.woken == [IDS[0]]
-        assert agent.wait(IDS[0]) is None
-        assert agent.mark("n0") == ""
-
-    asyncio.run(story())
-    assert len(caplog.records) == (0 if fault is None else 1), "what was not made was told by who makes it"
-
-
-def test_one_that_nobody_foresaw_keeps_no_node_either(tmp_path: Path, store: Path) -> None:
-    async def story() -> None:
-        agent = Agent(tmp_path / "hosts", store, fault=RuntimeError("unforeseen"))
-        agent.wait(IDS[0])
-        await asyncio.gather(*agent.tasks, return_exceptions=True)
-        assert agent.wait(IDS[0]) is None
-
-    asyncio.run(story())
-
-
-def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store(tmp_path: Path, store: Path) -> None:
-    async def story() -> None:
-        agent = Agent(tmp_path / "hosts", store)
-        (agent.disk("n0") / "lib" / "containerd" / "of an older life").mkdir(parents=True)
-        assert agent.wait("n0/containerd") is None
-        assert agent.wait("n1/kubelet") is None
-        del agent.units["n2/kubelet"]
-        assert agent.wait("n2/containerd") is None
-        (agent.disk("n3").parent / "root" / "stores").rmdir()
-        assert agent.wait("n3/containerd") is None, "an older agent made it, and it sees no stores"
-        (agent.disk("n3").parent / "root" / "stores").mkdir()
-        agent.kind = "control"
-        assert agent.wait("n3/containerd") is None
-        assert agent.tasks == []
-
-    asyncio.run(story())
-
-
-def test_one_that_was_deleted_meanwhile_leaves_nothing(tmp_path: Path, store: Path) -> None:
-    async def story() -> None:
-        agent = Agent(tmp_path / "hosts", store)
-        agent.wait(IDS[0])
-        del agent.filling[IDS[0]]
-        await agent.ended()
-        assert agent.filling == {}
-
-    asyncio.run(story())
-
-
-def test_an_engine_without_the_programs_makes_no_store() -> None:
-    wanted = SimpleNamespace(
-        units={"n/containerd": CONTAINERD, "n/kubelet": KUBELET},
-        hosts={"n": SimpleNamespace(kind="node")},
-        engines={"containerd-2.3": desired.Engine(components={"containerd": FIRST})},
-    )
-    assert work.asked(cast("checks.Wanted", wanted), "n/containerd") is None
