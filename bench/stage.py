@@ -42,6 +42,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SERVE = ["-m", "roadstead.serve"]
 PORTER = ["-m", "roadstead.porter"]
 
+_ROOTS = (instance.STATE_ROOT, instance.RUN_ROOT, instance.LOG_ROOT)
+
 
 @dataclass
 class Seen:
@@ -112,6 +114,7 @@ def standing() -> Iterator[Stage]:
     """Agent, serve and porter answer; afterwards nothing is left of them, nor of what they made."""
     id = f"t-bench-{secrets.token_hex(3)}"
     netns = conftest.machine_namespace(id)
+    ours = [root for root in _ROOTS if not root.exists()]
     places = instance.Instance.named(id, netns)
     namespaces.create(netns)
     with tempfile.TemporaryDirectory(prefix="roadstead-bench-") as name:
@@ -137,6 +140,10 @@ def standing() -> Iterator[Stage]:
             namespaces.delete(netns)
             if not any(netns.parent.iterdir()):
                 namespaces.unshare_folder(netns.parent)
+            for root in ours:
+                # Another instance may have come meanwhile.
+                with contextlib.suppress(OSError):
+                    root.rmdir()
 
 
 def _start(stage: Stage) -> None:

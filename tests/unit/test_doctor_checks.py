@@ -145,6 +145,7 @@ def test_missing_programs_are_all_mendable_on_debian() -> None:
         "programs/conntrack",
         "programs/mkfs.ext4",
         "programs/losetup",
+        "programs/setpriv",
     }
 
 

@@ -145,6 +145,7 @@ def test_ufw(conf: str, defaults: str, drops: bool) -> None:
         ("ip", "ip utility, iproute2-ss200127", None),
         ("mkfs.ext4", "mke2fs 1.47.0 (5-Feb-2023)", (1, 47, 0)),
         ("losetup", "losetup from util-linux 2.38.1", (2, 38, 1)),
+        ("setpriv", "setpriv from util-linux 2.38.1", (2, 38, 1)),
         ("s6-svscan", "s6-svscan: usage: s6-svscan [ -c maxservices ] [ -t timeout ] [ dir ]", (2, 10)),
         ("s6-svscan", "s6-svscan: usage: s6-svscan [ -S | -s ] [ -c maxservices ] [ dir ]", (2, 9)),
         ("s6-svscan", "cannot open shared object", None),

@@ -31,7 +31,7 @@ _BLOBS, _SNAPSHOTS = f"{_CONTENT}/blobs", f"{_SNAPSHOTTER}/snapshots"
 async def lay_out(store: Path, key: str) -> None:
     """Makes DISK of a store that has ALL. Raises Failed or OSError."""
     whole, disk = store / ALL, store / DISK
-    await children.done(("cp", "-a", "--link", f"{whole}/.", f"{disk}"), _LONGEST)
+    await children.done(("cp", "-al", f"{whole}/.", disk), _LONGEST)
     for found in list(_large(whole)):
         place = disk / found.relative_to(whole)
         folders.remove(place)

@@ -50,6 +50,7 @@ PROGRAMS: tuple[Program, ...] = (
     ),
     Program("mkfs.ext4", "makes the disks of nodes", ("-V",), blocks=False),
     Program("losetup", "attaches the disks of nodes", ("--version",), blocks=False),
+    Program("setpriv", "ends what the agent starts for itself when the agent ends", ("--version",), blocks=False),
 )
 
 _NUMBERS = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")
