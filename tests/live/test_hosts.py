@@ -71,6 +71,8 @@ def test_what_a_host_mounts_is_its_own_or_shared(room: Room) -> None:
         places = room.instance.host(host_id)
         own = [str(folder) for folder in (places.state, places.run, places.log)]
         shared = ["/usr", "/etc/", str(room.instance.engines)]
+        if host_id == "node-1":
+            shared.append(str(room.instance.stores))
         for line in room.says(host_id, "cat /proc/self/mountinfo", uid).splitlines():
             fields, kind = line.split(" - ")[0].split(), line.split(" - ")[1].split()[0]
             if kind in ("proc", "sysfs", "tmpfs", "devpts", "mqueue"):
