@@ -1,6 +1,6 @@
 """Figures of whole clusters, side by side in one run with the bare floor (bench.floor) of the same binaries.
 
-    python -m bench.cluster [--quick] [-o json]     (as root; engines cached; about six minutes, quick: two)
+    python -m bench.cluster [--quick] [-o json]     (as root; engines cached; about twelve minutes, quick: five)
 
 Machines are shared and noisy, so the service and the floor are measured by turns and compared by their medians, and
 each round says how loaded the machine was before it.
@@ -36,6 +36,7 @@ PODS = 60
 IDLE_SECONDS = 30.0
 _PAUSE = "roadstead.dev/pause:1.0"
 _REST = 20.0
+"""Seconds before each of the clusters that are side by side."""
 _WHOLE = 2.2
 _WHOLE_SAID = "12 s where the floor's 3+3 take 5.5 s"
 
@@ -328,7 +329,8 @@ def side_by_side(on: stage.Stage) -> list[Figure]:
             creation.joined(on, made[-1], NODES)
     first, *others = (one.times["DNS answering"] for one in made)
     left = pages.available() / 1024
-    said = f"first {first:.1f} s, {', '.join(f'{one:.1f}' for one in others)} s; {left:.1f} GiB left; memory {price}"
+    times = f"first {first:.1f} s, {', '.join(f'{one:.1f}' for one in others)} s, each after {_REST:.0f} s of rest"
+    said = f"{times}; {left:.1f} GiB left; memory {price}"
     with futures.ThreadPoolExecutor(1) as one_by_one:
         list(one_by_one.map(lambda each: creation.removed(on, each), made))
     return [Figure("the slowest of two more clusters, beside the first", max(others) / first, "x", 2.0, said, load)]

@@ -46,7 +46,7 @@ def level() -> Iterator[str]:
     """For as long as it is entered, memory has one price; yields what was paid for it before, as text."""
     mib = min(_MOST, available() - _SPARE)
     if mib < _SAMPLE:
-        yield "memory as it comes: there is too little to try"
+        yield "as it comes: there is too little to level it"
         return
     words = [sys.executable, "-m", "bench.pages", "hold", str(mib)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -103,7 +103,7 @@ def main() -> int:
     if len(sys.argv) == 3 and sys.argv[1] == "hold":
         _hold(int(sys.argv[2]))
         return 0
-    memory, prices = _prices(min(_MOST, available() - _SPARE))
+    memory, prices = _prices(max(_SAMPLE, min(_MOST, available() - _SPARE)))
     for number, each in enumerate(prices, 1):
         print(f"{number * _SAMPLE:6d} MiB  {each:.2f} ms for each")
     memory.close()

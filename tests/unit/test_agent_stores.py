@@ -189,6 +189,19 @@ def test_a_store_that_a_disk_leads_to_is_kept_for_as_long_as_its_host_is_there(p
     asyncio.run(story())
 
 
+def test_the_record_of_a_disk_that_has_something_stays(place: Place) -> None:
+    async def story() -> None:
+        first, second = await place.get(asked(FIRST)), await place.get(asked(SECOND))
+        assert first is not None
+        assert second is not None
+        host = place.host("n")
+        assert await place.stores.fill(first, host)
+        assert not await place.stores.fill(second, host)
+        assert place.stores.led_to() == {first.name}
+
+    asyncio.run(story())
+
+
 def test_a_disk_is_not_filled_before_there_is_a_record_of_its_store(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,9 @@ class Stores:
 
     async def fill(self, store: Path, host: instance.HostPlaces) -> bool:
         """Fills the host's disk, see copying.fill; the store stays for as long as there is a record of it."""
+        if not copying.is_empty(host.disk):
+            # What is on it may lead to another store, of which the record must stay.
+            return False
         await asyncio.to_thread(_record, host.store, store.name)
         return await copying.fill(store / sharing.DISK, host.disk)
 
