@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -254,7 +254,8 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
         places = agent.places
         assert places.machine_netns is not None
         cache = places.state / "cache"
-        _lend_engines([next(iter(one.components.values())).parent for one in built.values()], cache)
+        # The newest seed has two names.
+        _lend_engines({next(iter(one.components.values())).parent for one in built.values()}, cache)
         for owned in (tree.serve_state(places), tree.snapshot(places).parent):
             owned.mkdir(mode=0o700)
             os.chown(owned, USER, USER)
@@ -280,7 +281,7 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
             service.porter.end()
 
 
-def _lend_engines(entries: list[Path], cache: Path) -> None:
+def _lend_engines(entries: Iterable[Path], cache: Path) -> None:
     """A cache with the same engines that is the services' own: hard links where the disk is the same."""
     for entry in entries:
         # engines/NAME/VERSION/RECIPE/ARCH
