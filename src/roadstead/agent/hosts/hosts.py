@@ -42,6 +42,8 @@ KILL_TIMEOUT = 10.0
 OUTPUT_LIMIT = 1 << 20
 _CHUNK = 1 << 16
 _EXECS = "exec-"
+_BEGINS, _LOOK = 1.0, 0.01
+"""Seconds that runc is given to say the pid of a command that is to be killed, and between looks."""
 
 
 @dataclass(frozen=True)
@@ -279,22 +281,26 @@ class Hosts:
                 output=kept.decode(errors="replace"),
             ) from error
         finally:
-            _kill_exec(pid_file, process)
-            await asyncio.shield(process.wait())
-            pid_file.unlink(missing_ok=True)
+            await asyncio.shield(_end_exec(pid_file, process))
         return Finished(code if code >= 0 else 128 - code, kept.decode(errors="replace"), cut)
 
 
-def _kill_exec(pid_file: Path, process: asyncio.subprocess.Process) -> None:
+async def _end_exec(pid_file: Path, process: asyncio.subprocess.Process) -> None:
     """Kills a command that still runs, and runc that waits for it. runc makes it the leader of its own group."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        running = processes.see(int(pid_file.read_text()))
-        if running is not None:
-            processes.kill_group(running)
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    # runc says the pid a moment after the command has begun: killed in between, it would leave the command behind.
+    for _ in range(int(_BEGINS / _LOOK)):
+        if process.returncode is not None or pid_file.exists():
+            break
+        await asyncio.sleep(_LOOK)
+    if process.returncode is None:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            running = processes.see(int(pid_file.read_text()))
+            if running is not None:
+                processes.kill_group(running)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
+    pid_file.unlink(missing_ok=True)
 
 
 async def _feed(process: asyncio.subprocess.Process, stdin: bytes | None) -> None:

@@ -43,6 +43,12 @@ class _Asked:
     was_ready: bool = False
 
 
+class _Woken(asyncio.Event):
+    """Set by each new status of a unit, and when its host has ended."""
+
+    host_ended = False
+
+
 class Units:
     """The units of one instance's hosts, on one loop. `close` when done.
 
@@ -58,7 +64,7 @@ class Units:
         self._pids: dict[Key, tuple[float, int]] = {}
         self._changed: dict[Key, None] = {}
         self._news = asyncio.Event()
-        self._waiting: dict[Key, set[asyncio.Event]] = {}
+        self._waiting: dict[Key, set[_Woken]] = {}
 
     def close(self) -> None:
         """No more events. The units live on."""
@@ -93,7 +99,7 @@ class Units:
     async def start(self, host_id: str, unit_id: str) -> None:
         """Wanted up; returns when s6 has started it. Nothing to do for one that is up or waits for its next start.
 
-        Raises NotFound, and Failed when s6 did not start it within START_TIMEOUT.
+        Raises NotFound, and Failed when s6 did not start it within START_TIMEOUT or the host ended.
         """
         places = self._existing(host_id, unit_id)
         folders.set_down(places, False)
@@ -301,10 +307,16 @@ class Units:
         for event in self._waiting.get(key, ()):
             event.set()
 
+    def host_ended(self, host_id: str) -> None:
+        """Nothing comes from the host any more: whoever waits for one of its units gets Failed."""
+        for key, events in self._waiting.items():
+            for event in events if key[0] == host_id else ():
+                event.host_ended = True
+                event.set()
+
     @contextmanager
-    def _woken(self, key: Key) -> Iterator[asyncio.Event]:
-        """An event that is set by each new status of a unit."""
-        event = asyncio.Event()
+    def _woken(self, key: Key) -> Iterator[_Woken]:
+        event = _Woken()
         self._waiting.setdefault(key, set()).add(event)
         try:
             yield event
@@ -321,6 +333,8 @@ class Units:
             try:
                 async with asyncio.timeout(seconds):
                     while not done():
+                        if woken.host_ended:
+                            raise errors.Failed(f"unit {'/'.join(key)}: its host has ended", unit="/".join(key))
                         await woken.wait()
                         woken.clear()
             except TimeoutError:

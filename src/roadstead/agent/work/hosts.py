@@ -86,6 +86,8 @@ def _report(now: scene.Scene, record: store.Record, running: processes.Running) 
 async def _watch(now: scene.Scene, id: str, running: processes.Running) -> None:
     """Wait for the end of PID 1, whoever is its parent, then look at the host again."""
     await now.hosts.exited(running)
+    # Whoever deletes or stops the host is not to wait for a unit that cannot start any more.
+    now.units.host_ended(id)
     if now.watched.get(id) == running.pid:
         del now.watched[id]
         deaths = now.deaths.setdefault(id, scene.Deaths())
