@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from roadstead.agent.units import change, units
+from roadstead.agent.units import change, state, supervision, units
 from roadstead.core import instance
 from roadstead.messages import desired
 
@@ -27,9 +27,9 @@ COMPONENTS = {
     "sit": "exec sleep 1000",
     "deaf": "trap '' TERM\necho deaf\nwhile :; do sleep 1000; done",
     "die": "exit 3",
-    "notify": "sleep 0.3\necho >&4\nexec sleep 1000",
+    "notify": "until [ -e $HOME/go ]; do sleep 0.05; done\necho >&4\nexec sleep 1000",
     "told": "trap 'echo told' HUP\necho up\nwhile :; do sleep 5 & wait $!; done",
-    "say": 'printf "%s\\n" "$0" "$@"\nenv\nid -u\npwd\numask\nexec sleep 1000',
+    "say": 'printf "%s\\n" "$0" "$@"\nenv\nid -u\npwd\numask\necho said\nexec sleep 1000',
     "talk": 'i=0\nwhile [ $i -lt 900 ]; do seq -f "line %.0f of a log that is long enough to be rotated away" '
     "$((i * 100)) $((i * 100 + 99)); i=$((i + 1)); done\nexec sleep 1000",
     "tls": "exec openssl s_server -quiet -accept 127.0.0.1:$PORT -cert /etc/units/$UNIT/tls.crt "
@@ -161,6 +161,25 @@ async def until(room: units.Units, unit_id: str, seen: Callable[[units.UnitStatu
             if key == (HOST, unit_id) and seen(now):
                 return now
     raise AssertionError("events ended")
+
+
+def notified(folder: Path) -> state.Supervised:
+    """What s6 says once it has heard of a unit's start, from which it counts the second to the next one."""
+
+    def seen() -> state.Supervised | None:
+        now = supervision.supervised(folder)
+        return now if now is not None and now.ready else None
+
+    found = soon(seen, "notification")
+    assert found is not None
+    return found
+
+
+def recorded(folder: Path) -> state.Record:
+    """The last death of a unit. While `finish` writes it the file is empty."""
+    found = soon(lambda: supervision.recorded(folder)[0], "record")
+    assert found is not None
+    return found
 
 
 def unit(component: str, **more: object) -> desired.Unit:

@@ -7,9 +7,9 @@ import datetime as dt
 import ipaddress
 import json
 import socket
+import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -110,7 +110,7 @@ def _ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Plane]:
-    """All three started; nobody has waited for any yet, except that etcd answers."""
+    """All three at work: the API server is well, and the default namespace has its service account."""
     client, peer, secure = _ports(3)
     authority = Authority()
     server = f"https://127.0.0.1:{secure}"
@@ -119,9 +119,13 @@ def running(folder: Path) -> Iterator[Plane]:
     plane = Plane(server, authority, commands, folder, {})
     try:
         plane.start("etcd")
-        _until_etcd_answers(client)
+        _until_answers(f"http://127.0.0.1:{client}/health", 20)
         plane.start("kube-apiserver")
+        serve = connection.tls(plane.credentials("roadstead:serve"))
+        # A controller-manager ends when it finds no API server that is well for 10 s, and nobody starts it again.
+        _until_answers(f"{server}/healthz", 60, serve)
         plane.start("kube-controller-manager")
+        _until_answers(f"{server}/api/v1/namespaces/default/serviceaccounts/default", 60, serve)
         yield plane
     finally:
         for which in list(plane.processes):
@@ -213,12 +217,14 @@ def _commands(folder: Path, client: int, peer: int, secure: int) -> dict[str, li
     }
 
 
-def _until_etcd_answers(port: int) -> None:
-    deadline = time.monotonic() + 20
+def _until_answers(url: str, seconds: float, context: ssl.SSLContext | None = None) -> None:
+    """Until it answers with a status that is no error."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+            with urllib.request.urlopen(url, timeout=5, context=context):
                 return
-        except (urllib.error.URLError, OSError):
-            assert time.monotonic() < deadline, "etcd does not answer"
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{url} after {seconds:g} s") from error
             time.sleep(0.02)

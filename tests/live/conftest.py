@@ -70,11 +70,11 @@ def machine_as_it_was() -> Iterator[None]:
     before = machine.snapshot()
     yield
     deadline = time.monotonic() + 10
-    left = machine.differences(before, machine.snapshot())
+    left = machine.left(before)
     while left and time.monotonic() < deadline:
         # The kernel takes namespaces and cgroups down on its own time.
         time.sleep(0.2)
-        left = machine.differences(before, machine.snapshot())
+        left = machine.left(before)
     assert not left, "the machine is not as it was:\n" + "\n".join(left)
 
 

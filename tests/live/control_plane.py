@@ -7,7 +7,7 @@ import ipaddress
 import os
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.live import conftest, fleet
@@ -103,6 +103,8 @@ class Plane:
     components: Mapping[str, Path]
     etcdctl: Path
     folder: Path
+    restarts: dict[str, int] = field(default_factory=dict)
+    """Of each unit, by its id at the agent, until it was ready for the first time."""
 
     def machine(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """A command in the namespace that stands for the machine's."""
@@ -139,7 +141,7 @@ class Plane:
         return int(done.stdout)
 
     def etcd(
-        self, via: str, certificate: authorities.Credential | None, *words: str
+        self, via: str, certificate: authorities.Credential | None, *words: str, timeout: str = "10s"
     ) -> subprocess.CompletedProcess[str]:
         """etcdctl from a host, with these credentials or none, to etcd-a."""
         shown: list[str] = []
@@ -151,7 +153,7 @@ class Plane:
             self.agent.places.host(f"{self.plane.id}.{via}").netns,
             str(self.etcdctl),
             f"--endpoints=https://{self.plane.members[0].etcd}:{facts.ETCD_PORT}",
-            *(f"--cacert={self.folder / 'etcd-ca.pem'}", *shown, "--command-timeout=2s", *words),
+            *(f"--cacert={self.folder / 'etcd-ca.pem'}", *shown, f"--command-timeout={timeout}", *words),
         )
 
 

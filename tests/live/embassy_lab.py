@@ -12,7 +12,8 @@ from tests.live import bare_plane
 from tests.wire import small_api
 
 from roadstead.controllers import embassy, facts, postings, reports
-from roadstead.kube import connection
+from roadstead.core import errors
+from roadstead.kube import connection, resources
 from roadstead.kube.resources import Json
 
 NODE = "ip-192-168-1-2.eu-central-1.compute.internal"
@@ -81,7 +82,27 @@ class Scene:
     async def register(self, name: str, number: int, **more: object) -> None:
         spec = {"providerID": f"aws:///eu-central-1a/i-{number:017x}", **more}
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec}
-        await self.api.create(node)
+        deadline, unheard = time.monotonic() + 20, False
+        while True:
+            try:
+                await self.api.create(node)
+                return
+            except errors.AlreadyExists:
+                # A request without an answer may have been done.
+                if unheard:
+                    return
+                raise
+            except errors.Busy:
+                if time.monotonic() > deadline:
+                    raise
+                unheard = True
+            await asyncio.sleep(0.1)
+
+    async def clear(self) -> None:
+        """A story that failed leaves its nodes; the next one has the same names."""
+        for name in (NODE, OTHER):
+            with contextlib.suppress(errors.Error):
+                await self.api.delete(resources.NODES, name)
 
 
 def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], drain: float = 60.0) -> None:
@@ -98,7 +119,10 @@ def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], dra
         try:
             async with asyncio.timeout(90), scene.api:
                 await scene.until(lambda: scene.reports.system("one").applied, 40)
-                await story(scene)
+                try:
+                    await story(scene)
+                finally:
+                    await scene.clear()
         finally:
             task.cancel()
             await asyncio.wait({task})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import subprocess
@@ -54,7 +55,9 @@ def _orphans() -> set[str]:
 
 def _cgroups() -> set[str]:
     root = Path("/sys/fs/cgroup")
-    return {str(path.relative_to(root)) for path in root.rglob("roadstead*") if path.is_dir()}
+    # Unlike rglob, walk does not mind one that goes meanwhile.
+    found = (Path(folder) / name for folder, names, _ in os.walk(root) for name in names)
+    return {str(path.relative_to(root)) for path in found if path.name.startswith("roadstead")}
 
 
 def _mounts() -> set[str]:
@@ -75,8 +78,17 @@ def snapshot() -> dict[str, set[str]]:
         "named namespaces": {path.name for path in Path("/run/netns").glob("*")},
         "sysctls": {f"{name}={(Path('/proc/sys') / name).read_text().strip()}" for name in SYSCTLS},
         "users": {user.pw_name for user in pwd.getpwall()},
+        "folders": {folder for folder in FOLDERS if Path(folder).is_dir()},
         "files": {str(path) for folder in FOLDERS if Path(folder).is_dir() for path in Path(folder).iterdir()},
     }
+
+
+def left(before: dict[str, set[str]]) -> list[str]:
+    """What is not as it was. The folders above all instances go, where the run's first agent made them."""
+    for folder in map(Path, set(FOLDERS) - before["folders"]):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return differences(before, snapshot())
 
 
 def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:

@@ -45,15 +45,16 @@ server.serve_forever()
 """
 CLIENT = """
 import encodings.idna, os, socket, sys  # before another user can read no Python any more
-address, port, user, source = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+address, port, user, source, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 if user:
     os.setuid(user)
-with socket.create_connection((address, port), timeout=1, source_address=(source, 0) if source else None) as made:
+source_address = (source, 0) if source else None
+with socket.create_connection((address, port), timeout=patience, source_address=source_address) as made:
     print(made.makefile().readline().strip())
 """
 TALK = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as made:
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30) as made:
     lines = made.makefile("rw")
     print(lines.readline().strip(), flush=True)
     for word in sys.stdin:
@@ -69,6 +70,16 @@ sender.bind((sys.argv[1], 0))
 for _ in range(5):
     sender.sendto(b"x", (sys.argv[2], 9999))
 """
+
+
+def client(
+    netns: Path, address: str, port: int, user: int = 0, source: str = "", patience: int = 20
+) -> tuple[str, str]:
+    """The client's address as the server sees it, "" when it is not reached; and why not, as Python says it."""
+    arguments = (address, str(port), str(user), source, str(patience))
+    command = inside(netns, sys.executable, "-c", CLIENT, *arguments)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.strip(), (done.stderr.splitlines() or [""])[-1]
 
 
 def run(*command: str) -> str:
@@ -122,11 +133,12 @@ class Lab:
         assert server.stdout.readline() == "listening\n"
 
     def seen_by(self, netns: Path, address: str, port: int, user: int = 0, source: str = "") -> str:
-        """The client's address as the server sees it; "" when it is not reached."""
-        arguments = (address, str(port), str(user), source)
-        command = inside(netns, sys.executable, "-c", CLIENT, *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        return done.stdout.strip()
+        """The client's address as the server sees it."""
+        return client(netns, address, port, user, source)[0]
+
+    def unseen(self, netns: Path, address: str, port: int, user: int = 0) -> bool:
+        """Whether it is not reached within a second."""
+        return client(netns, address, port, user, patience=1)[0] == ""
 
     def counted(self, network: str, counter: str) -> int:
         table = self.places.nft_table

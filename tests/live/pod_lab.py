@@ -96,10 +96,8 @@ class Lab:
         assert server.stdout.readline() == "listening\n"
 
     def seen_by(self, netns: Path, address: str, port: int = PORT) -> str:
-        """The client's address as the server at `address` sees it; "" when it is not reached."""
-        command = network_lab.inside(netns, sys.executable, "-c", network_lab.CLIENT, address, str(port), "0", "")
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        return done.stdout.strip()
+        """The client's address as the server at `address` sees it."""
+        return network_lab.client(netns, address, port)[0]
 
     def host(self, id: str) -> Path:
         return self.agent.places.host(id).netns

@@ -75,8 +75,10 @@ def registry(netns: Path, authority: node_lab.Authority, folder: Path) -> Iterat
     try:
         at = ["--cacert", str(folder / "ca"), "--resolve", f"{NAME}:{PORT}:{network_lab.WORLD}"]
         curl = [*enter, "curl", "-sSf", *at]
-        deadline = time.monotonic() + 10
-        while subprocess.run([*curl, f"https://{NAME}:{PORT}/v2/"], capture_output=True, check=False).returncode:
+        deadline = time.monotonic() + 30
+        while subprocess.run(
+            [*curl, "--max-time", "5", f"https://{NAME}:{PORT}/v2/"], capture_output=True, check=False
+        ).returncode:
             assert time.monotonic() < deadline, (folder / "registry.log").read_text()
             time.sleep(0.05)
         yield curl

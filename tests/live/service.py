@@ -236,13 +236,23 @@ class Service:
 
 
 def until(what: str, true: Callable[[], bool], seconds: float, every: float = 0.1) -> float:
-    """Seconds until it is true. For what has no event to wait for."""
+    """Seconds until it is true. For what has no event to wait for.
+
+    A look that fails is no answer: a server may have been away for a moment. The last failure is told at the end.
+    """
     began = time.monotonic()
-    while not true():
-        if time.monotonic() - began > seconds:
-            pytest.fail(f"{what}: not within {seconds:g} s")
+    failed: Exception | None = None
+    while True:
+        looked = time.monotonic()
+        try:
+            if true():
+                return time.monotonic() - began
+            failed = None
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            failed = error
+        if looked - began > seconds:
+            pytest.fail(f"{what}: not within {seconds:g} s" + (f": {failed}" if failed else ""))
         time.sleep(every)
-    return time.monotonic() - began
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 from tests.live import fleet, shared, world
 from tests.live import service as services
@@ -100,16 +101,29 @@ def test_a_service_answers_at_its_address_and_on_every_node(
 ) -> None:
     spec = cluster.get("service", APP)["spec"]
     one, _ = two_apart(app)
+    netns = cluster.service.agent.places.host(cluster.host("edge")).netns
+    urls = [
+        f"http://{node['status']['addresses'][0]['address']}:{spec['ports'][0]['nodePort']}"
+        for node in cluster.nodes().values()
+    ]
+
+    def from_outside(url: str) -> str:
+        """Who answers another computer of the VPC."""
+        done = fleet.inside(netns, str(cluster.visitor), "ask", url)
+        assert done.returncode == 0, f"{url}: {done.stderr}"
+        return done.stdout.split(" ")[0]
+
+    def known() -> bool:
+        ask(cluster, one, f"http://{spec['clusterIP']}:{PORT}")
+        return {from_outside(url) for url in urls} <= set(app)
+
+    # Pods are ready; each node's kube-proxy may hear of it a moment later.
+    services.until("the service is known on every node", known, 20)
     answered = {ask(cluster, one, f"http://{spec['clusterIP']}:{PORT}")[0] for _ in range(12)}
     assert len(answered) > 1
     assert answered <= set(app)
-    # From another computer of the VPC.
-    netns = cluster.service.agent.places.host(cluster.host("edge")).netns
-    for node in cluster.nodes().values():
-        where = node["status"]["addresses"][0]["address"]
-        url = f"http://{where}:{spec['ports'][0]['nodePort']}"
-        done = fleet.inside(netns, str(cluster.visitor), "ask", url)
-        assert done.stdout.split(" ")[0] in app, f"{url}: {done.stderr}"
+    for url in urls:
+        assert from_outside(url) in app
 
 
 def test_names_of_the_cluster_and_of_the_world(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
@@ -129,7 +143,8 @@ def test_names_of_the_cluster_and_of_the_world(cluster: shared.Cluster, app: dic
 def test_logs_exec_and_port_forward(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
     one, other = two_apart(app)
     ask(cluster, one, f"http://{address(app[other])}:{PORT}")
-    assert f"asked by {address(app[one])}" in cluster.kubectl("logs", other)
+    line = f"asked by {address(app[one])}"
+    services.until("its log says so", lambda: line in cluster.kubectl("logs", other), 20)
     assert cluster.kubectl("exec", "-i", one, "--", "cat", text="through and back\n") == "through and back\n"
     words = ("port-forward", f"pod/{other}", f"18080:{PORT}")
     forward = cluster.service.popen(*cluster.kubectl_command, *words, stdout=subprocess.PIPE)
@@ -179,11 +194,13 @@ def test_a_volume_keeps_its_data_when_its_node_dies(cluster: shared.Cluster) -> 
 def test_a_node_more_and_a_node_less(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
     """What goes is drained first; node object and instance are gone with it."""
     before = set(cluster.nodes())
-    more = scale(cluster, shared.NODES + 1)
-    assert len(set(cluster.nodes()) - before) == 1
-    # Wherever pods go when one node is drained, their image is there.
-    cluster.load_image()
-    less = scale(cluster, shared.NODES)
+    try:
+        more = scale(cluster, shared.NODES + 1)
+        assert len(set(cluster.nodes()) - before) == 1
+        # Wherever pods go when one node is drained, their image is there.
+        cluster.load_image()
+    finally:
+        less = scale(cluster, shared.NODES)
     assert len(cluster.nodes()) == shared.NODES
     assert set(instances(cluster)) == {n["spec"]["providerID"].rpartition("/")[2] for n in cluster.nodes().values()}
     services.until("all pods are available", lambda: is_available(cluster), 60)
@@ -198,6 +215,17 @@ def test_moving_to_a_new_nodegroup_is_no_outage(cluster: shared.Cluster) -> None
     size = {"minSize": 1, "maxSize": 1, "desiredSize": 1}
     place = {"nodeRole": like["nodeRole"], "subnets": like["subnets"], "scalingConfig": size}
     cluster.service.aws("eks", "create_nodegroup", **place, **old)
+    try:
+        _moves(cluster, others, old)
+    finally:
+        cluster.try_kubectl("delete", "deployment,poddisruptionbudget", "mover", "--wait=false")
+        with contextlib.suppress(botocore.exceptions.ClientError):
+            cluster.service.aws("eks", "delete_nodegroup", **old)
+        services.until("only the others are left", lambda: sorted(cluster.nodes()) == others, 60)
+    cluster.until_well()
+
+
+def _moves(cluster: shared.Cluster, others: list[str], old: dict[str, str]) -> None:
     services.until("its node is Ready", lambda: cluster.ready_nodes() == shared.NODES + 1, 120)
     (node,) = set(cluster.nodes()) - set(others)
     cluster.load_image()
@@ -220,8 +248,6 @@ def test_moving_to_a_new_nodegroup_is_no_outage(cluster: shared.Cluster) -> None
     print(f"\nmoved off and gone after {took:.1f} s; at least {fewest} of 2 pods were ready all the time")
     assert fewest >= 1
     services.until("both pods are ready again", lambda: len(movers(cluster)) == 2, 60)
-    cluster.kubectl("delete", "deployment,poddisruptionbudget", "mover", "--wait=false")
-    cluster.until_well()
 
 
 def movers(cluster: shared.Cluster) -> dict[str, str]:

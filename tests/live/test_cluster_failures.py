@@ -8,6 +8,7 @@ Cost: about 6 minutes on the shared cluster, most of it faults of 10 to 12 s.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -15,7 +16,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -30,6 +32,13 @@ FROZEN = 10.0
 BLACK = 12.0
 """Seconds of those faults: longer than what clients and servers wait for each other."""
 DEPLOYMENT = "failures"
+OWN_ENDS = {
+    "kube-controller-manager": ("leaderelection lost", "kube-controller-manager"),
+    "kube-scheduler": ("leaderelection lost", "kube-scheduler"),
+    "proxy-1": ("the other proxy is frozen", "proxy-2"),
+    "proxy-2": ("the other proxy is frozen", "proxy-1"),
+}
+"""By unit: what is logged when it ends itself or is ended by its sibling, and in whose log."""
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +113,9 @@ def test_the_leading_controllers_are_killed(clients: steady.Clients, cluster: sh
     with clients.meanwhile("kill -9 the leading controller-manager and scheduler"):
         for name, letter in leaders.items():
             cluster.kill(f"api-{letter}", name)
-        cluster.apply(deployment(2))
-        took = services.until("a deployment is made all the same", lambda: running_pods(cluster) == 2, 30)
-        print(f"\na new deployment of 2 ran after {took:.1f} s")
-    cluster.kubectl("delete", "deployment", DEPLOYMENT)
+        with deployed(cluster):
+            took = services.until("a deployment is made all the same", lambda: running_pods(cluster) == 2, 30)
+            print(f"\na new deployment of 2 ran after {took:.1f} s")
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -141,6 +149,7 @@ def test_a_node_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
 
 
 def test_a_zone_is_cut_off(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    cluster.until_well()
     zone = cluster.etcd_leader()
     with clients.meanwhile("a zone black, with the etcd leader", zone=zone):
         cluster.zone(zone, "black")
@@ -151,6 +160,7 @@ def test_a_zone_is_cut_off(clients: steady.Clients, cluster: shared.Cluster) -> 
 
 
 def test_a_zone_stops(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    cluster.until_well()
     zone = cluster.etcd_leader()
     with clients.meanwhile("a zone stopped, with the etcd leader", zone=zone):
         cluster.zone(zone, "stopped")
@@ -162,16 +172,16 @@ def test_a_zone_stops(clients: steady.Clients, cluster: shared.Cluster) -> None:
 
 def test_serve_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Clusters do not notice; when it is back it sees all as it is, and changes nothing."""
-    before, pids = desires(cluster), processes(cluster)
     with clients.meanwhile("serve dies"):
+        before, pids = desires(cluster), alive(cluster)
         cluster.service.serve.kill()
         time.sleep(3)
-        assert cluster.ready_nodes() == shared.NODES
+        services.until("nodes are Ready without it", lambda: cluster.ready_nodes() == shared.NODES, 15)
         took = cluster.service.serve.start()
         described = services.until("it answers", lambda: cluster.described["status"] == "ACTIVE", 10)
         print(f"\nserve was back after {took:.2f} s, and described the cluster {described:.2f} s later")
     assert desires(cluster) == before
-    assert processes(cluster) == pids
+    assert alive(cluster).since(pids) == []
 
 
 def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
@@ -188,22 +198,20 @@ def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
         print(f"\nporter was back after {took:.2f} s; a new login meanwhile took {waited:.2f} s")
         assert login.returncode == 0
         assert shown.count(" Ready ") == shared.NODES
-        assert waited <= took + 2.0
 
 
 def test_the_agent_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Pods run on; a new one waits for its network, and comes."""
-    before = processes(cluster)
     with clients.meanwhile("the agent dies"):
+        before = alive(cluster)
         cluster.service.agent.kill()
-        cluster.apply(deployment(2))
-        time.sleep(3)
-        assert running_pods(cluster) == 0
-        took = cluster.service.agent.restart()
-        came = services.until("the pods came", lambda: running_pods(cluster) == 2, 30)
-        print(f"\nthe agent was back after {took:.2f} s, and two new pods {came:.1f} s later")
-    assert processes(cluster) == before
-    cluster.kubectl("delete", "deployment", DEPLOYMENT)
+        with deployed(cluster):
+            time.sleep(3)
+            assert running_pods(cluster) == 0
+            took = cluster.service.agent.restart()
+            came = services.until("the pods came", lambda: running_pods(cluster) == 2, 30)
+            print(f"\nthe agent was back after {took:.2f} s, and two new pods {came:.1f} s later")
+    assert alive(cluster).since(before) == []
 
 
 def test_the_machine_restarts(clients: steady.Clients, cluster: shared.Cluster) -> None:
@@ -252,8 +260,45 @@ def awake(cluster: shared.Cluster, since: dt.datetime) -> int:
     return sum(moment > since for moment in renewed)
 
 
-def processes(cluster: shared.Cluster) -> dict[tuple[str, str], int | None]:
-    return {key: one.pid for key, one in cluster.seen().items() if one.pid is not None}
+@dataclass(frozen=True)
+class Alive:
+    """All processes, and how often units have ended themselves and said so."""
+
+    pids: Mapping[tuple[str, str], int | None]
+    own_ends: Mapping[tuple[str, str], int]
+
+    def since(self, before: Alive) -> list[str]:
+        """What has another process than before. Not what ended itself: a leader that could not renew its lease in
+        time, a proxy that its sibling took for frozen. Both are by design, and a slow disk suffices.
+        """
+        keys = self.pids.keys() | before.pids.keys()
+        changed = sorted(key for key in keys if self.pids.get(key) != before.pids.get(key))
+        return [
+            f"{kind}/{id}" for kind, id in changed if self.own_ends.get((kind, id)) == before.own_ends.get((kind, id))
+        ]
+
+
+def alive(cluster: shared.Cluster) -> Alive:
+    pids = {key: one.pid for key, one in cluster.seen().items() if one.pid is not None}
+    own_ends = {}
+    for kind, id in pids:
+        host, _, unit = id.partition("/")
+        if kind == "units" and unit in OWN_ENDS:
+            told, by = OWN_ENDS[unit]
+            log = b"".join(cluster.service.agent.client.logs(host, by, 100_000)).decode()
+            own_ends[kind, id] = log.lower().count(told)
+    return Alive(pids, own_ends)
+
+
+@contextlib.contextmanager
+def deployed(cluster: shared.Cluster) -> Iterator[None]:
+    """A deployment of 2; none of its pods is left when it ends."""
+    try:
+        cluster.apply(deployment(2))
+        yield
+    finally:
+        cluster.try_kubectl("delete", "deployment", DEPLOYMENT)
+        services.until("its pods are gone", lambda: not cluster.get("pods", "-l", f"app={DEPLOYMENT}")["items"], 30)
 
 
 def running_pods(cluster: shared.Cluster) -> int:

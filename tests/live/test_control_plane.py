@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from tests.live import conftest, control_plane, fleet
+from tests.live import service as services
 
 from roadstead.clusters.trust import authorities
 from roadstead.messages import observed
@@ -34,6 +35,7 @@ def plane(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory
             for (kind, id), one in seen.items():
                 if kind == "units" and one.phase == "ready":
                     ready.setdefault(id.removeprefix(f"{made.plane.id}."), time.monotonic() - began)
+                    made.restarts.setdefault(id, one.restarts)
             return len(ready) == len(wanted)
 
         agent.client.wait(note, 90)
@@ -42,27 +44,24 @@ def plane(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory
             print(f"  {seconds:5.2f}  {id}")
         apis = sorted(seconds for id, seconds in ready.items() if id.endswith("kube-apiserver"))
         print(f"first API server {apis[0]:.2f}, all three {apis[-1]:.2f}, everything {max(ready.values()):.2f}")
-        _until(lambda: "default" in made.kubectl("get", "serviceaccounts", "-n", "default", "-o", "name"), 30)
-        print(f"default service account {time.monotonic() - began:.2f}")
         agent.client.wait_ready(60)
+        _until_it_has_a_service_account(made, "default")
+        print(f"default service account {time.monotonic() - began:.2f}")
         yield made
     finally:
         fleet.delete_all(agent.client)
 
 
-def _until(there: Callable[[], bool], timeout: float) -> None:
-    """Asks again until it is so. kubectl and files have no event for it."""
-    deadline = time.monotonic() + timeout
-    while not there():
-        assert time.monotonic() < deadline, f"not so within {timeout:g} s"
-        time.sleep(0.05)
+def _until_it_has_a_service_account(plane: control_plane.Plane, namespace: str) -> None:
+    words = ("get", "serviceaccounts", "-n", namespace, "-o", "name")
+    services.until(f"service account of {namespace}", lambda: "default" in plane.kubectl(*words), 30, 0.05)
 
 
 def test_the_endpoint_works_and_namespaces_get_their_service_account(plane: control_plane.Plane) -> None:
     assert plane.kubectl("get", "--raw", "/readyz") == "ok"
     assert plane.kubectl("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == "roadstead:serve"
     plane.kubectl("create", "namespace", "first")
-    _until(lambda: "default" in plane.kubectl("get", "serviceaccounts", "-n", "first", "-o", "name"), 10)
+    _until_it_has_a_service_account(plane, "first")
     service = json.loads(plane.kubectl("get", "endpointslices", "kubernetes", "-n", "default", "-o", "json"))
     assert service["endpoints"][0]["addresses"] == [plane.plane.endpoint.private]
     assert len(service["endpoints"]) == 1
@@ -79,7 +78,12 @@ def test_serve_may_do_what_it_likes_though_no_role_says_so(plane: control_plane.
     assert json.loads(groups) == ["system:authenticated"]
     role = "cluster-admin"
     plane.kubectl("create", "clusterrolebinding", "given", f"--clusterrole={role}", "--user=somebody")
-    assert plane.kubectl("auth", "can-i", "*", "*", "--as=somebody").strip() == "yes"
+
+    def may() -> bool:
+        return plane.kubectl("auth", "can-i", "*", "*", "--as=somebody").strip() == "yes"
+
+    # Another API server may be asked than the one that was told.
+    services.until("somebody may do it", may, 20)
     plane.kubectl("delete", "clusterrolebinding", "given")
 
 
@@ -100,7 +104,7 @@ def test_a_secret_is_neither_in_etcd_nor_in_the_audit_log_as_it_is(plane: contro
         paths = [disk / "lib" / "kube-apiserver" / "audit" / "audit.log" for disk in disks]
         return "".join(path.read_text() for path in paths if path.exists())
 
-    _until(lambda: '"treasure"' in logs(), 45)
+    services.until("it is in an audit log", lambda: '"treasure"' in logs(), 45)
     lines = [json.loads(line) for line in logs().splitlines() if '"treasure"' in line]
     assert [line["level"] for line in lines if line["verb"] == "create"] == ["Metadata"]
     assert SECRET not in logs()
@@ -113,8 +117,8 @@ def test_etcd_answers_only_to_its_own(plane: control_plane.Plane) -> None:
     own = authorities.leaf(plane.trust.etcd, subject, now)
     other = authorities.leaf(plane.trust.cluster, subject, now)
     assert plane.etcd("etcd-a", own, "get", "/").returncode == 0
-    assert plane.etcd("etcd-a", other, "get", "/").returncode != 0
-    assert plane.etcd("etcd-a", None, "get", "/").returncode != 0
+    assert plane.etcd("etcd-a", other, "get", "/", timeout="2s").returncode != 0
+    assert plane.etcd("etcd-a", None, "get", "/", timeout="2s").returncode != 0
 
 
 def test_each_of_the_leaders_leads(plane: control_plane.Plane) -> None:
@@ -131,5 +135,5 @@ def test_every_built_in_group_of_the_api_is_available(plane: control_plane.Plane
 
 
 def test_nothing_died_on_the_way(plane: control_plane.Plane) -> None:
-    seen = plane.agent.client.observations().observations
-    assert {one.id: one.restarts for one in seen if one.kind == "units" and one.restarts} == {}
+    """To readiness. Later a leader may well end: one that could not renew its lease in time does."""
+    assert {id: restarts for id, restarts in plane.restarts.items() if restarts} == {}

@@ -116,7 +116,11 @@ def things(service: services.Service) -> dict[str, set[str]]:
             if f"/{places.id}/hosts/" in (target := line.split()[4])
         },
         "cgroups": {
-            str(path) for path in Path("/sys/fs/cgroup").rglob(f"*{places.id}/*") if path.is_dir() and "c-" in path.name
+            f"{folder}/{name}"
+            for folder, names, _ in os.walk("/sys/fs/cgroup")
+            if folder.endswith(places.id)
+            for name in names
+            if "c-" in name
         },
         "loop devices": {line for line in _output("losetup", "-a").splitlines() if f"/{places.id}/" in line},
         "store": _kept(tree.serve_state(places)),
@@ -156,11 +160,23 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
             document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
             role = running.aws("iam", "create_role", RoleName=f"role-{name}", AssumeRolePolicyDocument=document)
             made.roles.append(role["Role"]["Arn"])
-        services.until("the VPC's network", lambda: bool(running.agent.client.wanted().get("listeners")), 20)
+        # The VPC's resolver, by UDP and TCP in each of its subnets, is the last that is made of it.
+        services.until("the VPC's network", lambda: len(running.agent.client.wanted().get("listeners", {})) == 6, 20)
+        running.agent.client.wait_ready(20)
         made.before = things(running)
         yield made
         log = running.serve.log.read_text()
         assert "Traceback" not in log, log[log.index("Traceback") - 400 :][:6000]
+
+
+@pytest.fixture(autouse=True)
+def none_before(account: Account) -> Iterator[None]:
+    """A test that failed leaves its cluster; the next one is not to meet it."""
+    yield
+    for name in account.service.aws("eks", "list_clusters")["clusters"]:
+        with contextlib.suppress(botocore.exceptions.ClientError):
+            account.delete(name)
+    services.until("no cluster is left", lambda: not account.service.aws("eks", "list_clusters")["clusters"], 60)
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 3.0])

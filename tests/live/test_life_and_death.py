@@ -122,8 +122,13 @@ def test_flushed_rules_come_back(fleet_of_four: conftest.RunningAgent) -> None:
 
     before = rules()
     assert "drop" in before
-    assert fleet.inside(places.router_netns("net"), "nft", "flush", "ruleset").returncode == 0
-    assert "drop" not in rules()
+    # The agent is too quick to see them gone otherwise.
+    fleet_of_four.process.send_signal(signal.SIGSTOP)
+    try:
+        assert fleet.inside(places.router_netns("net"), "nft", "flush", "ruleset").returncode == 0
+        assert "drop" not in rules()
+    finally:
+        fleet_of_four.process.send_signal(signal.SIGCONT)
     print(f"\nflushed table: mended after {mended(fleet_of_four, lambda: rules() == before):.2f} s")
 
 
@@ -148,6 +153,13 @@ def test_after_a_reboot_everything_is_made_again_with_its_data(fleet_of_four: co
 
 def test_a_delete_that_is_cut_off_is_finished_by_the_next_agent(agent: conftest.RunningAgent) -> None:
     agent.client.accept(fleet.fleet(agent.client, HOSTS))
+    try:
+        _delete_cut_off(agent)
+    finally:
+        fleet.delete_all(agent.client)
+
+
+def _delete_cut_off(agent: conftest.RunningAgent) -> None:
     agent.client.wait_ready(30)
     everything = {
         kind: {id: int(str(record["generation"])) for id, record in records.items()}

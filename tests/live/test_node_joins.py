@@ -175,7 +175,7 @@ def test_a_killed_unit_is_back_and_the_pod_has_not_noticed(lab: node_lab.Lab, po
     assert pid is not None
     began = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    lab.until(f"{unit} killed", lambda: lab.pid(unit) not in (None, pid), 10)
+    lab.until(f"{unit} killed", lambda: lab.pid(unit) not in (None, pid), 30)
     lab.agent.client.wait_ready(30)
     lab.until("exec works", lambda: lab.kubectl("exec", pod, "--", "/bin/sh", "-c", ":").returncode == 0, 30)
     print(f"\n{unit} killed: exec works after {time.monotonic() - began:.1f} s")
@@ -183,7 +183,7 @@ def test_a_killed_unit_is_back_and_the_pod_has_not_noticed(lab: node_lab.Lab, po
     assert after is not None
     assert after["status"]["containerStatuses"][0]["containerID"] == containers(before)
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
-    assert lab.ready()
+    lab.until("Ready", lab.ready, 30)
 
 
 def containers(pod: dict[str, dict[str, list[dict[str, str]]]]) -> str:

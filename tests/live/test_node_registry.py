@@ -38,5 +38,5 @@ def test_a_pod_of_an_image_from_a_mirror_with_a_private_authority_runs(
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pulled"}, "spec": spec}
             text = json.dumps(pod)
             lab.until("pod accepted", lambda: lab.kubectl("apply", "-f", "-", text=text).returncode == 0, 20)
-            took = lab.until("pulled and running", lambda: lab.pod_running("pulled") is not None, 30)
+            took = lab.until("pulled and running", lambda: lab.pod_running("pulled") is not None, 60)
             print(f"\npulled and running after {took:.1f} s")

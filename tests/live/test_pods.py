@@ -108,10 +108,9 @@ def test_a_pod_speaks_under_its_own_address_only(lab: pod_lab.Lab, pods: dict[st
 
 @pytest.mark.usefixtures("pods")
 def test_an_address_that_no_pod_has_is_refused_at_once(lab: pod_lab.Lab) -> None:
-    began = time.monotonic()
-    assert lab.seen_by(lab.netns("n0", "one"), "10.30.0.31") == ""
-    assert lab.seen_by(lab.netns("n1", "far"), "10.30.0.31") == ""
-    assert time.monotonic() - began < 1.5
+    # Where nothing answered, the client would say that it timed out.
+    for pod in (lab.netns("n0", "one"), lab.netns("n1", "far")):
+        assert "No route to host" in network_lab.client(pod, "10.30.0.31", pod_lab.PORT, patience=1)[1]
 
 
 def test_a_port_of_the_node_leads_to_the_pod(lab: pod_lab.Lab, pods: dict[str, str]) -> None:
@@ -121,7 +120,7 @@ def test_a_port_of_the_node_leads_to_the_pod(lab: pod_lab.Lab, pods: dict[str, s
     assert lab.seen_by(lab.host("n0"), pod_lab.N0, 9090) == pod_lab.N0
     assert lab.seen_by(lab.netns("n0", "ported"), pod_lab.N0, 9090) == pod_lab.N0, "itself, and so translated"
     assert lab.ask("n0", "DEL", "ported", "/run/netns/ported") == (0, None)
-    assert lab.seen_by(lab.netns("n1", "far"), pod_lab.N0, 9090) == ""
+    assert network_lab.client(lab.netns("n1", "far"), pod_lab.N0, 9090, patience=1)[0] == ""
     assert address != lab.pod("n0", "later"), "what was freed last is given last"
     assert lab.ask("n0", "DEL", "later", "/run/netns/later") == (0, None)
 
@@ -140,7 +139,7 @@ def test_a_pod_outlives_the_agent_and_the_next_one_waits_for_it(lab: pod_lab.Lab
             network_lab.run(*network_lab.inside(lab.host("n0"), "ip", "route", "del", f"{pods['two']}/32"))
             _write_down(lab.agent.places.host("n0").state / "pods.json", "waits", "10.30.0.29")
             with concurrent.futures.ThreadPoolExecutor(1) as threads:
-                waiting = threads.submit(_relay, lab, "ADD", "waits", fresh)
+                waiting = threads.submit(_asked_again, lab, "ADD", "waits", fresh)
                 with contextlib.suppress(concurrent.futures.TimeoutError):
                     waiting.result(0.5)
                 assert not waiting.done()
@@ -149,7 +148,7 @@ def test_a_pod_outlives_the_agent_and_the_next_one_waits_for_it(lab: pod_lab.Lab
                 assert talk.stdout.readline() == "still there\n"
                 lab.agent.restart()
                 lab.agent.client.wait_ready(20)
-                answer: Any = waiting.result(10)
+                answer: Any = waiting.result(60)
                 assert answer["ips"][0]["address"] == "10.30.0.29/32", "what was written down before it was wired"
             assert lab.seen_by(one, pods["two"]) == pods["one"], "a lost route is back"
             talk.stdin.write("and now\n")
@@ -157,6 +156,8 @@ def test_a_pod_outlives_the_agent_and_the_next_one_waits_for_it(lab: pod_lab.Lab
             assert talk.stdout.readline() == "and now\n"
         finally:
             talk.kill()
+            if lab.agent.process.poll() is not None:
+                lab.agent.restart()
     assert lab.ask("n0", "DEL", "waits", path) == (0, None)
 
 
@@ -185,8 +186,9 @@ def test_addresses_run_out_and_come_back(lab: pod_lab.Lab, pods: dict[str, str])
     assert pod_lab.PREFIX1 in error["msg"]
     # A pod's namespace that is gone takes its link along; nobody says DEL, and its address is free all the same.
     lab.gone("n1", names[0])
-    deadline = time.monotonic() + 10
-    while len(lab.links("n1")) == 16 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while len(lab.links("n1")) == 16:
+        assert time.monotonic() < deadline, "the link is still there"
         time.sleep(0.05)
     assert lab.ask("n1", "ADD", names[-1], spaces[names[-1]])[0] == 0
     code, error = lab.ask("n1", "GC", "")
@@ -258,10 +260,28 @@ def _write_down(path: Path, name: str, address: str) -> None:
 
 
 def _relay(lab: pod_lab.Lab, command: str, name: str, netns: Path) -> dict[str, list[object]]:
+    """What it prints."""
+    done = _relayed(lab, command, name, netns)
+    assert done.returncode == 0, done
+    answer: dict[str, list[object]] = json.loads(done.stdout) if done.stdout else {}
+    return answer
+
+
+def _asked_again(lab: pod_lab.Lab, command: str, name: str, netns: Path) -> Any:
+    """Asked as a runtime does, again when the agent was not there within the program's ten seconds (code 11)."""
+    deadline = time.monotonic() + 40
+    while True:
+        done = _relayed(lab, command, name, netns)
+        answer: Any = json.loads(done.stdout)
+        if done.returncode == 0 or answer["code"] != 11 or time.monotonic() > deadline:
+            return answer
+
+
+def _relayed(lab: pod_lab.Lab, command: str, name: str, netns: Path) -> subprocess.CompletedProcess[bytes]:
     """The CNI program started straight from the machine, on the socket that the node has: what is measured."""
     socket = lab.agent.places.host("n0").run / "pods" / "pods.sock"
     conf = {"cniVersion": "1.1.0", "name": "roadstead", "type": "roadstead-cni", "socket": str(socket)}
-    done = subprocess.run(
+    return subprocess.run(
         [str(lab.relay)],
         input=json.dumps(conf).encode(),
         capture_output=True,
@@ -270,6 +290,3 @@ def _relay(lab: pod_lab.Lab, command: str, name: str, netns: Path) -> dict[str, 
         timeout=20,
         close_fds=False,
     )
-    assert done.returncode == 0, done
-    answer: dict[str, list[object]] = json.loads(done.stdout) if done.stdout else {}
-    return answer

@@ -21,8 +21,6 @@ from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 
-NO_SUCH_NAME = 60
-"""curl's code for a certificate that is not of the name, or not trusted."""
 IMAGE = f"{registry_lab.NAME}:{registry_lab.PORT}/pause:1"
 
 
@@ -162,7 +160,9 @@ def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
 
 
 def served(harbour: Harbour, address: str) -> bool:
-    """Whether every API server shows a certificate for the address; the endpoint leads to any of the three."""
+    """True when each API server shows a certificate for the address, else fails with one that does not; the endpoint
+    leads to any of the three.
+    """
     wanted = harbour.service.agent.client.wanted()["hosts"]
     for letter in "abc":
         host = msgspec.convert(wanted[harbour.cluster.host(f"api-{letter}")]["spec"], desired.Host)
@@ -173,7 +173,6 @@ def served(harbour: Harbour, address: str) -> bool:
             *("curl", "-sS", "--max-time", "3", "--cacert", str(harbour.service.folder / "ca.pem")),
             *("--connect-to", f"::{host.legs[1].address}:443", f"https://{address}/healthz"),
         )
-        assert done.returncode in (0, NO_SUCH_NAME), done.stderr
-        if done.returncode != 0:
-            return False
+        # A certificate of another name is 60; anything else may be a server that is busy.
+        assert done.returncode == 0, f"api-{letter}: curl ended with {done.returncode}: {done.stderr}"
     return True

@@ -69,9 +69,17 @@ class Lab:
         return done.stdout
 
     def managed(self, number: int) -> frozenset[str]:
-        """The images that containerd's CRI part takes for its own; kubelet knows no others."""
-        lines = self.inside(number, "ctr images list").splitlines()
-        return frozenset(line.split()[0] for line in lines if "io.cri-containerd.image=managed" in line)
+        """The images that containerd's CRI part takes for its own; kubelet knows no others.
+
+        It takes them at its first start, after its sockets are there.
+        """
+        deadline = time.monotonic() + 20
+        while True:
+            lines = self.inside(number, "ctr images list").splitlines()
+            found = frozenset(line.split()[0] for line in lines if "io.cri-containerd.image=managed" in line)
+            if found >= self.names or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
 
     def imported(self, number: int) -> list[str]:
         """Archives that were lent to the node, as each is that is imported there."""
@@ -156,12 +164,15 @@ def test_an_agent_that_is_killed_as_it_makes_one_leaves_nothing_and_the_next_mak
     deadline = time.monotonic() + 20
     while not (scratch / "sock").exists():
         assert time.monotonic() < deadline
+        time.sleep(0.005)
     lab.agent.kill()
-    deadline = time.monotonic() + 5
-    while makers := running(scratch):
-        assert time.monotonic() < deadline, makers
-        time.sleep(0.02)
-    lab.agent.restart()
+    try:
+        deadline = time.monotonic() + 30
+        while makers := running(scratch):
+            assert time.monotonic() < deadline, makers
+            time.sleep(0.02)
+    finally:
+        lab.agent.restart()
     lab.agent.client.wait_ready(40)
     assert lab.key(*digests) in lab.stores()
     assert not [name for name in lab.stores() if name.endswith(".new")]

@@ -169,6 +169,9 @@ def volume(lab: node_lab.Lab, name: str) -> dict[str, Any]:
 def test_names_of_the_cluster_are_answered_in_a_pod(lab: node_lab.Lab) -> None:
     put(lab, pod("asker", "sleep 3600"))
     lab.until("the pod runs", lambda: lab.pod_running("asker") is not None, 30)
+    # CoreDNS is ready; kube-proxy may not have heard of it yet.
+    known = ("exec", "asker", "--", "getent", "ahostsv4", "kubernetes.default.svc.cluster.local.")
+    lab.until("the service answers", lambda: lab.kubectl(*known).returncode == 0, 30)
     # One name in full, one by the search list of the pod's resolv.conf.
     for name, address in (
         ("kubernetes.default.svc.cluster.local.", "10.100.0.1"),
@@ -271,7 +274,7 @@ def test_a_stateful_set_keeps_its_data(lab: node_lab.Lab) -> None:
     lab.until("the pod is there", lambda: lab.kubectl("get", "pod", "keeper-0").returncode == 0, 20)
     took = lab.until("the pod runs", lambda: lab.pod_running("keeper-0") is not None, 60)
     print(f"\nfirst pod with a volume runs after {took:.1f} s")
-    assert lines(lab) == 1
+    lab.until("it has written", lambda: lines(lab) == 1, 30)
     made = volume(lab, "kept-keeper-0")
     (term,) = made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
     assert {one["key"]: one["values"] for one in term["matchExpressions"]} == {
@@ -284,7 +287,7 @@ def test_a_stateful_set_keeps_its_data(lab: node_lab.Lab) -> None:
     uid = lab.get("pod", "keeper-0")["metadata"]["uid"]
     lab.asked("delete", "pod", "keeper-0")
     lab.until("another pod runs", lambda: runs_again(lab, uid), 30)
-    assert lines(lab) == 2
+    lab.until("it has written, too", lambda: lines(lab) == 2, 30)
 
     seen = next(o for o in lab.agent.client.observations().observations if (o.kind, o.id) == ("hosts", node_lab.NODE))
     assert seen.pid is not None
@@ -317,9 +320,9 @@ def test_a_deleted_claim_leaves_nothing(lab: node_lab.Lab) -> None:
     lab.until("the pod runs", lambda: lab.pod_running("writer") is not None, 60)
     made = volume(lab, "brief")
     path = made["spec"]["local"]["path"]
-    assert lab.inside(f"cat {path}/x").stdout == "x\n"
+    lab.until("it has written", lambda: lab.inside(f"cat {path}/x").stdout == "x\n", 30)
     lab.asked("delete", "pod/writer", "pvc/brief", "--wait=false")
-    gone = lambda: lab.kubectl("get", "pv", made["metadata"]["name"]).returncode != 0  # noqa: E731
+    gone = lambda: "NotFound" in lab.kubectl("get", "pv", made["metadata"]["name"]).stderr  # noqa: E731
     lab.until("the volume is deleted", gone, 60)
     assert lab.inside(f"test ! -e {path} && ls {storage.FOLDER}").returncode == 0
     # The pod that did it is gone, too.

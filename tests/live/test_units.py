@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live.bare_host import HOST, UID, Bench, authority, booted, free_port, soon, unit, until
+from tests.live.bare_host import HOST, UID, Bench, authority, booted, free_port, notified, recorded, soon, unit, until
 
 from roadstead.agent.units import state, supervision, units
 from roadstead.core import errors
 from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
+
+CLOCKS = 0.1
+"""Seconds: clocks of files and of processes differ by less."""
 
 
 @pytest.fixture
@@ -38,6 +41,7 @@ def test_a_unit_is_run_exactly_as_defined_and_nothing_of_it_stays(bench: Bench) 
     wanted = unit("say", subcommand="go", flags=flags, environment={"A_B": "c d"}, files=files, folders=("data",))
 
     async def test(room: units.Units) -> None:
+        began = time.time()
         assert room.write(HOST, "u1", wanted, UID, bench.blob).action == "new"
         await room.start(HOST, "u1")
         assert room.write(HOST, "u1", wanted, UID, bench.blob) == units.Change("nothing")
@@ -45,8 +49,9 @@ def test_a_unit_is_run_exactly_as_defined_and_nothing_of_it_stays(bench: Bench) 
         assert seen.state == "up"
         assert seen.pid is not None
         assert (Path("/proc") / str(seen.pid)).stat().st_uid == UID
-        assert seen.since == pytest.approx(time.time(), abs=2)
-        soon(lambda: bench.log_text("u1").count("\n") >= 12, "log")
+        assert seen.since is not None
+        assert began - CLOCKS <= seen.since <= time.time() + CLOCKS
+        soon(lambda: bench.log_text("u1").endswith("\nsaid\n"), "log")
         text = bench.log_text("u1")
         assert text.splitlines()[:6] == [
             "/engine/test/say", "go", "--a-flag=x", "--a-flag=y'z\"", "-b", "two words",
@@ -76,21 +81,18 @@ def test_status_is_what_s6_svstat_says(bench: Bench) -> None:
         room.write(HOST, "u1", unit("sit"), UID, bench.blob)
         await room.start(HOST, "u1")
         folder = bench.host.service / "u1"
-
-        def notified() -> state.Supervised | None:
-            seen = supervision.supervised(folder)
-            return seen if seen is not None and seen.ready else None
-
-        ours = soon(notified, "notification")
-        assert ours is not None
+        ours = notified(folder)
         command = ("s6-svstat", "-o", "up,pid,wantedup,ready,updownfor", folder)
+        before = time.time() - ours.since
         child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
         said = (await child.communicate())[0].decode().split()
+        after = time.time() - ours.since
         assert said[:4] == ["true", str(ours.pid), "true", "true"]
         assert ours.running
         assert ours.wanted_up
         assert ours.ready
-        assert float(said[4]) == pytest.approx(time.time() - ours.since, abs=1.5)
+        # In whole seconds, cut off.
+        assert before - 1 - CLOCKS < float(said[4]) <= after + CLOCKS
 
     bench.run(test)
 
@@ -100,6 +102,8 @@ def test_a_killed_unit_is_back_at_once_then_ever_later(bench: Bench, capsys: pyt
         room.write(HOST, "u1", unit("sit"), UID, bench.blob)
         await room.start(HOST, "u1")
         first = room.status(HOST, "u1", bench.pid1())
+        folder = bench.host.service / "u1"
+        notified(folder)
         await asyncio.sleep(1.1)  # s6 starts a service at most once a second
         assert first.pid is not None
         killed = time.time()
@@ -107,39 +111,64 @@ def test_a_killed_unit_is_back_at_once_then_ever_later(bench: Bench, capsys: pyt
         again = await until(room, "u1", lambda now: now.state == "up" and now.restarts == 1)
         assert again.exit is not None
         assert (again.exit.signal, again.exit.code) == (signal.SIGKILL, None)
-        assert again.exit.at == pytest.approx(killed, abs=0.5)
         assert again.since is not None
-        assert again.since - killed < 0.5
+        assert killed - CLOCKS <= again.exit.at <= again.since + CLOCKS
+        assert recorded(folder).pause == 0
+        assert again.since - again.exit.at < 0.5
         with capsys.disabled():
             print(f"\n  back {1000 * (again.since - killed):.0f} ms after kill -9")
 
         room.write(HOST, "u2", unit("die"), UID, bench.blob)
-        starts: list[float] = []
+        # By their number: one that nobody looked at in time is left out.
+        deaths: dict[int, state.Record] = {}
         await room.start(HOST, "u2")
-        while len(starts) < 7:
-            known = len(starts)
-            seen = await until(room, "u2", lambda now, known=known: now.restarts > known)  # type: ignore[misc]
-            assert seen.exit is not None
+        while (known := max(deaths, default=0)) < 7:
+            await until(room, "u2", lambda now, known=known: now.restarts > known)  # type: ignore[misc]
+            seen = recorded(bench.host.service / "u2")
             assert seen.exit.code == 3
-            starts.append(seen.exit.at)
-        gaps = [b - a for a, b in itertools.pairwise(starts)]
+            deaths[seen.deaths] = seen
+        gaps = [(a.pause, b.exit.at - a.exit.at) for a, b in itertools.pairwise(deaths.values())]
         with capsys.disabled():
-            print("  deaths of a unit that dies at its start, apart by", *(f"{gap:.2f}" for gap in gaps), "s")
-        assert gaps[0] < 1.5
-        assert 1.5 < gaps[5] < 4
+            print("  deaths of a unit that dies at its start, apart by", *(f"{gap:.2f}" for _, gap in gaps), "s")
+        for number, seen in deaths.items():
+            assert seen.pause == (0 if number == 1 else 0.1 * 2 ** (number - 2)), deaths
+        assert all(gap >= pause - CLOCKS for pause, gap in gaps), deaths
         waits = await until(room, "u2", lambda now: now.state == "backoff")
         assert waits.reason.startswith("exited with code 3; starts again after a pause of ")
         assert waits.pid is None
+
+    bench.run(test)
+
+
+def test_a_stop_ends_the_pause_and_a_start_that_was_asked_for_has_none(bench: Bench) -> None:
+    async def test(room: units.Units) -> None:
+        room.write(HOST, "u1", unit("sit"), UID, bench.blob)
+        await room.start(HOST, "u1")
+        folder = bench.host.service / "u1"
+        notified(folder)
+        pid = room.status(HOST, "u1", bench.pid1()).pid
+        assert pid is not None
+        # The next death is the tenth in a row.
+        (folder / "state" / "record").write_text("0 0 1 9 0\n")
+        os.chown(folder / "state" / "record", UID, UID)
+        os.kill(pid, signal.SIGKILL)
+        soon((folder / "state" / "waiting").exists, "pause", 20)
+        assert recorded(folder).pause == 25.6
         began = time.monotonic()
+        await room.stop(HOST, "u1", unit("sit"))
+        assert time.monotonic() - began < 10, "a stop has to end the pause"
+        assert room.status(HOST, "u1", None).state == "down"
+
+        room.write(HOST, "u2", unit("die"), UID, bench.blob)
+        await room.start(HOST, "u2")
+        await until(room, "u2", lambda now: now.restarts > 0)
         await room.stop(HOST, "u2", unit("die"))
-        assert time.monotonic() - began < 1, "a stop has to end the pause"
-        assert room.status(HOST, "u2", None).state == "down"
         # As it is when the stop came between a death and the next start.
-        (bench.host.service / "u2" / "state" / "record").write_text("3 0 7 7 9000\n")
+        (bench.host.service / "u2" / "state" / "record").write_text("3 0 7 7 30000\n")
         began = time.monotonic()
         await room.start(HOST, "u2")
-        seen = await until(room, "u2", lambda now: now.restarts > 7)
-        assert time.monotonic() - began < 2, "a start that was asked for has no pause"
+        await until(room, "u2", lambda now: now.restarts > 7)
+        assert time.monotonic() - began < 15, "a start that was asked for has no pause"
 
     bench.run(test)
 
@@ -151,6 +180,7 @@ def test_readiness_by_notification(bench: Bench) -> None:
         await room.start(HOST, "u1")
         assert room.status(HOST, "u1", None).state == "starting"
         assert not (await room.check(HOST, "u1", wanted, UID)).ready
+        (bench.host.disk / "lib" / "u1" / "go").touch()
         await until(room, "u1", lambda now: now.state == "up")
         assert (await room.check(HOST, "u1", wanted, UID)).ready
 
@@ -297,7 +327,7 @@ def test_a_deaf_unit_is_killed_after_its_stop_timeout(bench: Bench) -> None:
         soon(lambda: "deaf" in bench.log_text("u1"), "trap")
         began = time.monotonic()
         await room.stop(HOST, "u1", deaf)
-        assert 0.45 < time.monotonic() - began < 2
+        assert time.monotonic() - began > 0.45
         seen = room.status(HOST, "u1", None)
         assert (seen.state, seen.restarts) == ("down", 0)
         assert seen.exit is not None

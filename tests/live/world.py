@@ -39,7 +39,7 @@ def names(netns: Path, known: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join(5)
+        thread.join()
         server.close()
 
 
