@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from roadstead.wire import client, exchange, server, services, validate
 
 CREATED = dt.datetime(2026, 11, 1, 12, 0, tzinfo=dt.UTC)
 REGION = "eu-central-1"
+
+
+def clock(over: Callable[[], bool]) -> SimpleNamespace:
+    """Stands for the module `time`: as soon as `over` says so, an hour has gone by. So the deadline of a command ends
+    it after so many calls, however long the machine takes for them.
+    """
+    return SimpleNamespace(sleep=time.sleep, monotonic=lambda: time.monotonic() + (3600.0 if over() else 0.0))
 
 
 class Refusal(Exception):

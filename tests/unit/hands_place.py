@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -41,6 +43,32 @@ async def no_seed(release: str) -> bytes:
     """Of a machine where none was made yet."""
     del release
     return b""
+
+
+class Threads(futures.ThreadPoolExecutor):
+    """Of a loop, where certificates are made. Its turns are not counted meanwhile: a slow machine has as many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counting = threading.Lock()
+        self._busy = 0
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **more: Any) -> futures.Future[T]:
+        self._count(1)
+        work = super().submit(fn, *args, **more)
+        work.add_done_callback(lambda _: self._count(-1))
+        return work
+
+    async def rest(self) -> None:
+        """Until all is made, and the loop has it."""
+        async with asyncio.timeout(60):
+            while self._busy:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._busy += change
 
 
 @dataclass
@@ -134,6 +162,7 @@ class Place:
         self.clock = clocks.FakeClock()
         self.before: set[str] = set()
         self.ran: list[hands.Hands] = []
+        self._threads: Threads | None = None
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
         self._bits = subnets
@@ -205,6 +234,9 @@ class Place:
 
     async def until(self, done: Callable[[], bool]) -> bool:
         """Let the programs run until it is so, or until the knife falls (False)."""
+        if self._threads is None:
+            self._threads = Threads()
+            asyncio.get_running_loop().set_default_executor(self._threads)
         program = asyncio.ensure_future(self.run())
         try:
             for _ in range(LONGEST):
@@ -215,8 +247,7 @@ class Place:
                 if program.done():
                     program.result()
                 await self.clock.advance(0.5)
-                # Certificates are made in threads.
-                await asyncio.sleep(0.001)
+                await self._threads.rest()
                 self.machine.work()
             raise AssertionError(f"it does not end: {self.kept() - self.before}, {sorted(self.machine.records)}")
         finally:

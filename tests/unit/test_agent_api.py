@@ -212,10 +212,10 @@ def test_an_import_may_take_as_long_as_its_archive_is_large(bench: Bench) -> Non
 def test_a_watch_sees_what_happens_after_its_revision(bench: Bench) -> None:
     since = bench.client.observations().revision
     bench.client.accept({"networks": {"net": (1, NET)}})
-    change = next(bench.client.watch(since, timeout=5))
+    change = next(bench.client.watch(since, timeout=30))
     assert (change.kind, change.id) == ("networks", "net")
     with pytest.raises(errors.Gone):
-        next(bench.client.watch(5, timeout=5))
+        next(bench.client.watch(5, timeout=30))
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,16 @@ def test_a_warning_waits_for_nothing(cloud: cloud_for_cli.Cloud, said: Said) -> 
 
 @pytest.mark.parametrize("line", ["create cluster dev --nodegroup-name ng", "create nodegroup --cluster dev ng"])
 def test_when_the_time_is_over_it_says_what_hinders_it_and_how_it_goes_on(
-    cloud: cloud_for_cli.Cloud, said: Said, line: str
+    cloud: cloud_for_cli.Cloud, said: Said, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if line.startswith("create nodegroup"):
         said("create cluster dev --without-nodegroup")
     cloud.hindered["node-2"] = "containerd is failed:\n no space left"
-    code, _, err = said(f"{line} --timeout 2s")
+    # Over in the middle of a look, which is then cut off.
+    clock = cloud_for_cli.clock(lambda: cloud.calls.count("DescribeNodegroup") >= 3)
+    monkeypatch.setattr("roadstead.cli.live.follow.time", clock)
+    monkeypatch.setattr("roadstead.cli.service.time", clock)
+    code, _, err = said(f"{line} --timeout 60s")
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith(
         "Error: timed out waiting for nodegroup(s) ng: node-2: containerd is failed: no space left; the work goes on: "
@@ -92,9 +96,13 @@ def test_a_member_that_hinders_the_control_plane_is_named_when_the_time_is_over(
         building.until_active()
 
 
-def test_a_watch_goes_on_when_serve_is_restarted(cloud: cloud_for_cli.Cloud, said: Said) -> None:
+def test_a_watch_goes_on_when_serve_is_restarted(
+    cloud: cloud_for_cli.Cloud, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.events.append(event(1))
-    listed, looks = cloud.ListEvents, []
+    listed = cloud.ListEvents
+    looks: list[int] = []
+    monkeypatch.setattr("roadstead.cli.actions.events.time", cloud_for_cli.clock(lambda: len(looks) > 3))
 
     def restarted(asked: dict[str, Any]) -> dict[str, Any]:
         looks.append(1)
@@ -105,7 +113,7 @@ def test_a_watch_goes_on_when_serve_is_restarted(cloud: cloud_for_cli.Cloud, sai
         return listed(asked)
 
     cloud.ListEvents = restarted  # type: ignore[method-assign]
-    code, out, err = said("get events --cluster dev -w --timeout 2s")
+    code, out, err = said("get events --cluster dev -w --timeout 60s")
     assert (code, err) == (0, "")
     assert "it is back" in out
 
@@ -120,6 +128,6 @@ def test_a_watch_ends_with_what_asking_again_does_not_mend(cloud: cloud_for_cli.
         return listed(asked)
 
     cloud.ListEvents = denied  # type: ignore[method-assign]
-    code, _, err = said("get events --cluster dev -w --timeout 5s")
+    code, _, err = said("get events --cluster dev -w --timeout 60s")
     assert code == 1
     assert "AccessDeniedException" in err

@@ -328,7 +328,9 @@ def test_nodegroups_are_made_beside_those_that_are_there(
     assert "No cluster found" in said("create ng --cluster nope")[2]
 
 
-def test_events_are_watched_until_the_time_is_over(cloud: cloud_for_cli.Cloud, said: Said) -> None:
+def test_events_are_watched_until_the_time_is_over(
+    cloud: cloud_for_cli.Cloud, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
     event = {
         "id": "1",
         "time": cloud_for_cli.CREATED,
@@ -340,14 +342,17 @@ def test_events_are_watched_until_the_time_is_over(cloud: cloud_for_cli.Cloud, s
     cloud.events.append(event)
     assert "cluster gone is gone" in said("get events --cluster gone")[1]
     listed = cloud.ListEvents
+    looks: list[int] = []
+    monkeypatch.setattr("roadstead.cli.actions.events.time", cloud_for_cli.clock(lambda: len(looks) > 3))
 
     def later(asked: dict[str, object]) -> dict[str, object]:
+        looks.append(1)
         if "startTime" in asked and len(cloud.events) == 1:
             cloud.events.append({**event, "id": "2", "message": "came later"})
         return listed(asked)
 
     cloud.ListEvents = later  # type: ignore[method-assign]
-    code, out, _ = said("get events --cluster gone -w --timeout 2s")
+    code, out, _ = said("get events --cluster gone -w --timeout 60s")
     assert code == 0
     assert [line.rpartition("  ")[2].strip() for line in out.splitlines()] == [
         "MESSAGE",

@@ -128,8 +128,8 @@ def chosen(tmp_path: Path, releases: Releases) -> settings.Settings:
         modules=None,
         downloads={"kubernetes": releases.url, "etcd": releases.url},
         environment={"PATH": "/usr/bin:/bin"},
-        connect_timeout=0.5,
-        stall_timeout=0.5,
+        connect_timeout=20.0,
+        stall_timeout=20.0,
     )
 
 
@@ -197,14 +197,15 @@ def test_no_network(chosen: settings.Settings) -> None:
 
 def test_a_server_that_never_answers(chosen: settings.Settings, releases: Releases) -> None:
     releases.silent.add("/v3.6.16/SHA256SUMS")
+    hasty = dataclasses.replace(chosen, connect_timeout=0.5)
     start = time.monotonic()
-    assert "no answer within 0 s: is there a network?" in refusal(chosen, "etcd")
-    assert time.monotonic() - start < 5
+    assert "no answer within 0 s: is there a network?" in refusal(hasty, "etcd")
+    assert time.monotonic() - start < 9
 
 
 def test_a_server_that_stops_in_the_middle(chosen: settings.Settings, releases: Releases) -> None:
     releases.stalled.add(kubelet())
-    assert "kubelet: no byte came for 0 s" in refusal(chosen, "1.37")
+    assert "kubelet: no byte came for 2 s" in refusal(dataclasses.replace(chosen, stall_timeout=2.0), "1.37")
 
 
 def test_a_digest_of_the_catalog_counts_more_than_a_published_one(
@@ -338,9 +339,10 @@ def test_two_at_once_do_the_work_once(chosen: settings.Settings) -> None:
     other = threading.Thread(target=lambda: got.append(engines.get("etcd", None, hear, given=chosen)))
     with cache.locked(chosen.cache, key.name, lambda pid: None):  # noqa: ARG005
         other.start()
-        assert waits.wait(5)
+        assert waits.wait(60)
         made = install._make(key, None, chosen, progress.Teller("etcd", progress.silent))
-    other.join(5)
+    other.join(60)
+    assert not other.is_alive()
     assert got == [made]
     assert [news.text.split(" works")[1] for news in heard] == [" on etcd-3.6.16: waiting for it"]
 
@@ -369,7 +371,7 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Pat
     start = time.monotonic()
     with pytest.raises(errors.Failed, match="took longer than 0 s"):
         run(["/bin/sh", "-c", "sleep 60 & sleep 60"], tmp_path, [], timeout=0.2)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def run(argv: list[str], folder: Path, lines: list[str], timeout: float = 10.0) -> None:

@@ -57,7 +57,7 @@ async def check_filled(store: interface.Store) -> None:
 
 def run(folder: Path, *stories: Callable[[interface.Store], Awaitable[object]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(folder)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(folder)) as store:
             for story in stories:
                 await story(store)
 

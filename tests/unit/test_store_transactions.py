@@ -22,7 +22,7 @@ def below(*names: str, kind: str = "cluster") -> keys.Prefix:
 
 def run(folder: Path, story: Callable[[interface.Store], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(folder)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(folder)) as store:
             await story(store)
 
     asyncio.run(bounded())

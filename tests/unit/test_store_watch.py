@@ -18,7 +18,7 @@ def key(*names: str, kind: str = "cluster") -> keys.Key:
 
 def run(folder: Path, story: Callable[[interface.Store], Awaitable[None]], changes: int = 10_000) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(folder), writer.Limits(changes)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(folder), writer.Limits(changes)) as store:
             await story(store)
 
     asyncio.run(bounded())
@@ -84,12 +84,14 @@ def test_list_and_watch_miss_nothing_while_others_write(tmp_path: Path) -> None:
         page = await store.list(limit=1_000)
         known = {one.key for one in page.items}
         revision = page.revision
-        async for changes in store.watch(page.revision):
-            assert changes.revision > revision
-            revision = changes.revision
-            known |= {change.key for change in changes.changes}
-            if len(known) == 200:
-                break
+        # All of them may have been quicker.
+        if len(known) < 200:
+            async for changes in store.watch(page.revision):
+                assert changes.revision > revision
+                revision = changes.revision
+                known |= {change.key for change in changes.changes}
+                if len(known) == 200:
+                    break
         await asyncio.gather(*filling)
 
     run(tmp_path, story)

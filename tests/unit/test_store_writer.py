@@ -146,7 +146,7 @@ def test_who_goes_on_together_is_written_together(tmp_path: Path, monkeypatch: p
             await store.put(key(name), str(number).encode())
 
     async def story() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(tmp_path)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(tmp_path)) as store:
             assert isinstance(store, local.LocalStore)
             await asyncio.gather(*(client(store, str(number)) for number in range(16)))
 
@@ -158,7 +158,7 @@ def test_more_than_can_wait_are_told_to_come_again(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(local, "MOST_WAITING", 10)
 
     async def story() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(tmp_path)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(tmp_path)) as store:
             puts = [store.put(key(str(number)), b"") for number in range(15)]
             answers = await asyncio.gather(*puts, return_exceptions=True)
             assert [isinstance(answer, errors.Busy) for answer in answers] == [False] * 10 + [True] * 5

@@ -127,7 +127,7 @@ def folder(tmp_path: Path) -> Path:
 def test_pauses_grow_from_nothing_to_half_a_minute(folder: Path) -> None:
     pauses = [ended(folder, lived=0)[4] for _ in range(12)]
     assert pauses == [0, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]
-    assert ended(folder, lived=58) == [1, 0, 13, 13, 30000]
+    assert ended(folder, lived=50) == [1, 0, 13, 13, 30000]
     assert ended(folder, lived=61) == [1, 0, 14, 1, 0]
     assert ended(folder, lived=0, code=256, signal=9) == [256, 9, 15, 2, 100]
 

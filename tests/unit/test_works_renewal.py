@@ -112,7 +112,7 @@ async def _seed(release: str) -> bytes:
 
 def run(folder: Path, story: Callable[[Scene], Awaitable[None]], wanted: spec.Cluster = WANTED) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20), local.opened(local.Places(folder)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(folder)) as store:
             scene = Scene(store)
             await scene.make(wanted)
             await story(scene)

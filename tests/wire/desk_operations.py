@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -17,6 +19,8 @@ from roadstead.aws import calls
 from roadstead.core import errors
 from roadstead.store import keys, writes
 
+takes: Callable[[], Awaitable[object]] = functools.partial(asyncio.sleep, 0.3)
+"""What the operation that takes its time waits for. Tests set another."""
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -90,7 +94,7 @@ async def list_insights(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
 @calls.operation("eks", "DescribeAddonVersions")
 async def describe_addon_versions(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     """Takes its time."""
-    await asyncio.sleep(0.3)
+    await takes()
     return {"addons": []}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,15 +20,19 @@ from tests.wire import desk_served
 from roadstead.wire import exchange, server
 
 COMMAND = """
-import signal
+import os, signal
+def heard(number, frame):
+    os.write(2, b"heard\\n")
+    signal.default_int_handler(number, frame)
 # Whoever runs the tests in the background has it ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGINT, heard)
+signal.signal(signal.SIGUSR1, lambda *_: None)
 from roadstead.machine import main
 main.main()
 """
 PATIENCE = 60.0
-HEARD = 0.7
-"""Seconds for a process to hear a signal, and to do what it should not."""
+AFTERWARDS = 0.7
+"""Seconds for a process that has heard a signal to do what it should not."""
 
 
 class Slow(cloud_for_cli.Cloud):
@@ -45,7 +50,7 @@ class Slow(cloud_for_cli.Cloud):
 
 
 @contextlib.contextmanager
-def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[str]]]:
+def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[bytes]]]:
     """A service, and `create cluster` that asks it."""
     cloud = Slow(held)
     desk = test_cli_served.Server(cloud)
@@ -70,7 +75,8 @@ def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[str]]
         "--region=eu-central-1",
         "--write-kubeconfig=false",
     ]
-    command = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Without a buffer: what comes after a line is left for who reads the rest.
+    command = subprocess.Popen(line, 0, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert cloud.came.wait(PATIENCE)
         yield cloud, command
@@ -84,6 +90,32 @@ def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[str]]
     assert desk.failures == []
 
 
+def told(command: subprocess.Popen[bytes], words: str) -> str:
+    """What it says up to the line with these words, after a signal."""
+    assert command.stdout is not None
+    said = ""
+    while words not in said:
+        if not select.select([command.stdout], [], [], 0.1)[0]:
+            # Python does not hear one that comes just when the main thread begins to wait, until there is another.
+            command.send_signal(signal.SIGUSR1)
+            continue
+        line = command.stdout.readline().decode()
+        assert line, said
+        said += line
+    return said
+
+
+def interrupt(command: subprocess.Popen[bytes]) -> None:
+    """Until it has heard that: two signals at a time are one."""
+    command.send_signal(signal.SIGINT)
+    told(command, "heard\n")
+
+
+def rest(command: subprocess.Popen[bytes]) -> str:
+    """What it says until it ends."""
+    return command.communicate(timeout=PATIENCE)[0].decode()
+
+
 def left(cloud: cloud_for_cli.Cloud) -> tuple[int, ...]:
     return len(cloud.clusters), len(cloud.vpcs), len(cloud.subnets), len(cloud.roles)
 
@@ -91,10 +123,10 @@ def left(cloud: cloud_for_cli.Cloud) -> tuple[int, ...]:
 @pytest.mark.parametrize("held", ["CreateVpc", "CreateSubnet", "CreateRole", "AttachRolePolicy"])
 def test_what_was_on_its_way_is_taken_back_too(tmp_path: Path, held: str) -> None:
     with served(held, tmp_path) as (cloud, command):
-        command.send_signal(signal.SIGINT)
-        time.sleep(HEARD)
+        interrupt(command)
+        time.sleep(AFTERWARDS)
         cloud.go.set()
-        said, _ = command.communicate(timeout=PATIENCE)
+        said = rest(command)
     assert command.returncode == 130, said
     assert "the cluster was not asked for yet, and nothing is left" in said
     assert left(cloud) == (0, 0, 0, 0)
@@ -103,10 +135,10 @@ def test_what_was_on_its_way_is_taken_back_too(tmp_path: Path, held: str) -> Non
 
 def test_a_cluster_that_was_on_its_way_goes_on_being_made(tmp_path: Path) -> None:
     with served("CreateCluster", tmp_path) as (cloud, command):
-        command.send_signal(signal.SIGINT)
-        time.sleep(HEARD)
+        interrupt(command)
+        time.sleep(AFTERWARDS)
         cloud.go.set()
-        said, _ = command.communicate(timeout=PATIENCE)
+        said = rest(command)
     assert command.returncode == 130, said
     assert 'interrupted: cluster "dev" goes on being made' in said
     assert "and asks for its nodes: nobody else does" in said
@@ -116,8 +148,8 @@ def test_a_cluster_that_was_on_its_way_goes_on_being_made(tmp_path: Path) -> Non
 def test_a_connection_with_half_an_answer_is_not_asked_again(tmp_path: Path) -> None:
     """What the main thread asks is cut off at once; the next question, of the cluster, is asked anew."""
     with served("CheckRoom", tmp_path) as (cloud, command):
-        command.send_signal(signal.SIGINT)
-        said, _ = command.communicate(timeout=PATIENCE)
+        interrupt(command)
+        said = rest(command)
     assert command.returncode == 130, said
     assert "the cluster was not asked for yet, and nothing is left" in said
     assert left(cloud) == (0, 0, 0, 0)
@@ -125,17 +157,12 @@ def test_a_connection_with_half_an_answer_is_not_asked_again(tmp_path: Path) -> 
 
 def test_who_does_not_wait_is_told_that_it_is_not_known(tmp_path: Path) -> None:
     with served("CreateCluster", tmp_path) as (cloud, command):
-        assert command.stdout is not None
+        interrupt(command)
+        time.sleep(AFTERWARDS)
         command.send_signal(signal.SIGINT)
-        time.sleep(HEARD)
-        command.send_signal(signal.SIGINT)
-        said = ""
-        while "takes it back" not in said:
-            line = command.stdout.readline()
-            assert line, said
-            said += line
+        said = told(command, "takes it back")
         cloud.go.set()
-        said += command.communicate(timeout=PATIENCE)[0]
+        said += rest(command)
     assert command.returncode == 130, said
     assert 'what became of cluster "dev" is not known' in said
     assert "roadstead delete cluster --force --name=dev --region=eu-central-1" in said

@@ -98,9 +98,9 @@ def test_what_is_decided_in_a_cluster_is_in_its_events_with_why() -> None:
         store = memory.MemoryStore()
         booked = book.Book(store, lambda: 1000.0)
         async with serving() as server:
-            working = embassy.Embassy(Posted(server), lambda _: (), tell=booked.tell, drain=3.0)
+            working = embassy.Embassy(Posted(server), lambda _: (), tell=booked.tell, drain=8.0)
             tasks = [asyncio.create_task(each.run()) for each in (working, booked)]
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(store.book) < 3:
                     await store.moved.wait()
             for task in tasks:

@@ -114,12 +114,6 @@ async def _read(reader: asyncio.StreamReader, *, bodiless: bool) -> tuple[int, b
     return int(status), body, headers.get(b"connection", b"").lower() != b"close" and version == b"HTTP/1.1"
 
 
-def pss(pid: int) -> int:
-    """KiB that a process takes, its part of what it shares."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-
-
 async def attack(port: int, found: profile.Profile, first: int, last: int, told: Told) -> None:
     """The requests of a range of numbers, by all senders; a good one from time to time between them."""
     operations = [
@@ -156,11 +150,11 @@ def test_bad_requests_are_refused_and_nothing_else_happens(tmp_path: Path) -> No
     ) as serve:
         warm = int(REQUESTS * WARM)
         asyncio.run(attack(serve.port, serve.profile, 0, warm, told))
-        before = pss(serve.process.pid)
+        before = serve.memory()
         asyncio.run(attack(serve.port, serve.profile, warm, REQUESTS, told))
-        after = pss(serve.process.pid)
+        after = serve.memory()
         assert serve.client("sts").get_caller_identity()["Arn"].endswith(":user/admin")
-    print(f"\n{dict(told.statuses)}; unanswered {dict(told.unanswered)}; PSS {before} to {after} KiB")
+    print(f"\n{dict(told.statuses)}; unanswered {dict(told.unanswered)}; its own memory {before} to {after} KiB")
     assert told.bad[:3] == []
     assert serve.process.returncode == 0
     wrong = [line for line in serve.lines if "trace" in line or line["level"] not in ("INFO", "WARNING")]

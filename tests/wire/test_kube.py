@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -79,20 +79,22 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def closed() -> str:
-    """A server that refuses connections."""
+@contextlib.contextmanager
+def closed() -> Iterator[str]:
+    """A server that refuses connections. Its port is nobody else's meanwhile."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{one.getsockname()[1]}"
+        yield f"http://127.0.0.1:{one.getsockname()[1]}"
 
 
 def test_a_server_that_is_away_or_ill_is_passed_over() -> None:
     async def story() -> None:
         async with serving() as ill, serving() as well:
             ill.status = 503
-            async with connection.Connection((closed(), ill.url, well.url), None) as api:
-                for _ in range(3):
-                    await api.list(resources.NODES)
+            with closed() as away:
+                async with connection.Connection((away, ill.url, well.url), None) as api:
+                    for _ in range(3):
+                        await api.list(resources.NODES)
             assert ill.asked == ["GET list"], "the one that answered is asked first the next time"
             assert len(well.asked) == 3
 
@@ -113,9 +115,10 @@ def test_what_may_not_be_sent_twice_is_not() -> None:
 
 def test_without_a_server_it_is_busy() -> None:
     async def story() -> None:
-        async with connection.Connection((closed(), closed()), None) as api:
-            with pytest.raises(errors.Busy):
-                await api.list(resources.NODES)
+        with closed() as one, closed() as other:
+            async with connection.Connection((one, other), None) as api:
+                with pytest.raises(errors.Busy):
+                    await api.list(resources.NODES)
 
     run(story)
 

@@ -42,6 +42,7 @@ class Place:
         self.zones = zones
         self.troubles = self.shelf.troubles
         """With engines of the nodes' images: while there are any, the embassy is told nothing."""
+        self._threads: hands_place.Threads | None = None
         self.moment = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
     async def prepare(self) -> None:
@@ -104,6 +105,9 @@ class Place:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Let the programs run, which end at the machine's cut, until it is so, or until they have ended."""
+        if self._threads is None:
+            self._threads = hands_place.Threads()
+            asyncio.get_running_loop().set_default_executor(self._threads)
         program = asyncio.ensure_future(self.run())
         try:
             for _ in range(LONGEST):
@@ -112,8 +116,7 @@ class Place:
                 if program.done():
                     program.result()
                 await self.clock.advance(0.5)
-                # Certificates are made in threads.
-                await asyncio.sleep(0.002)
+                await self._threads.rest()
                 self.machine.work()
             raise AssertionError("it does not end")
         finally:
