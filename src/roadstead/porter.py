@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.aws.door import journal
-from roadstead.core import errors, instance, program
+from roadstead.core import errors, instance, program, structs
 from roadstead.doors import listening, snapshot, upstream
 
 log = logging.getLogger("roadstead.porter")
@@ -93,6 +93,7 @@ def _options(arguments: list[str] | None) -> Options:
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     program.raise_descriptors(_DESCRIPTORS)
+    structs.prepare()
     asyncio.run(run(options))
     return 0
 

@@ -37,7 +37,7 @@ from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
 from roadstead.clusters.components import registries as image_sources
 from roadstead.core import clock as clocks
-from roadstead.core import errors, lifecycle, program
+from roadstead.core import errors, lifecycle, program, structs
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
 from roadstead.store import interface, local
@@ -332,6 +332,7 @@ def main(
     agent: agents.Agent | None = None,
 ) -> int:
     options = _options(arguments)
+    structs.prepare()
     try:
         asyncio.run(run(options, modules, states, agent))
     except errors.Error as error:

@@ -36,7 +36,7 @@ from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
-from roadstead.core import errors, instance, loop, program
+from roadstead.core import errors, instance, loop, program, structs
 from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
 
@@ -256,6 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
         if os.geteuid() != 0:
             raise errors.Denied("the agent makes namespaces, mounts and rules: it must run as root")
         prepare(places)
+        structs.prepare()
         with _alone(places):
             abandoned = asyncio.run(run(places, frozenset({0, *options.allow_uid}), options.owner_pid))
         if abandoned:
