@@ -170,7 +170,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 @pytest.fixture(autouse=True)
-def none_before(account: Account) -> Iterator[None]:
+def none_left(account: Account) -> Iterator[None]:
     """A test that failed leaves its cluster; the next one is not to meet it."""
     yield
     for name in account.service.aws("eks", "list_clusters")["clusters"]:
