@@ -23,6 +23,7 @@ from bench import cost, floor, kube
 from roadstead import engine
 from roadstead.agent.hosts import see
 from roadstead.agent.links import namespaces
+from roadstead.core import instance
 from roadstead.engine import images
 
 NODE = "by-hand"
@@ -140,7 +141,7 @@ def network_namespace(name: str) -> Iterator[Path]:
 @contextlib.contextmanager
 def node(plane: floor.Floor) -> Iterator[Node]:
     """Joined to the floor, whose namespace the calling thread is in; it ends with the block."""
-    facts = see.machine_facts()
+    facts = see.machine_facts(instance.Instance())
     name = f"bench-{secrets.token_hex(3)}"
     own = tuple(root / facts.cgroup_parent.lstrip("/") / name for root in facts.cgroup_roots)
     with tempfile.TemporaryDirectory(prefix="roadstead-by-hand-") as folder:

@@ -14,7 +14,7 @@ from roadstead.core import instance
 
 def host_cpu(places: instance.Instance, hosts: Iterable[str]) -> float:
     """Seconds of processor that hosts have used since they were made."""
-    facts = see.machine_facts()
+    facts = see.machine_facts(places)
     return sum(cgroup_cpu(cgroups.folders(places, facts, host)) for host in hosts)
 
 

@@ -60,7 +60,7 @@ def opened() -> Iterator[Room]:
     """A new instance; afterwards nothing of it is left."""
     instance = Instance.named(f"t-hosts-{secrets.token_hex(3)}")
     try:
-        yield Room(instance, see.machine_facts())
+        yield Room(instance, see.machine_facts(instance))
     finally:
         purge.purge(instance)
         assert purge.purge(instance) == [], "nothing is left for a second purge"

@@ -21,6 +21,7 @@ V1 = see.MachineFacts(
     cgroup_version=1,
     cgroup_roots=(Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup/memory")),
     cgroup_parent="",
+    shaped=tuple(shape.BINDS.values()),
     capabilities=("CAP_CHOWN", "CAP_SYS_ADMIN"),
     runc="/usr/sbin/runc",
     svscan="/usr/bin/s6-svscan",
@@ -35,7 +36,7 @@ V1 = see.MachineFacts(
     processor="processor\t: 0",
 )
 V2 = dataclasses.replace(V1, cgroup_version=2, cgroup_roots=(Path("/sys/fs/cgroup"),), open_files=524288)
-SYSTEMD = dataclasses.replace(V2, cgroup_parent="/system.slice/roadstead.service")
+SYSTEMD = dataclasses.replace(V2, cgroup_parent="/system.slice/roadstead-hosts.service")
 
 CONTROL = desired.Host(
     kind="control",
@@ -75,6 +76,17 @@ def asked(host: desired.Host, facts: see.MachineFacts) -> wanted.Wanted:
 def test_bundle_is_as_the_golden_file(name: str, facts: see.MachineFacts, host: desired.Host) -> None:
     made = json.loads(json.dumps(bundle.config(asked(host, facts), facts)))
     assert made == json.loads((GOLDEN / f"bundle-{name}-{host.kind}.json").read_text())
+
+
+def test_only_what_the_kernel_has_is_shaped() -> None:
+    """A kernel without NUMA has no /sys/devices/system/node, and nothing can be bound where nothing is."""
+    without = dataclasses.replace(V2, shaped=tuple(place for place in V2.shaped if "node" not in place))
+    made = [
+        {mount["destination"] for mount in json.loads(json.dumps(bundle.config(asked(NODE, facts), facts)))["mounts"]}
+        for facts in (V2, without)
+    ]
+    assert made[0] - made[1] == {"/sys/devices/system/node"}
+    assert not made[1] - made[0]
 
 
 def test_control_hosts_have_no_way_to_power() -> None:

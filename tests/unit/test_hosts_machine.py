@@ -6,7 +6,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,7 @@ def test_hierarchy_of_v2() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "own", "parent"),
+    ("version", "own", "service"),
     [
         (2, "0::/system.slice/roadstead.service\n", "/system.slice/roadstead.service"),
         (2, "0::/system.slice/roadstead.service/supervision\n", "/system.slice/roadstead.service"),
@@ -62,8 +64,41 @@ def test_hierarchy_of_v2() -> None:
         (1, "8:pids:/system.slice/roadstead.service\n0::/system.slice/roadstead.service\n", ""),
     ],
 )
-def test_parent_is_the_service_that_delegates(version: int, own: str, parent: str) -> None:
-    assert see.cgroup_parent(version, own) == parent
+def test_the_service_that_the_agent_is_of(version: int, own: str, service: str) -> None:
+    assert see.service(version, own) == service
+
+
+OWN = "/system.slice/roadstead.service"
+
+
+def test_hosts_are_beside_the_agents_service(tmp_path: Path) -> None:
+    """systemd before 254 does not start a service again in whose cgroup there are others with controllers."""
+    own = Instance.named("main")
+    (tmp_path / OWN.lstrip("/")).mkdir(parents=True)
+    assert see.cgroup_parent(tmp_path, "", own) == ""
+    with pytest.raises(errors.NotFound, match=r"systemctl start roadstead-hosts\.service"):
+        see.cgroup_parent(tmp_path, OWN, own)
+    (tmp_path / "system.slice/roadstead-hosts.service").mkdir()
+    assert see.cgroup_parent(tmp_path, OWN, own) == "/system.slice/roadstead-hosts.service"
+
+
+@pytest.mark.parametrize(
+    ("events", "kind", "stays"),
+    [
+        ("populated 1\nfrozen 0\n", "domain\n", True),
+        ("populated 0\nfrozen 0\n", "domain\n", False),
+        # What systemd 252 and an earlier release made of it: nothing in it works.
+        ("populated 1\nfrozen 0\n", "domain threaded\n", False),
+    ],
+)
+def test_hosts_of_an_earlier_release_stay_where_they_run(tmp_path: Path, events: str, kind: str, stays: bool) -> None:
+    hosts, before = tmp_path / "system.slice/roadstead-hosts.service", tmp_path / OWN.lstrip("/") / "roadstead/main"
+    hosts.mkdir(parents=True)
+    before.mkdir(parents=True)
+    (before / "cgroup.events").write_text(events)
+    (before / "cgroup.type").write_text(kind)
+    parent = see.cgroup_parent(tmp_path, OWN, Instance.named("main"))
+    assert parent == (OWN if stays else "/system.slice/roadstead-hosts.service")
 
 
 def test_capabilities_by_name() -> None:
@@ -157,12 +192,25 @@ def test_removal_does_not_follow_links(tmp_path: Path) -> None:
     assert (victim / "kept").exists()
 
 
-def test_the_services_own_cgroup_is_left(tmp_path: Path) -> None:
-    parent = tmp_path / "system.slice/roadstead.service"
-    parent.mkdir(parents=True)
-    (parent / "cgroup.procs").write_text("17\n18\n")
-    cgroups.leave_parent("/system.slice/roadstead.service", (tmp_path,))
-    assert (parent / "supervision/cgroup.procs").read_text() == "18", "the kernel takes one pid per write"
+def test_members_of_a_cgroup_and_below(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "cgroup.procs").write_text("17\n0\n")
+    (tmp_path / "below/cgroup.procs").write_text("18\n")
+    assert cgroups.members((tmp_path, tmp_path / "gone")) == {17, 18}
+
+
+def test_who_is_in_a_cgroup_that_does_not_say_is_not_taken_for_nobody(tmp_path: Path) -> None:
+    """Else it would be removed, which fails, and what runs in it would run for ever."""
+    (tmp_path / "cgroup.procs").mkdir()
+    with pytest.raises(errors.Failed, match=r"cgroup\.procs cannot be read"):
+        cgroups.members((tmp_path,))
+
+
+def test_the_process_of_a_thread() -> None:
+    """By which the members of a threaded cgroup are found: it has no list of processes."""
+    with ThreadPoolExecutor() as pool:
+        assert processes.of_thread(str(pool.submit(threading.get_native_id).result())) == os.getpid()
+    assert processes.of_thread("0") is None
 
 
 def test_purge_knows_its_links() -> None:

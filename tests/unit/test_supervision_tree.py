@@ -195,21 +195,38 @@ def test_a_tree_that_was_never_made_runs_nothing(tmp_path: Path) -> None:
     assert see.tree(tmp_path / "tree") == see.Tree(None, {})
 
 
-def test_the_systemd_unit() -> None:
+def _parsed(text: str) -> configparser.ConfigParser:
     parsed = configparser.ConfigParser(strict=True, interpolation=None)
     parsed.optionxform = str  # type: ignore[assignment,method-assign]
-    parsed.read_string(systemd.unit(Path("/opt/roadstead/0123/bin/python"), "main"))
+    parsed.read_string(text)
+    return parsed
+
+
+def test_the_systemd_unit() -> None:
+    parsed = _parsed(systemd.unit(Path("/opt/roadstead/0123/bin/python"), "main"))
     service = parsed["Service"]
     assert (
         service["ExecStart"] == "/opt/roadstead/0123/bin/python -m roadstead.machine.supervision.boot --instance main"
     )
     # The hosts outlive the service, and the service outlives everything.
     assert service["KillMode"] == "process"
-    assert service["Delegate"] == "yes"
-    assert service["DelegateSubgroup"] == "tree"
     assert service["Restart"] == "always"
     assert parsed["Unit"]["StartLimitIntervalSec"] == "0"
     assert parsed["Install"]["WantedBy"] == "multi-user.target"
+    # With children in its cgroup it could not be started again before systemd 254.
+    assert "Delegate" not in service
+    assert parsed["Unit"]["Wants"] == instance.HOSTS_SERVICE
+    assert instance.HOSTS_SERVICE in parsed["Unit"]["After"].split()
+
+
+def test_the_systemd_unit_of_hosts() -> None:
+    service = _parsed(systemd.hosts())["Service"]
+    assert service["Delegate"] == "yes"
+    # One pod that takes too much memory is no end of all hosts, and stopping the unit is none of any.
+    assert (service["OOMPolicy"], service["KillMode"], service["Restart"]) == ("continue", "process", "no")
+    assert service["TasksMax"] == "infinity"
+    files = systemd.files(Path("/opt/roadstead/0123/bin/python"), "main")
+    assert [path.name for path in files] == ["roadstead-hosts.service", "roadstead.service"]
 
 
 def _python(path: str, *version: int, reachable: bool = True) -> installation.Interpreter:
@@ -284,18 +301,18 @@ def test_a_folder_that_others_may_not_enter_is_not_open_to_all(tmp_path: Path) -
 
 def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
     places = uninstall.Places()
-    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), unit=True, user=True, settings=True)
+    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), places.units, user=True, settings=True)
     assert uninstall.plan(seen, places) == (
         uninstall.EndInstance("main"),
         uninstall.EndInstance("t-1"),
-        uninstall.RemoveUnit(places.unit),
+        *(uninstall.RemoveUnit(unit) for unit in places.units),
         uninstall.RestoreSettings(),
         uninstall.RemoveFolder(places.state),
         uninstall.RemoveFolder(places.programs),
         uninstall.RemoveUser("roadstead"),
     )
     assert all(uninstall.explain(step) for step in uninstall.plan(seen, places))
-    assert uninstall.plan(uninstall.Seen((), (), unit=False, user=False, settings=False), places) == ()
+    assert uninstall.plan(uninstall.Seen((), (), (), user=False, settings=False), places) == ()
 
 
 def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> None:
@@ -305,7 +322,7 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
         log=tmp_path / "log",
         programs=tmp_path / "opt",
         cache=tmp_path / "cache",
-        unit=tmp_path / "x.service",
+        units=(tmp_path / "x.service",),
         user="no-such-user-of-ours",
         doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
     )
@@ -316,7 +333,7 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
     places.cache.mkdir()
     seen = uninstall.see(places)
     assert seen == uninstall.Seen(
-        ("main", "t-2"), (places.state, places.log, places.cache), unit=False, user=False, settings=False
+        ("main", "t-2"), (places.state, places.log, places.cache), (), user=False, settings=False
     )
     for path in seen.folders:
         uninstall.apply(uninstall.RemoveFolder(path), places)

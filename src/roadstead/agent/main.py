@@ -63,7 +63,7 @@ class Agent:
         self.records = store.DesiredStore(places.state / "desired.db")
         self.blobs = blobs.Blobs(places.blobs)
         self.journal = journal.Journal(first=int(self.since * 1000))
-        host_room = hosts.Hosts(places, host_facts.machine_facts())
+        host_room = hosts.Hosts(places, host_facts.machine_facts(places))
         self.scene = scene.Scene(
             instance=places,
             records=self.records,

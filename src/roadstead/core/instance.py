@@ -20,6 +20,9 @@ STATE_ROOT = Path("/var/lib/roadstead")
 RUN_ROOT = Path("/run/roadstead")
 LOG_ROOT = Path("/var/log/roadstead")
 
+HOSTS_SERVICE = "roadstead-hosts.service"
+"""The systemd unit whose cgroup hosts run in, where that is cgroup v2 and PID 1 is systemd."""
+
 
 @dataclass(frozen=True)
 class HostPlaces:

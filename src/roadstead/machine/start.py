@@ -82,10 +82,7 @@ def _up(places: instance.Instance, python: Path, wanted: instance_settings.Setti
     try:
         unit = unit_of(places)
         if unit is not None:
-            text = systemd.unit(python, places.id)
-            if not systemd.UNIT.is_file() or systemd.UNIT.read_text() != text:
-                systemd.UNIT.write_text(text)
-                make.call("systemctl", "daemon-reload", timeout=60)
+            make.install(systemd.files(python, places.id), systemd.HOSTS.name)
         return make.up(places, _services(places, python, wanted), unit=unit, timeout=timeout)
     except errors.Error:
         instance_settings.write(places, before)

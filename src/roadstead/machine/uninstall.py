@@ -31,7 +31,7 @@ class Places:
     log: Path = instance.LOG_ROOT
     programs: Path = installation.ROOT
     cache: Path = tree.CACHE
-    unit: Path = systemd.UNIT
+    units: tuple[Path, ...] = (systemd.UNIT, systemd.HOSTS)
     user: str = start.USER
     doctor: mend.Places = field(default_factory=mend.Places)
 
@@ -42,7 +42,7 @@ class Seen:
 
     instances: tuple[str, ...]
     folders: tuple[Path, ...]
-    unit: bool
+    units: tuple[Path, ...]
     user: bool
     settings: bool
     """The doctor has changed settings of the kernel and remembers the old values."""
@@ -90,7 +90,7 @@ def see(places: Places) -> Seen:
     return Seen(
         instances=tuple(sorted(ids)),
         folders=tuple(path for path in (*roots, places.programs, places.cache) if path.is_dir()),
-        unit=places.unit.exists(),
+        units=tuple(path for path in places.units if path.exists()),
         user=any(entry.pw_name == places.user for entry in pwd.getpwall()),
         settings=places.doctor.record.exists() or places.doctor.conf.exists(),
     )
@@ -102,8 +102,7 @@ def plan(seen: Seen, places: Places) -> tuple[Step, ...]:
     Settings before the folders: their record lies in one of them.
     """
     steps: list[Step] = [EndInstance(id) for id in seen.instances]
-    if seen.unit:
-        steps.append(RemoveUnit(places.unit))
+    steps += [RemoveUnit(path) for path in seen.units]
     if seen.settings:
         steps.append(RestoreSettings())
     steps += [RemoveFolder(path) for path in seen.folders]

@@ -146,7 +146,11 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         *((_bind(POD_SOCKETS, made.pods, "ro", *safe, "noexec"),) if made.node else ()),
         # What is in it is mounted for pods, which may have programs that change their user.
         *((_bind(STORES, made.stores, "ro", "nodev"),) if made.node else ()),
-        *(_bind(at, made.shape.folder / name, "ro") for name, at in shape.BINDS.items() if made.shape),
+        *(
+            _bind(at, made.shape.folder / name, "ro")
+            for name, at in shape.BINDS.items()
+            if made.shape and at in facts.shaped
+        ),
     ]
 
 

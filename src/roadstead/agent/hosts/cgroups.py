@@ -86,14 +86,29 @@ def descendants(folder: Path) -> Iterator[Path]:
 
 
 def members(tops: Iterable[Path]) -> set[int]:
-    """The pids in these cgroups and below."""
+    """The pids in these cgroups and below. Raises Failed for one that does not say."""
     found: set[int] = set()
     for top in tops:
         for folder in descendants(top):
-            with contextlib.suppress(OSError):
-                found.update(map(int, (folder / "cgroup.procs").read_text().split()))
+            found |= _members(folder)
+    # What is in another namespace of pids than this one.
     found.discard(0)
     return found
+
+
+def _members(folder: Path) -> set[int]:
+    """Of one cgroup, none when it is gone. On v2 one that is threaded has no list of processes, only one of threads."""
+    for name, of in (("cgroup.procs", int), ("cgroup.threads", processes.of_thread)):
+        try:
+            listed = (folder / name).read_text().split()
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):
+                return set()
+            if error.errno != errno.EOPNOTSUPP:
+                raise errors.Failed(f"{folder / name} cannot be read: {error.strerror}", file=folder / name) from error
+        else:
+            return {pid for each in listed if (pid := of(each)) is not None}
+    raise errors.Failed(f"the cgroup {folder} lists neither processes nor threads", folder=folder)
 
 
 def kill(tops: tuple[Path, ...], deadline: float) -> None:
@@ -168,18 +183,3 @@ def holds(cgroups: str, wanted: str) -> bool:
     """Whether a process whose /proc/PID/cgroup says `cgroups` is in the cgroup `wanted` or below."""
     paths = (line.split(":", 2)[2] for line in cgroups.splitlines() if line.count(":") >= 2)
     return any(path == wanted or path.startswith(f"{wanted}/") for path in paths)
-
-
-def leave_parent(service: str, roots: Iterable[Path], leaf: str = "supervision") -> None:
-    """On v2 below a service (its cgroup; empty: none): moves what is in that cgroup itself into a leaf of it.
-
-    A cgroup that has children with controllers may hold no process itself (the rule of no internal processes).
-    """
-    if not service:
-        return
-    for root in roots:
-        parent = root / service.lstrip("/")
-        (parent / leaf).mkdir(exist_ok=True)
-        for pid in (parent / "cgroup.procs").read_text().split():
-            with contextlib.suppress(ProcessLookupError), (parent / leaf / "cgroup.procs").open("w") as procs:
-                procs.write(pid)

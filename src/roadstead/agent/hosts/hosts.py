@@ -63,11 +63,6 @@ class Hosts:
         self._instance = instance
         self._machine = machine
 
-    async def prepare(self) -> None:
-        """Once, when the agent starts: makes room for hosts in the service's cgroup."""
-        machine = self._machine
-        await asyncio.to_thread(cgroups.leave_parent, machine.cgroup_parent, machine.cgroup_roots)
-
     async def adopt(self, host_id: str) -> Running | None:
         """The first process of the host when it runs; None else. Reads a record and two files of /proc."""
         found = runc.recorded(self._instance, host_id)

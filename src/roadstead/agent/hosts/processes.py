@@ -44,6 +44,15 @@ def see(pid: int) -> Running | None:
     return None if fields[_STATE] in "ZX" else Running(pid, int(fields[_STARTED]))
 
 
+def of_thread(number: str) -> int | None:
+    """The pid of the process that a thread is of; None when it has ended."""
+    try:
+        status = Path(f"/proc/{number}/status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("Tgid:"))
+
+
 def alive(running: Running) -> bool:
     return see(running.pid) == running
 

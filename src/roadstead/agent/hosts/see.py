@@ -9,10 +9,14 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from roadstead.agent.hosts import mounts
+from roadstead.agent.hosts import mounts, shape
 from roadstead.core import errors
+from roadstead.core.instance import HOSTS_SERVICE
+
+if TYPE_CHECKING:
+    from roadstead.core.instance import Instance
 
 _CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
@@ -46,6 +50,8 @@ class MachineFacts:
     """The mount points of the hierarchies: one per controller on v1, the one on v2."""
     cgroup_parent: str
     """The cgroup that instances are made in, as an absolute path in each hierarchy, without a '/' at the end."""
+    shaped: tuple[str, ...]
+    """Those of shape.BINDS' places that this kernel has: one without NUMA has no /sys/devices/system/node."""
     capabilities: tuple[str, ...]
     runc: str
     svscan: str
@@ -66,15 +72,16 @@ class MachineFacts:
     """The first processor's paragraph of /proc/cpuinfo."""
 
 
-def machine_facts() -> MachineFacts:
-    """Reads the facts. Raises Failed when the cgroups are not mounted, NotFound when a tool is missing."""
+def machine_facts(instance: Instance) -> MachineFacts:
+    """Reads the facts. Raises Failed when the cgroups are not mounted, NotFound when a tool or a cgroup is missing."""
     version, roots = hierarchies(mounts.see())
     own = Path("/proc/self/cgroup").read_text()
     links, folders = _root_folders()
     return MachineFacts(
         cgroup_version=version,
         cgroup_roots=roots,
-        cgroup_parent=cgroup_parent(version, own),
+        cgroup_parent=cgroup_parent(roots[0], service(version, own), instance),
+        shaped=tuple(place for place in shape.BINDS.values() if Path(place).exists()),
         capabilities=capability_names(Path("/proc/self/status").read_text()),
         runc=_tool("runc"),
         svscan=_tool("s6-svscan"),
@@ -104,18 +111,48 @@ def hierarchies(seen: tuple[mounts.Mount, ...]) -> tuple[Literal[1, 2], tuple[Pa
     return 1, roots
 
 
-def cgroup_parent(version: int, own: str) -> str:
-    """Where instances' cgroups go, from this process's /proc/self/cgroup.
+def service(version: int, own: str) -> str:
+    """The cgroup of the systemd service that this process is of, from its /proc/self/cgroup; empty: it is of none.
 
-    Under systemd on v2 all but the service's own subtree belongs to systemd, so a service of ours (with
-    `Delegate=yes`) keeps to it. Anywhere else the root of the hierarchy is the place, as on v1.
-    Source: systemd's CGROUP_DELEGATION.
+    Under systemd on v2 all but a service's own subtree belongs to systemd, so hosts go below a service of ours.
+    Anywhere else the root of the hierarchy is the place, as on v1. Source: systemd's CGROUP_DELEGATION.
     """
     if version == 2:
         for line in own.splitlines():
             if line.startswith("0::") and (found := re.match(r"0::(/(?:[^/]+/)*roadstead[^/]*\.service)(/|$)", line)):
                 return found[1]
     return ""
+
+
+def beside(of: str) -> str:
+    """The cgroup of the service that is there for hosts."""
+    return f"{of.rpartition('/')[0]}/{HOSTS_SERVICE}"
+
+
+def cgroup_parent(root: Path, of: str, instance: Instance) -> str:
+    """Where this instance's hosts are. Raises NotFound when systemd has not made the place for them.
+
+    Hosts that an earlier release has made in the agent's own service stay there for as long as any of them runs. (Where
+    systemd did not keep the agent out of their way, those cgroups are not "domain" ones, and no host works.)
+    """
+    if not of:
+        return ""
+    before = root / of.lstrip("/") / instance.cgroup
+    if _says(before / "cgroup.events", "populated 1") and _says(before / "cgroup.type", "domain"):
+        return of
+    if not (root / beside(of).lstrip("/")).is_dir():
+        raise errors.NotFound(
+            f"hosts have no cgroup: {HOSTS_SERVICE} does not run; `systemctl start {HOSTS_SERVICE}`, and see why it "
+            f"ended: `systemctl status {HOSTS_SERVICE}`"
+        )
+    return beside(of)
+
+
+def _says(file: Path, line: str) -> bool:
+    try:
+        return line in file.read_text().splitlines()
+    except FileNotFoundError:
+        return False
 
 
 def capability_names(status: str) -> tuple[str, ...]:

@@ -138,6 +138,19 @@ def up(places: instance.Instance, services: Iterable[tree.Service], *, unit: str
     return bool(changed)
 
 
+def install(units: Mapping[Path, str], hosts: str) -> None:
+    """Unit files of systemd as they are wanted; `hosts`, the one that keeps the cgroup of hosts, runs then."""
+    changed = [path for path, text in units.items() if not path.is_file() or path.read_text() != text]
+    for path in changed:
+        path.write_text(units[path])
+    if changed:
+        call("systemctl", "daemon-reload", timeout=60)
+    with contextlib.suppress(errors.Failed):
+        # It cannot be started beside hosts that outlived it, which keep the cgroup as well; an agent that finds no
+        # cgroup says so.
+        call("systemctl", "start", hosts, timeout=60)
+
+
 def launch(places: instance.Instance, unit: str | None) -> None:
     """Start s6-svscan on a written tree, after ending what an s6-svscan that was killed has left."""
     folder = tree.folder(places)
