@@ -105,6 +105,31 @@ def test_clusters_of_all_regions_are_told() -> None:
     ]
 
 
+def test_what_is_not_well_of_a_cluster_is_told_where_all_its_processes_run() -> None:
+    """A node may run and be registered nowhere: then nothing fails at the agent, and nothing is as it is wanted."""
+    cluster: dict[str, Any] = {"name": "one", "status": "ACTIVE", "health": {"issues": []}}
+    ill = {"issues": [{"code": "NodeCreationFailure", "message": "node-0: waits to be registered"}]}
+    groups: dict[str, dict[str, Any]] = {
+        "a": {"status": "CREATING", "health": ill},
+        "b": {"status": "ACTIVE", "health": ill},
+        "c": {"status": "ACTIVE"},
+        "d": {"status": "UPDATING"},
+    }
+    assert status.unwell(cluster, {"c": groups["c"]}) == ()
+    assert status.unwell(cluster | {"status": "FAILED"}, groups) == (
+        "cluster one is FAILED",
+        "nodegroup a of one is CREATING: node-0: waits to be registered",
+        "nodegroup b of one is ACTIVE: node-0: waits to be registered",
+        "nodegroup d of one is UPDATING",
+    )
+
+
+def test_what_is_not_well_is_asked_for_with_the_clusters() -> None:
+    api = Region("eu-central-1", "one")
+    api.nodegroups = {("one", "ng"): {"status": "CREATING"}}
+    assert status.told([api], CLUSTERS)[0].unwell == ("nodegroup ng of one is CREATING",)
+
+
 def test_ids_are_told_also_when_serve_is_silent() -> None:
     assert status.table_of(status.untold(CLUSTERS)).splitlines() == [
         "CLUSTER  ID   REGION        STATUS  VERSION",

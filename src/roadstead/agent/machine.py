@@ -21,7 +21,7 @@ _REJECT = 0x200
 """Of a route: RTF_UP, RTF_REJECT of linux/route.h."""
 
 
-def see(places: instance.Instance) -> machine.Machine:
+def see(places: instance.Instance, spawn: float = 0.0, late: float = 0.0) -> machine.Machine:
     """The machine as it is now. Raises Failed for texts that no kernel is known to write."""
     memory = parse_memory(Path("/proc/meminfo").read_text())
     room = os.statvfs(places.state)
@@ -33,6 +33,8 @@ def see(places: instance.Instance) -> machine.Machine:
         free=room.f_bavail * room.f_frsize,
         routes=_routes(places),
         kernel=os.uname().release,
+        spawn=spawn,
+        late=late,
     )
 
 

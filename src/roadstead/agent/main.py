@@ -24,7 +24,7 @@ from pathlib import Path
 from aiohttp import web
 
 import roadstead
-from roadstead.agent import jobs, listeners, machine, purge, watching, work
+from roadstead.agent import jobs, listeners, machine, pace, purge, watching, work
 from roadstead.agent.door import accept as door
 from roadstead.agent.door import api
 from roadstead.agent.fabric import fabric
@@ -63,6 +63,7 @@ class Agent:
         self.records = store.DesiredStore(places.state / "desired.db")
         self.blobs = blobs.Blobs(places.blobs)
         self.journal = journal.Journal(first=int(self.since * 1000))
+        self.pace = pace.Pace()
         host_room = hosts.Hosts(places, host_facts.machine_facts(places))
         self.scene = scene.Scene(
             instance=places,
@@ -130,7 +131,7 @@ class Agent:
         )
 
     async def machine(self) -> machines.Machine:
-        return await asyncio.to_thread(machine.see, self.instance)
+        return await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
         return self.scene.units.logs(host, unit, lines, follow)
@@ -153,12 +154,14 @@ async def run(places: instance.Instance, users: frozenset[int], owner: int | Non
         async with fabric.Fabric(places) as net, asyncio.TaskGroup() as tasks:
             agent = Agent(places, net, tasks)
             agent.adopt()
+            await agent.pace.look()
             background = [
                 tasks.create_task(agent.loop.run()),
                 tasks.create_task(agent.scene.listeners.serve()),
                 tasks.create_task(watching.drift(agent.scene)),
                 tasks.create_task(watching.units(agent.scene)),
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
+                tasks.create_task(agent.pace.run()),
             ]
             async with _door(agent, places, users):
                 program.say_ready()

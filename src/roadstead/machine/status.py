@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.cli.estate import found
+from roadstead.clusters.capacity import pace
 from roadstead.core import errors
 from roadstead.identity import admin as admins
 from roadstead.machine import caller
@@ -37,6 +39,8 @@ class Cluster:
     region: str
     status: str
     version: str
+    unwell: tuple[str, ...] = ()
+    """What of it is not as it is wanted, a sentence each."""
 
 
 @click.command()
@@ -75,10 +79,17 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         click.echo(f"agent {agent.version} (pid {agent.pid}), not supervised; {_kept(agent)}")
     if clusters:
         click.echo(table_of(clusters))
+    told = [line for one in clusters for line in one.unwell]
+    if slow := pace.too_slow(client.machine()):
+        told.append(slow)
+    if told:
+        click.echo("\n".join(told))
     shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
     if shown:
         click.echo(table(sorted(shown, key=lambda one: (one.kind, one.id))))
-    elif agent.counts:
+    elif silent:
+        click.echo("what the agent keeps is as it is wanted; of the clusters nothing is known while serve is silent")
+    elif not told and agent.counts:
         click.echo("everything is as it is wanted")
 
 
@@ -122,8 +133,37 @@ def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[Cluster]:
         # One that was deleted meanwhile is told no more.
         for one in filter(None, (found.cluster(api, name) for name in listed)):
             id = ids.get(f"{api.region}/{one['name']}", "")
-            clusters.append(Cluster(one["name"], id, api.region, one["status"], one.get("version", "")))
+            clusters.append(
+                Cluster(one["name"], id, api.region, one["status"], one.get("version", ""), _unwell(api, one))
+            )
     return clusters
+
+
+def _unwell(api: service.Api, cluster: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a cluster and its nodegroups is not ACTIVE, or ill: all processes may run and no node be registered."""
+    name = cluster["name"]
+    groups: dict[str, Mapping[str, Any]] = {}
+    try:
+        for page in service.pages(api, "eks", "ListNodegroups", clusterName=name):
+            for each in page["nodegroups"]:
+                asked = api.call("eks", "DescribeNodegroup", clusterName=name, nodegroupName=each)
+                groups[each] = asked["nodegroup"]
+    except wire_client.ServiceError as error:
+        # Deleted meanwhile; what was seen before is told.
+        if not found.is_missing(error):
+            raise
+    return unwell(cluster, groups)
+
+
+def unwell(cluster: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """A sentence for each of them that is not as it is wanted. Pure."""
+    things = {f"cluster {cluster['name']}": cluster}
+    things |= {f"nodegroup {name} of {cluster['name']}": group for name, group in groups.items()}
+    return tuple(
+        f"{what} is {thing['status']}" + (f": {'; '.join(one['message'] for one in issues)}" if issues else "")
+        for what, thing in things.items()
+        if (issues := thing.get("health", {}).get("issues", [])) or thing["status"] != "ACTIVE"
+    )
 
 
 def untold(ids: Mapping[str, str]) -> list[Cluster]:

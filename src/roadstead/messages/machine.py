@@ -29,3 +29,7 @@ class Machine(Message, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     """IPv4, of the main table, without those over this instance's own links."""
     kernel: str
+    spawn: float = 0.0
+    """Seconds from the start of the smallest program to its end, the best of some tries; 0: not measured."""
+    late: float = 0.0
+    """Seconds by which at most one in ten of the agent's timers came too late in the last minute."""

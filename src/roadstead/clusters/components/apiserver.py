@@ -34,7 +34,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
         engine=plane.engines.kubernetes,
         component=UNIT,
         flags={
-            **_storage(member),
+            **_storage(member, plane.patience),
             **_serving(plane),
             **_who(plane),
             **_others(),
@@ -53,15 +53,15 @@ def _file(name: str) -> str:
     return files.at(UNIT, name)
 
 
-def _storage(member: facts.Member) -> dict[str, str]:
+def _storage(member: facts.Member, patience: int) -> dict[str, str]:
     return {
         # With all members listed, one that is frozen stalls every API server.
         "etcd-servers": f"https://{member.etcd}:{facts.ETCD_PORT}",
         "etcd-cafile": _file("etcd-ca.pem"),
         "etcd-certfile": _file("etcd-client.pem"),
         "etcd-keyfile": _file("etcd-client.key"),
-        "etcd-healthcheck-timeout": "500ms",
-        "etcd-readycheck-timeout": "500ms",
+        "etcd-healthcheck-timeout": f"{500 * patience}ms",
+        "etcd-readycheck-timeout": f"{500 * patience}ms",
         "encryption-provider-config": _file("encryption.yaml"),
         "encryption-provider-config-automatic-reload": "true",
     }

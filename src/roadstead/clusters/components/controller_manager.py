@@ -21,7 +21,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
         engine=plane.engines.kubernetes,
         component=UNIT,
         flags={
-            **leaders.flags(UNIT),
+            **leaders.flags(UNIT, plane.patience),
             "use-service-account-credentials": "true",
             "service-account-private-key-file": file("service-account.key"),
             "root-ca-file": file("ca.pem"),
@@ -34,7 +34,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
             "configure-cloud-routes": "false",
             "cluster-name": plane.name,
             "service-cluster-ip-range": plane.service_cidr,
-            "node-monitor-grace-period": "20s",
+            "node-monitor-grace-period": f"{20 * plane.patience}s",
             "node-monitor-period": "2s",
             # The first start makes a service account and a token for each controller: 6 s at the default rate.
             "kube-api-qps": "500",

@@ -90,8 +90,8 @@ def _flags(plane: facts.ControlPlane, member: facts.Member) -> dict[str, str | t
         "enable-grpc-gateway": "false",
         # A dead leader is replaced within a second; with 6 hogs on 2 cores there was no false alarm. Twice as many
         # heartbeats would not shorten that, and be a fifth of what idle members cost.
-        "heartbeat-interval": "100",
-        "election-timeout": "500",
+        "heartbeat-interval": str(100 * plane.patience),
+        "election-timeout": str(500 * plane.patience),
         "quota-backend-bytes": str(QUOTA),
         # Not the check before a member serves (InitialCorruptCheck, alpha): members that start side by side ask each
         # other then, none answers before its own check is over, and all wait 6 s, as after each start of the machine.

@@ -80,6 +80,8 @@ class ControlPlane:
     logs: tuple[str, ...] = ()
     cores: int = 2
     """Processors of the machine that all of it is on."""
+    patience: int = 1
+    """How much longer than usual its components wait for each other (capacity.pace)."""
 
     @property
     def minor(self) -> str:

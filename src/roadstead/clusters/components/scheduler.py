@@ -25,7 +25,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
         engine=plane.engines.kubernetes,
         component=UNIT,
         flags={
-            **{name: value for name, value in leaders.flags(UNIT).items() if name not in _IN_FILE},
+            **{name: value for name, value in leaders.flags(UNIT, plane.patience).items() if name not in _IN_FILE},
             "config": files.at(UNIT, _CONFIG),
         },
         environment={**plane.share, **leaders.ENVIRONMENT},

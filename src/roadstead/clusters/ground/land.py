@@ -15,7 +15,7 @@ import msgspec
 
 from roadstead.clusters import spec
 from roadstead.clusters.capacity import facts as machine
-from roadstead.clusters.capacity import neighbours
+from roadstead.clusters.capacity import neighbours, pace
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import names
@@ -55,6 +55,8 @@ class Ground:
     """The edge's address in the VPC."""
     public: str
     port: int
+    patience: int = 1
+    """See capacity.pace: kept, since components with other times would be restarted."""
 
     @property
     def subnets(self) -> tuple[str, str, str, str]:
@@ -117,6 +119,7 @@ def plane(
         service_cidr=wanted.service_cidr,
         doors=addresses.doors(shared),
         logs=wanted.logs,
+        patience=ground.patience,
     )
 
 
@@ -227,6 +230,7 @@ class Land:
             private=in_vpc[_EDGE],
             public=self._settings.public,
             port=self._port([other.port for other in others]),
+            patience=pace.patience(seen),
         )
         await self._store.commit(
             writes.Put(of_cluster(cluster), written(ground), writes.Absent()),

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from roadstead.clusters import agent, nodegroups, observed, spec, versions
+from roadstead.clusters.capacity import facts as machine
+from roadstead.clusters.capacity import pace
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import control, marks, mirror, names, reports, shelf, sights, workers
 from roadstead.core import errors
@@ -163,6 +165,7 @@ class Hands:
             host = names.host(id, name)
             runs = sights.release(host, "kube-apiserver", tools.mirror.wanted) or release
             found[name] = self._settled(owner, sights.part(name, host, tools.mirror, runs))
+        found = sights.excused(found, pace.too_slow(await machine.find(tools.store)))
         kept = await tools.land.find(owner)
         found[spec.ACCESS] = self._settled(owner, self._access(owner, id, release, kept is not None))
         if kept is None:
@@ -198,7 +201,7 @@ class Hands:
                 word = tools.reports.node(cluster, names.node(part.address, owner.region), marks.of(wanted))
                 part = sights.joined(part, word)
             found[name] = self._settled(owner, part)
-        return observed.Sight(found)
+        return observed.Sight(sights.excused(found, pace.too_slow(await machine.find(tools.store))))
 
     def _settled(self, owner: keys.Key, part: observed.Part) -> observed.Part:
         """What is absent may be known to be gone; what there is may have to stay as it was, being refused otherwise."""

@@ -53,6 +53,14 @@ def joined(part: observed.Part, word: reports.Word) -> observed.Part:
     return replace(part, phase=Phase.MAKING, reason=word.reason)
 
 
+def excused(parts: Mapping[str, observed.Part], excuse: str) -> dict[str, observed.Part]:
+    """Parts that fail say first what is known to make them fail; `excuse` is empty where nothing is."""
+    return {
+        name: replace(part, reason=f"{excuse} ({part.reason})") if excuse and part.phase is Phase.FAILING else part
+        for name, part in parts.items()
+    }
+
+
 def _state(host: str, known: mirrors.Mirror) -> tuple[observed.Phase, str]:
     """How it is as a whole, and what of it is not as it is wanted: before all else, what fails.
 

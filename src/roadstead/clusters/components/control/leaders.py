@@ -9,8 +9,8 @@ ENVIRONMENT = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECON
 """A dead connection is noticed after seconds, not after 45. Source: apimachinery, pkg/util/net/http.go."""
 
 
-def flags(unit: str) -> dict[str, str]:
-    """Leadership passes on within 6 to 8 s, and probes need no answer of an API server."""
+def flags(unit: str, patience: int) -> dict[str, str]:
+    """Leadership passes on within 6 to 8 s on a usual machine, and probes need no answer of an API server."""
 
     def file(name: str) -> str:
         return files.at(unit, name)
@@ -27,9 +27,9 @@ def flags(unit: str) -> dict[str, str]:
         "tls-private-key-file": file("serving.key"),
         "bind-address": "127.0.0.1",
         "leader-elect": "true",
-        "leader-elect-lease-duration": "6s",
-        "leader-elect-renew-deadline": "4s",
-        "leader-elect-retry-period": "2s",
+        "leader-elect-lease-duration": f"{6 * patience}s",
+        "leader-elect-renew-deadline": f"{4 * patience}s",
+        "leader-elect-retry-period": f"{2 * patience}s",
         "profiling": "false",
     }
 
