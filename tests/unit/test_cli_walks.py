@@ -367,6 +367,14 @@ def _interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("words", ["create cluster dev", "utils write-kubeconfig --cluster dev"])
+def test_a_kubeconfig_that_would_never_log_in_is_refused(cloud: cloud_for_cli.Cloud, said: Said, words: str) -> None:
+    code, _, err = said(f"{words} --authenticator-role-arn arn:aws:iam::123456789012:role/r")
+    assert code == 1
+    assert "--authenticator-role-arn is not supported: roles cannot be assumed yet" in err
+    assert cloud.calls == []
+
+
 def test_a_program_of_anothers_choice(
     cloud: cloud_for_cli.Cloud, said: Said, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -374,13 +382,10 @@ def test_a_program_of_anothers_choice(
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert (
-        said("create cluster dev --without-nodegroup --authenticator aws --authenticator-role-arn arn:x:role/r")[0] == 0
-    )
+    assert said("create cluster dev --without-nodegroup --authenticator aws")[0] == 0
     written = (tmp_path / ".kube" / "config").read_text()
     assert f"command: {tool}" in written
-    assert "- --role-arn\n      - arn:x:role/r\n" in written
-    assert "name: r@dev.eu-central-1.eksctl.io" in written
+    assert "@dev.eu-central-1.eksctl.io" in written
     assert cloud.clusters["dev"]["name"] == "dev"
     assert said("delete cluster dev")[0] == 0
     assert "eksctl.io" not in (tmp_path / ".kube" / "config").read_text()

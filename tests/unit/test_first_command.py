@@ -20,6 +20,7 @@ REFUSED = {
     "--region=eu-nowhere-9": "there is no region 'eu-nowhere-9'",
     "--zones=eu-central-1a,eu-central-1x": "there is no zone 'eu-central-1x' in this region",
     "--node-type=m5.tiny": "there is no instance type 'm5.tiny'",
+    "--authenticator-role-arn=arn:aws:iam::123456789012:role/r": "roles cannot be assumed yet",
     "--kubeconfig=x --auto-kubeconfig": "cannot be used at the same time",
 }
 
@@ -52,6 +53,30 @@ def test_what_can_be_foreseen_is_refused_before_anything_is_begun(
     assert begun() == []
     assert REFUSED[flags] in said.err
     assert (said.out, STARTING in said.err) == ("", False)
+
+
+@pytest.mark.parametrize("flags", [each for each in REFUSED if "kubeconfig" not in each])
+def test_what_would_be_refused_is_not_printed_either(
+    flags: str, begun: Begun, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["create", "cluster", "--dry-run", *flags.split()]) == 1
+    said = capfd.readouterr()
+    assert (begun(), said.out) == ([], "")
+    assert REFUSED[flags] in said.err
+
+
+@pytest.mark.parametrize("words", ["create cluster", "create nodegroup --cluster=one"])
+def test_a_region_that_there_is_not_is_not_printed_whoever_is_asked(
+    words: str, begun: Begun, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://10.255.255.1:4566")
+    line = [*words.split(), "--dry-run"]
+    assert main.run([*line, "--region=us-west-7"]) == 1
+    said = capfd.readouterr()
+    assert (begun(), said.out) == ([], "")
+    assert "there is no region 'us-west-7'" in said.err
+    assert main.run([*line, "--region=us-west-2"]) == 0
+    assert "region: us-west-2" in capfd.readouterr().out
 
 
 def test_a_cluster_that_can_be_made_is_begun(begun: Begun, capfd: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,6 @@ class Wanted:
     current: bool
     program: str
     """roadstead or aws."""
-    role: str | None
     usual: bool
     """kubectl finds it by itself."""
 
@@ -71,8 +70,7 @@ def asks(call: asked.Asked, cluster: str) -> Wanted:
     with owner.acting(whose):
         files.check(found)
     program = call.text("authenticator") or "roadstead"
-    role = call.text("authenticator-role-arn")
-    return Wanted(found, whose, call.truth("set-kubeconfig-context"), program, role, usual=explicit is None)
+    return Wanted(found, whose, call.truth("set-kubeconfig-context"), program, usual=explicit is None)
 
 
 def write(api: service.Api, found: Mapping[str, Any], wanted: Wanted, call: asked.Asked) -> Written:
@@ -81,7 +79,7 @@ def write(api: service.Api, found: Mapping[str, Any], wanted: Wanted, call: aske
     authority = found.get("certificateAuthority", {}).get("data")
     if not server or not authority:
         raise errors.Busy(f'cluster "{name}" has no endpoint yet: it is {found.get("status")}')
-    caller = wanted.role or api.call("sts", "GetCallerIdentity")["Arn"]
+    caller = api.call("sts", "GetCallerIdentity")["Arn"]
     made = entry.Entry(name, api.region, server, authority, caller, program(api, name, wanted, call.text("profile")))
     default = str(wanted.files.default)
     with owner.acting(wanted.owner):
@@ -111,20 +109,13 @@ def program(api: service.Api, name: str, wanted: Wanted, profile_asked: str | No
         if tool is None and wanted.program == "aws":
             raise errors.NotFound("--authenticator=aws: there is no program 'aws' on PATH")
         arguments = ["eks", "get-token", "--output", "json", "--cluster-name", name, "--region", api.region]
-        role_flag = "--role-arn"
         environment[entry.MARK] = name
         command = tool or "aws"
     else:
-        arguments, role_flag, command = (
-            ["get-token", "--cluster-name", name, "--region", api.region],
-            "--role-arn",
-            launcher,
-        )
+        arguments, command = ["get-token", "--cluster-name", name, "--region", api.region], launcher
     if not own_keys:
         # As a flag: keys in the environment of that shell, which may be AWS's, go before AWS_PROFILE.
         arguments += ["--profile", named]
-    if wanted.role:
-        arguments += [role_flag, wanted.role]
     return entry.Program(command, tuple(arguments), environment)
 
 

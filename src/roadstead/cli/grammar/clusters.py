@@ -93,7 +93,10 @@ _KUBECONFIG = flags.grouped(
                 default="~/.kube/config",
                 why="without it the files of KUBECONFIG, as kubectl does",
             ),
-            Flag("authenticator-role-arn", "the role that the kubeconfig assumes"),
+            flags.refused(
+                Flag("authenticator-role-arn", "the role that the kubeconfig assumes"),
+                "roles cannot be assumed yet, so nobody would come in with such a kubeconfig",
+            ),
             Flag("set-kubeconfig-context", "make the cluster the current context", "truth", default="true"),
             Flag("auto-kubeconfig", "a kubeconfig named for the cluster", "truth", default="false"),
             Flag(

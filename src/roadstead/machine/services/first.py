@@ -49,9 +49,10 @@ def before(arguments: Sequence[str]) -> None:
 
     Raises Busy when it does not run, and Invalid for a cluster that it would be started for and refuse.
     """
-    call = call_of(arguments)
+    call = _call(arguments)
     if call is None:
         return
+    creates = arguments[0] == "create" and call.resource.name == "cluster"
     environment = dict(os.environ)
     instance_id = environment.get(INSTANCE) or "main"
     _, kept = settings.instance_of(instance_id)
@@ -60,12 +61,15 @@ def before(arguments: Sequence[str]) -> None:
     except errors.Error:
         # A profile that there is not, a damaged file: the command itself says so.
         return
+    if call.truth("dry-run"):
+        _foresee_dry(call, whole=creates and found is not None)
+        return
     if found is None:
         return
     up = answers(found.endpoint)
     if up and not found.usual:
         return
-    if not (arguments[0] == "create" and call.resource.name == "cluster"):
+    if not creates:
         if not up:
             raise errors.Busy(
                 f"Roadstead does not run on this machine (nothing answers at {found.endpoint}): `roadstead start` "
@@ -85,6 +89,12 @@ def before(arguments: Sequence[str]) -> None:
 
 def call_of(arguments: Sequence[str]) -> asked.Asked | None:
     """The call as it will be made; None when it asks no service, or is wrong, which the command itself says."""
+    call = _call(arguments)
+    return None if call is None or call.truth("dry-run") else call
+
+
+def _call(arguments: Sequence[str]) -> asked.Asked | None:
+    """As call_of, and also one that only prints what it would ask for."""
     if len(arguments) < 2 or {"--help", "-h"} & set(arguments):
         return None
     resource = grammar.verb(arguments[0]).find(arguments[1])
@@ -100,7 +110,17 @@ def call_of(arguments: Sequence[str]) -> asked.Asked | None:
         asked.check(call)
     except (errors.Error, click.ClickException):
         return None
-    return None if call.truth("dry-run") else call
+    return call
+
+
+def _foresee_dry(call: asked.Asked, *, whole: bool) -> None:
+    """What is printed must be possible: a region that there is, and `whole`: all that this Roadstead would refuse."""
+    from roadstead.machine.services import foreseen
+
+    if whole:
+        foreseen.check(call)
+    else:
+        foreseen.check_region(reach.region(call))
 
 
 def local(

@@ -21,11 +21,16 @@ def check(call: asked.Asked) -> None:
     """
     region = reach.region(call)
     wanted = create.filled(call, defaults.made_up_names(region))
+    check_region(region)
+    refusals.check(wanted, offers(region))
+    if call.truth("write-kubeconfig") and not call.truth("dry-run"):
+        access.asks(call, (wanted.metadata or config.Metadata()).name or "")
+
+
+def check_region(region: str) -> None:
+    """Raises Invalid for one that there is not."""
     if region not in regions.CODES:
         raise errors.Invalid(f"there is no region {region!r}; Roadstead has those of AWS")
-    refusals.check(wanted, offers(region))
-    if call.truth("write-kubeconfig"):
-        access.asks(call, (wanted.metadata or config.Metadata()).name or "")
 
 
 def offers(region: str) -> found.Offers:
