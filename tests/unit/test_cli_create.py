@@ -10,10 +10,12 @@ import pytest
 from tests.unit import cloud_for_cli
 from tests.unit.test_cli_grammar import call
 
-from roadstead.cli import asked, config, defaults, documents, show
+from roadstead.aws.eks import labels
+from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import building, create
 from roadstead.cli.estate import parts
 from roadstead.cli.live import follow, scene, screen
+from roadstead.clusters.components import kubelet
 from roadstead.core import errors
 
 NAMES = defaults.Names("eu-central-1", "brisk-brig-1", "ng-12345678")
@@ -200,6 +202,12 @@ def test_what_flags_cannot_say(line: str, said: str) -> None:
     assert "\n" not in error.value.message
 
 
+def test_labels_are_reserved_here_as_they_are_at_the_service() -> None:
+    """What it would refuse when the cluster is there is refused before anything is made."""
+    assert validity.RESERVED_LABELS == kubelet.OWN_LABELS
+    assert validity.RESERVED_DOMAIN == labels.RESERVED
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -212,6 +220,18 @@ def test_what_flags_cannot_say(line: str, said: str) -> None:
         ("managedNodeGroups: [{name: a, ssh: {allow: true}}]", "managedNodeGroups[0].ssh.allow: true is not supported"),
         ("managedNodeGroups: [{name: a, taints: [{key: x}]}]", "managedNodeGroups[0].taints[0]: key and effect must"),
         ("managedNodeGroups: [{name: a, updateConfig: {}}]", "one of maxUnavailable and maxUnavailablePercentage"),
+        (
+            "managedNodeGroups: [{name: a, maxSize: 2, updateConfig: {maxUnavailable: 3}}]",
+            "managedNodeGroups[0].updateConfig: maxUnavailable 3 is more than the maximum of nodes, 2",
+        ),
+        (
+            "managedNodeGroups: [{name: a, labels: {eks.amazonaws.com/x: y}}]",
+            "managedNodeGroups[0].labels: the label eks.amazonaws.com/x is reserved",
+        ),
+        (
+            "managedNodeGroups: [{name: a, labels: {kubernetes.io/hostname: y}}]",
+            "managedNodeGroups[0].labels: the label kubernetes.io/hostname is reserved",
+        ),
         ("managedNodeGroups: [{name: a, ami: ami-1}]", "managedNodeGroups[0].ami: 'ami-1' is not supported"),
         ("vpc: {clusterEndpoints: {publicAccess: false}}", "vpc.clusterEndpoints.publicAccess: false is not supported"),
         ("vpc: {publicAccessCIDRs: [10.0.0.0/8]}", "vpc.publicAccessCIDRs: this is not supported: Roadstead keeps"),

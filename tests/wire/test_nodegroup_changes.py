@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.wire import test_wrong_input as customers
+from tests.wire import customer as customers
 
 GROUP = {"clusterName": "shop", "nodegroupName": "workers"}
 

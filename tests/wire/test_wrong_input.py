@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import msgspec
 import pytest
-from tests.unit import front_desk
+from tests.wire.customer import QUICK, Customer, told
 from tests.world import memory
 
 from roadstead.clusters import spec
@@ -21,87 +21,13 @@ from roadstead.clusters.ground import land
 from roadstead.core import errors
 from roadstead.messages import machine
 from roadstead.network import spec as network
-from roadstead.store import interface
 
-NAMES = ("", "-workers", "two words", "a/b", "w" * 64)
-QUICK = {"Delay": 0.01, "MaxAttempts": 500}
 GIB = 2**30
 SMALL = machine.Machine(memory=4 * GIB, available=3 * GIB, cores=2, disk=40 * GIB, free=30 * GIB, kernel="6.1.0")
 LAN = (
     machine.Route(to="0.0.0.0/0", device="eth0", via="192.168.1.1"),
     machine.Route(to="192.168.1.0/24", device="eth0"),
 )
-
-
-class Kept:
-    """All that a store holds, but observations: to compare."""
-
-    def __init__(self, place: front_desk.Place) -> None:
-        self._ask = place.ask
-
-    def now(self) -> tuple[dict[str, int], int]:
-        """Generations by key, and the number of records."""
-        return self._ask(self._read)  # type: ignore[no-any-return]
-
-    @staticmethod
-    async def _read(store: interface.Store) -> tuple[dict[str, int], int]:
-        page = await store.list(limit=interface.LONGEST_PAGE)
-        assert page.next is None
-        records = await store.records(interface.ALL, limit=interface.LONGEST_PAGE)
-        return {state.key.text: state.desired.generation for state in page.items}, len(records)
-
-
-class Customer:
-    """Somebody with a network, roles, and a cluster if there is to be one."""
-
-    def __init__(self, place: front_desk.Place) -> None:
-        self.place, self.kept = place, Kept(place)
-        self.eks, self.ec2 = place.client("eks"), place.client("ec2")
-        iam = place.client("iam")
-        self.roles = [
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=front_desk.trust(f"{name}.amazonaws.com"))["Role"]
-            for name in ("eks", "ec2")
-        ]
-        self.vpc = self.ec2.create_vpc(CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
-        self.subnets = [self.subnet(f"192.168.{32 * n}.0/19", zone) for n, zone in enumerate("ab")]
-
-    def subnet(self, cidr: str, zone: str) -> str:
-        made = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=f"eu-central-1{zone}")
-        return str(made["Subnet"]["SubnetId"])
-
-    def cluster(self, **other: Any) -> dict[str, Any]:
-        """What CreateCluster is asked for."""
-        subnets = {"subnetIds": other.pop("subnets", self.subnets)}
-        return {"name": "shop", "roleArn": self.roles[0]["Arn"], "resourcesVpcConfig": subnets, **other}
-
-    def nodes(self, count: int, **other: Any) -> dict[str, Any]:
-        """What CreateNodegroup is asked for."""
-        size = {"minSize": 0, "maxSize": max(1, count), "desiredSize": count}
-        asked = {"clusterName": "shop", "nodegroupName": "workers", "nodeRole": self.roles[1]["Arn"]}
-        return {**asked, "subnets": self.subnets, "scalingConfig": size, **other}
-
-    def active(self) -> None:
-        self.eks.create_cluster(**self.cluster())
-        self.eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
-
-    def knows(self, seen: machine.Machine) -> None:
-        """The machine is looked at."""
-        self.place.ask(lambda store: facts.keep(store, seen))
-
-    def refused(self, call: Callable[..., Any], **asked: Any) -> tuple[str, str]:
-        """Code and sentence of a call that is refused; nothing in the store is other than before."""
-        before = self.kept.now()
-        with pytest.raises(botocore.exceptions.ClientError) as caught:
-            call(**asked)
-        assert self.kept.now() == before
-        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] < 500
-        code, said = caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
-        assert "\n" not in said
-        return str(code), str(said)
-
-
-def told(folder: Path, story: Callable[[Customer], None]) -> None:
-    front_desk.told(folder, lambda place: story(Customer(place)))
 
 
 def test_clusters_that_cannot_be(tmp_path: Path) -> None:
@@ -192,41 +118,6 @@ def test_networks_that_cannot_be(tmp_path: Path) -> None:
         assert customer.refused(subnets, **inside, CidrBlock="192.168.96.0/29")[0] == "InvalidSubnet.Range"
         assert customer.refused(subnets, **inside, CidrBlock="10.0.0.0/24")[0] == "InvalidSubnet.Range"
         assert customer.refused(subnets, **inside, CidrBlock="192.168.1.0/24")[0] == "InvalidSubnet.Conflict"
-
-    told(tmp_path, story)
-
-
-def test_nodegroups_that_cannot_be(tmp_path: Path) -> None:
-    def story(customer: Customer) -> None:
-        narrow = customer.subnet("192.168.64.0/28", "a")
-        create = customer.eks.create_nodegroup
-        code, said = customer.refused(create, **customer.nodes(1))
-        assert (code, said) == ("ResourceNotFoundException", "No cluster found for name: shop.")
-        customer.active()
-        wrong: list[tuple[dict[str, Any], str, str]] = [
-            *(({"nodegroupName": name}, "InvalidParameterException", "nodegroupName") for name in NAMES),
-            ({"labels": {"a b": "c"}}, "InvalidParameterException", "'a b' is no key of a label"),
-            ({"labels": {"team": "a/b"}}, "InvalidParameterException", "'a/b' is no value of a label"),
-            (
-                {"taints": [{"key": "no key", "effect": "NO_SCHEDULE"}]},
-                "InvalidParameterException",
-                "'no key' is no key of a taint",
-            ),
-            ({"instanceTypes": ["z9.huge"]}, "InvalidParameterException", "z9.huge is not offered here"),
-            ({"version": "1.30"}, "InvalidParameterException", "unsupported Kubernetes version 1.30"),
-            ({"nodeRole": customer.roles[0]["Arn"]}, "InvalidParameterException", "could not be assumed"),
-            ({"subnets": [narrow]}, "InvalidParameterException", f"Subnet {narrow} (192.168.64.0/28) has room for 0"),
-            ({"subnets": ["subnet-0"]}, "InvalidParameterException", "'subnet-0' does not exist"),
-            (
-                {"scalingConfig": {"minSize": 0, "maxSize": 451, "desiredSize": 0}},
-                "InvalidParameterException",
-                "at most 450 nodes",
-            ),
-        ]
-        for change, code, words in wrong:
-            found = customer.refused(create, **{**customer.nodes(1), **change})
-            assert found[0] == code, (change, found)
-            assert words in found[1], (change, found)
 
     told(tmp_path, story)
 

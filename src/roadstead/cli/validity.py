@@ -28,9 +28,21 @@ FIXED = {
 }
 """Ranges that no VPC and no services may have, and what has them."""
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_MOST_UNAVAILABLE = 100
+_PLACES = ("region", "zone")
 _LABEL = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)")
 _PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 """Of labels. Source: Kubernetes, "Labels and selectors": syntax and character set."""
+RESERVED_DOMAIN = "eks.amazonaws.com"
+"""Of labels that EKS gives nodes itself, and below the labels that each node has of its own."""
+RESERVED_LABELS = frozenset(
+    {
+        *(f"{domain}kubernetes.io/{name}" for domain in ("", "beta.") for name in ("arch", "os")),
+        *(f"{domain}.kubernetes.io/instance-type" for domain in ("beta", "node")),
+        *(f"{domain}.kubernetes.io/{name}" for domain in ("failure-domain.beta", "topology") for name in _PLACES),
+        "kubernetes.io/hostname",
+    }
+)
 _VERSION = re.compile(r"1\.\d{2,}")
 
 _NO_SSH = "nodes of Roadstead run no SSH server; use 'roadstead shell'"
@@ -197,6 +209,13 @@ def check_label(key: str, value: str, where: str) -> None:
         )
 
 
+def _check_free_label(key: str, where: str) -> None:
+    """Raises Invalid for a label that a nodegroup cannot give."""
+    domain = key.rpartition("/")[0]
+    if domain == RESERVED_DOMAIN or domain.endswith(f".{RESERVED_DOMAIN}") or key in RESERVED_LABELS:
+        raise errors.Invalid(f"{where}: the label {key} is reserved: nodes have it of their own")
+
+
 def _nodegroup(group: config.ManagedNodeGroup, where: str) -> None:
     if not _NODEGROUP.fullmatch(group.name or ""):
         raise errors.Invalid(
@@ -213,9 +232,15 @@ def _nodegroup(group: config.ManagedNodeGroup, where: str) -> None:
         raise errors.Invalid(f"{where}.volumeSize: {group.volume_size} is no size of a disk in GiB")
     for key, value in (group.labels or {}).items():
         check_label(key, value, f"{where}.labels")
+        _check_free_label(key, f"{where}.labels")
     update = group.update_config
     if update is not None and (update.max_unavailable is None) == (update.max_unavailable_percentage is None):
         raise errors.Invalid(f"{where}.updateConfig: one of maxUnavailable and maxUnavailablePercentage must be set")
+    if update is not None and most is not None and (update.max_unavailable or 0) > min(most, _MOST_UNAVAILABLE):
+        raise errors.Invalid(
+            f"{where}.updateConfig: maxUnavailable {update.max_unavailable} is more than the maximum of nodes, {most}, "
+            f"or than {_MOST_UNAVAILABLE}"
+        )
     for index, taint in enumerate(group.taints or ()):
         if not taint.key or taint.effect is None:
             raise errors.Invalid(f"{where}.taints[{index}]: key and effect must be set")

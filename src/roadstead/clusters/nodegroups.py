@@ -21,6 +21,10 @@ KIND = "nodegroup"
 MOST = 30
 """Nodegroups of a cluster, and below the nodes of a nodegroup: EKS's default quotas."""
 MOST_NODES = 450
+MOST_TYPES = 20
+"""Instance types of a nodegroup, below the nodes that an update may take away at once, and the GiB of a disk."""
+MOST_UNAVAILABLE = 100
+LARGEST_DISK = 16384
 DEFAULT_TYPE = "t3.medium"
 IMAGES = {"x86_64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 """The image type by architecture."""
@@ -140,6 +144,13 @@ def filled(asked: Mapping[str, Any], *, vpc: str, zones: tuple[str, ...], versio
     _check_version(wanted, version)
     _check_release(asked.get("releaseVersion"), wanted)
     types = tuple(asked.get("instanceTypes") or (DEFAULT_TYPE,))
+    if len(types) > MOST_TYPES:
+        raise errors.Invalid(f"{len(types)} instance types: a nodegroup has at most {MOST_TYPES}")
+    if asked.get("capacityType") == "CAPACITY_BLOCK":
+        raise errors.Invalid("capacityType CAPACITY_BLOCK is not built yet: leave it out")
+    disk = asked.get("diskSize", 20)
+    if not 1 <= disk <= LARGEST_DISK:
+        raise errors.Invalid(f"diskSize {disk}: a disk has from 1 to {LARGEST_DISK} GiB")
     size = scaling(Scaling(), asked.get("scalingConfig", {}))
     return Nodegroup(
         cluster=asked["clusterName"],
@@ -151,14 +162,14 @@ def filled(asked: Mapping[str, Any], *, vpc: str, zones: tuple[str, ...], versio
         vpc=vpc,
         types=types,
         image=_image(asked.get("amiType"), types),
-        disk=asked.get("diskSize", 20),
+        disk=disk,
         capacity=asked.get("capacityType", "ON_DEMAND"),
         scaling=size,
         most=size.desired,
         labels=dict(asked.get("labels", {})),
         taints=tuple(taint(one) for one in asked.get("taints", ())),
-        update_config=dict(asked.get("updateConfig") or {"maxUnavailable": 1}),
-        repair=dict(asked.get("nodeRepairConfig") or {"enabled": False}),
+        update_config=update_config({"maxUnavailable": 1}, asked.get("updateConfig", {}), size.maximum),
+        repair=repair({"enabled": False}, asked.get("nodeRepairConfig", {})),
         tags=dict(asked.get("tags", {})),
         created_at=created_at,
         modified_at=created_at,
@@ -182,6 +193,30 @@ def scaling(before: Scaling, asked: Mapping[str, Any]) -> Scaling:
     if made.maximum > MOST_NODES:
         raise errors.Invalid(f"maximum size {made.maximum}: a nodegroup has at most {MOST_NODES} nodes")
     return made
+
+
+def update_config(before: Mapping[str, Any], asked: Mapping[str, Any], maximum: int) -> dict[str, Any]:
+    """What an `updateConfig` makes of it: a number or a percentage. Raises Invalid."""
+    members = [name for name in ("maxUnavailable", "maxUnavailablePercentage") if asked.get(name) is not None]
+    if len(members) == 2:
+        raise errors.Invalid("maxUnavailable and maxUnavailablePercentage cannot be given together: one of them")
+    stays = {name: value for name, value in before.items() if not members or name == "updateStrategy"}
+    made = {**stays, **asked}
+    most = min(maximum, MOST_UNAVAILABLE)
+    if made.get("maxUnavailable", 1) > most:
+        raise errors.Invalid(
+            f"maxUnavailable {made['maxUnavailable']} must be within the range 1 and {most}: the maximum size of the "
+            f"nodegroup, and at most {MOST_UNAVAILABLE}"
+        )
+    return made
+
+
+def repair(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `nodeRepairConfig` makes of it. Raises Invalid for a count beside a percentage."""
+    for what in ("maxUnhealthyNodeThreshold", "maxParallelNodesRepaired"):
+        if asked.get(f"{what}Count") is not None and asked.get(f"{what}Percentage") is not None:
+            raise errors.Invalid(f"{what}Count and {what}Percentage cannot be given together: one of them")
+    return dict(asked or before)
 
 
 def taint(asked: Mapping[str, str]) -> Taint:

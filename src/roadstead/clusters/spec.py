@@ -27,6 +27,8 @@ ACCESS = "access"
 """What is in its API from the start: who may do what, cluster DNS, storage classes."""
 MEMBERS = (*ETCD, *API, EDGE, ACCESS)
 """The parts of a control plane, in the order in which they are replaced."""
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+"""Of authentication, each with less of the ConfigMap than the one before."""
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 SERVICE_NETWORKS = ("10.100.0.0/16", "172.20.0.0/16")
 """The first that does not overlap the VPC, unless one is asked for."""
@@ -145,6 +147,13 @@ def access(before: Access, asked: Mapping[str, Any]) -> Access:
         mode=entry.get("authenticationMode", before.mode),
         creator_is_admin=entry.get("bootstrapClusterCreatorAdminPermissions", before.creator_is_admin),
     )
+
+
+def check_mode(before: str, after: str) -> None:
+    """Raises Invalid for a way back: entries of the API cannot be left behind. Source: EKS User Guide, "Change the
+    authentication mode"."""
+    if MODES.index(after) < MODES.index(before):
+        raise errors.Invalid(f"Unsupported authentication mode update from {before} to {after}", mode=after)
 
 
 def logs(before: Sequence[str], asked: Mapping[str, Any]) -> tuple[str, ...]:

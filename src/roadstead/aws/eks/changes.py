@@ -155,6 +155,7 @@ def _after(wanted: spec.Cluster, asked: calls.Asked, member: str, subnets: tuple
             place = _moved(wanted.place, subnets) if subnets else wanted.place
             return replace(wanted, access=spec.access(wanted.access, asked), place=place)
         case "accessConfig":
+            spec.check_mode(wanted.access.mode, value.get("authenticationMode", wanted.access.mode))
             return replace(wanted, access=spec.access(wanted.access, asked))
         case "logging":
             return replace(wanted, logs=spec.logs(wanted.logs, value))

@@ -14,6 +14,9 @@ from roadstead.clusters.capacity import sums
 from roadstead.core import errors
 from roadstead.store import facts, keys, writes
 
+_CHANGES = ("scalingConfig", "labels", "taints", "updateConfig", "nodeRepairConfig")
+"""The members of a change."""
+
 
 @calls.operation("eks", "CreateNodegroup", again="DescribeNodegroup")
 async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
@@ -24,6 +27,7 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
         labels.check_name(name)
         labels.check_labels(asked.get("labels", {}))
         labels.check_taints(asked.get("taints", ()))
+        labels.check_count(len(asked.get("taints", ())))
     cluster = await found.cluster(call, of)
     key = nodegroups.key(call.account, call.region, of, name)
     if await call.store.get(key) is not None:
@@ -113,6 +117,8 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
     about = {"clusterName": of, "nodegroupName": name}
     if asked.get("warmPoolConfig"):
         kept.refuse("InvalidParameterException", "warmPoolConfig is not built yet: leave it out", **about)
+    if not any(_parts(asked)):
+        kept.refuse("InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about)
     await found.cluster(call, of)
     update = updates.Update(
         id=kept.uuid_of(call, "update"),
@@ -146,12 +152,22 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
     return {"update": views.update(update)}
 
 
+def _parts(asked: calls.Asked) -> Iterable[object]:
+    """What is asked for; an empty part asks for nothing."""
+    for member in _CHANGES:
+        part = asked.get(member, {})
+        yield from (value if isinstance(value, list | dict) else value is not None for value in part.values())
+
+
 def _after(wanted: nodegroups.Nodegroup, asked: calls.Asked) -> nodegroups.Nodegroup:
     """The nodegroup with the change. Raises Invalid."""
     size = nodegroups.scaling(wanted.scaling, asked.get("scalingConfig", {}))
     tagged, taints = asked.get("labels", {}), asked.get("taints", {})
     labels.check_labels(tagged.get("addOrUpdateLabels", {}))
     labels.check_taints(taints.get("addOrUpdateTaints", ()))
+    labels.check_change(tagged, taints)
+    tainted = _taints(wanted.taints, taints.get("addOrUpdateTaints", ()), taints.get("removeTaints", ()))
+    labels.check_count(len(tainted))
     removed = set(tagged.get("removeLabels", ()))
     return replace(
         wanted,
@@ -162,10 +178,19 @@ def _after(wanted: nodegroups.Nodegroup, asked: calls.Asked) -> nodegroups.Nodeg
             for key, value in {**wanted.labels, **tagged.get("addOrUpdateLabels", {})}.items()
             if key not in removed
         },
-        taints=_taints(wanted.taints, taints.get("addOrUpdateTaints", ()), taints.get("removeTaints", ())),
-        update_config=dict(asked.get("updateConfig") or wanted.update_config),
-        repair=dict(asked.get("nodeRepairConfig") or wanted.repair),
+        taints=tainted,
+        update_config=_update_config(wanted, asked.get("updateConfig", {}), size),
+        repair=nodegroups.repair(wanted.repair, asked.get("nodeRepairConfig", {})),
     )
+
+
+def _update_config(
+    wanted: nodegroups.Nodegroup, asked: Mapping[str, Any], size: nodegroups.Scaling
+) -> Mapping[str, Any]:
+    """Looked at only where it may have become wrong."""
+    if not asked and size.maximum >= wanted.scaling.maximum:
+        return wanted.update_config
+    return nodegroups.update_config(wanted.update_config, asked, size.maximum)
 
 
 def _taints(
