@@ -28,11 +28,16 @@ import roadstead
 from roadstead.aws import idempotency, registry, sts
 from roadstead.aws import roadstead as own
 from roadstead.aws.door import desk, journal, server
-from roadstead.aws.ec2 import instances, offers, subnets, vpcs
+from roadstead.aws.ec2 import absent, instances, offers, subnets, vpcs
 from roadstead.aws.ec2 import tags as ec2_tags
+from roadstead.aws.ec2.vpc import absent as vpc_absent
+from roadstead.aws.ec2.vpc import groups, interfaces, routes
+from roadstead.aws.ec2.vpc import settings as vpc_settings
+from roadstead.aws.eks import absent as eks_absent
 from roadstead.aws.eks import access, changes, clusters, nodegroups, versions
 from roadstead.aws.eks import tags as eks_tags
-from roadstead.aws.iam import roles, users
+from roadstead.aws.iam import absent as iam_absent
+from roadstead.aws.iam import account, policies, roles, users
 from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
 from roadstead.clusters.components import registries as image_sources
@@ -45,9 +50,10 @@ from roadstead.store import interface, local
 log = logging.getLogger("roadstead.serve")
 
 MODULES: tuple[types.ModuleType, ...] = (
-    *(clusters, nodegroups, changes, versions, eks_tags, access),
-    *(vpcs, subnets, instances, offers, ec2_tags),
-    *(roles, users, sts, own),
+    *(clusters, nodegroups, changes, versions, eks_tags, access, eks_absent),
+    *(vpcs, subnets, instances, offers, ec2_tags, absent),
+    *(groups, routes, vpc_settings, interfaces, vpc_absent),
+    *(roles, users, policies, account, iam_absent, sts, own),
 )
 """Every module with operations."""
 

@@ -38,6 +38,9 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Se
         ("ec2", "vpc_exists", {}),
         ("ec2", "vpc_available", {}),
         ("ec2", "subnet_available", {}),
+        ("ec2", "security_group_exists", {}),
+        ("ec2", "nat_gateway_available", {}),
+        ("iam", "policy_exists", {"PolicyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"}),
         ("iam", "role_exists", {"RoleName": "role-1"}),
         ("iam", "user_exists", {"UserName": "user-1"}),
     ],
@@ -48,6 +51,10 @@ def test_waiters_end(account: desk_served.Served, service: str, waiter: str, ask
         asked = {"VpcIds": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]}
     if waiter.startswith("subnet"):
         asked = {"SubnetIds": [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]}
+    if waiter.startswith("security"):
+        asked = {"GroupIds": [group["GroupId"] for group in ec2.describe_security_groups()["SecurityGroups"]]}
+    if waiter.startswith("nat"):
+        asked = {"NatGatewayIds": [each["NatGatewayId"] for each in ec2.describe_nat_gateways()["NatGateways"]]}
     account.client(service).get_waiter(waiter).wait(**asked, WaiterConfig=QUICK)
 
 
@@ -60,6 +67,15 @@ def test_waiters_end(account: desk_served.Served, service: str, waiter: str, ask
         ("ec2", "describe_instance_types", "InstanceTypes", {}, 6),
         ("ec2", "describe_instance_type_offerings", "InstanceTypeOfferings", {}, 6),
         ("ec2", "describe_instances", "Reservations", {}, 0),
+        ("ec2", "describe_security_groups", "SecurityGroups", {}, 3),
+        ("ec2", "describe_security_group_rules", "SecurityGroupRules", {}, 6),
+        ("ec2", "describe_route_tables", "RouteTables", {}, 3),
+        ("ec2", "describe_nat_gateways", "NatGateways", {}, 3),
+        ("ec2", "describe_network_acls", "NetworkAcls", {}, 3),
+        ("ec2", "describe_dhcp_options", "DhcpOptions", {}, 1),
+        ("ec2", "describe_network_interfaces", "NetworkInterfaces", {}, 0),
+        ("ec2", "describe_instance_status", "InstanceStatuses", {}, 0),
+        ("iam", "list_policies", "Policies", {}, 20),
         ("iam", "list_roles", "Roles", {}, 3),
         ("iam", "list_users", "Users", {}, 4),
         ("iam", "list_access_keys", "AccessKeyMetadata", {"UserName": "admin"}, 1),

@@ -11,6 +11,7 @@ from typing import Any
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, updates, versions
 from roadstead.clusters.components.control import issuer
 from roadstead.clusters.hands import names
+from roadstead.network import defaults
 from roadstead.store import facts, keys
 
 _UNWELL = (observed.Phase.FAILING, observed.Phase.REFUSED)
@@ -24,6 +25,11 @@ def nodegroup_arn(key: keys.Key, created: int) -> str:
     """With an id that one of the same name that is made later does not have. created: the revision of its first."""
     own = uuid.UUID(bytes=hashlib.sha256(f"{key}@{created}".encode()).digest()[:16], version=4)
     return f"arn:aws:eks:{key.region}:{key.account}:nodegroup/{key.names[0]}/{key.names[1]}/{own}"
+
+
+def own_name(desired: facts.Desired) -> str:
+    """What is said of this one alone, and not of one of the same name that is made later."""
+    return f"{desired.key}@{desired.created}"
 
 
 def arn(desired: facts.Desired) -> str:
@@ -60,7 +66,7 @@ def cluster(state: facts.State) -> dict[str, Any]:
         "platformVersion": versions.find(minor).platform,
         "status": cluster_status(wanted, saw),
         "roleArn": wanted.role,
-        "resourcesVpcConfig": _vpc_config(wanted),
+        "resourcesVpcConfig": _vpc_config(wanted, defaults.cluster_group_id(own_name(state.desired))),
         "kubernetesNetworkConfig": {"serviceIpv4Cidr": wanted.service_cidr, "ipFamily": "ipv4"},
         "identity": {"oidc": {"issuer": issuer.url(state.key.region, names.cluster(state.key, state.desired.created))}},
         "logging": {"clusterLogging": _logging(wanted.logs)},
@@ -108,6 +114,8 @@ def nodegroup(state: facts.State) -> dict[str, Any]:
         "labels": dict(wanted.labels),
         "taints": [_taint(taint) for taint in wanted.taints],
         "diskSize": wanted.disk,
+        # Nodes are in no Auto Scaling group, and nobody comes in by SSH.
+        "resources": {"autoScalingGroups": []},
         "health": {"issues": _issues(saw, "NodeCreationFailure")},
         "updateConfig": dict(wanted.update_config),
         "nodeRepairConfig": dict(wanted.repair),
@@ -153,10 +161,11 @@ def _midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _vpc_config(wanted: spec.Cluster) -> dict[str, Any]:
+def _vpc_config(wanted: spec.Cluster, group: str) -> dict[str, Any]:
     return {
         "subnetIds": list(wanted.place.subnets),
         "securityGroupIds": list(wanted.security_groups),
+        "clusterSecurityGroupId": group,
         "vpcId": wanted.place.vpc,
         "endpointPublicAccess": wanted.access.public,
         "endpointPrivateAccess": wanted.access.private,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import secrets
 
 GLOBAL = "aws-global"
@@ -40,6 +41,12 @@ def account_of(access_key: str) -> str | None:
 def secret_access_key() -> str:
     """Forty characters of base 64."""
     return base64.b64encode(secrets.token_bytes(30)).decode()
+
+
+def derived_id(prefix: str, of: str) -> str:
+    """An id as of unique_id that follows from a name, for what is the same in every account."""
+    digest = hashlib.sha256(f"{prefix}/{of}".encode()).digest()
+    return prefix + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:17])
 
 
 def unique_id(prefix: str) -> str:

@@ -42,6 +42,17 @@ _PATHS: Mapping[str, str] = {
     "AmazonEFSCSIDriverPolicy": "/service-role/",
 }
 
+NAMES = tuple(sorted(_PATHS))
+
+
+def arn(name: str) -> str:
+    """Of a policy that is known."""
+    return f"arn:aws:iam::aws:policy{_PATHS[name]}{name}"
+
+
+def path(name: str) -> str:
+    return _PATHS[name]
+
 
 def name_of(arn: str) -> str | None:
     """The name of a managed policy by its ARN, `arn:aws:iam::aws:policy/...`; None for one that is not known."""

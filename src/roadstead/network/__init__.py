@@ -5,6 +5,7 @@ Who may call it: the front desk, and the office of clusters. What it never does:
     spec      a VPC and a subnet as they are wanted; which addresses they may have
     regions   regions and their zones: data
     sizes     instance types: data
+    defaults  what each VPC has by itself: security groups, routes, DHCP options
     views     what is shown, in the shapes of EC2's model
 
 Kept in the store: `vpc/ID`, `subnet/ID`.

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadstead.core import addresses
-from roadstead.network import regions, sizes, spec
+from roadstead.network import defaults, regions, sizes, spec
 
 
-def vpc(account: str, wanted: spec.Vpc) -> dict[str, Any]:
+def vpc(account: str, region: str, wanted: spec.Vpc) -> dict[str, Any]:
     """The model's Vpc."""
     return {
         "VpcId": wanted.id,
@@ -23,6 +23,7 @@ def vpc(account: str, wanted: spec.Vpc) -> dict[str, Any]:
                 "CidrBlockState": {"State": "associated"},
             }
         ],
+        "DhcpOptionsId": defaults.dhcp_options_id(account, region),
         "InstanceTenancy": "default",
         "IsDefault": False,
         "State": "available",

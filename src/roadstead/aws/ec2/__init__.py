@@ -5,5 +5,7 @@ vpcs        VPCs: create, describe, delete
 subnets     subnets: create, describe, delete
 tags        tags of both
 offers      regions, zones, instance types
-instances   instances
+instances   instances, and how they are
+vpc/        what each VPC has by itself: security groups, routes, interfaces
+absent      what there never is here, by `nothing`, which makes operations that answer empty lists
 """

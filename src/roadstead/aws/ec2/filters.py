@@ -29,9 +29,28 @@ def plain(member: str) -> Values:
     return values
 
 
+def at(*path: str) -> Values:
+    """The filter of what is inside: members of structures, and of each element of lists on the way."""
+
+    def values(shown: Shown) -> Iterable[str]:
+        found: list[Any] = [shown]
+        for member in path:
+            inner = [thing.get(member) for thing in found]
+            found = [each for value in inner for each in (value if isinstance(value, list | tuple) else [value])]
+            found = [each for each in found if each is not None]
+        return [str(each).lower() if isinstance(each, bool) else str(each) for each in found]
+
+    return values
+
+
+def nothing(names: str) -> dict[str, Values]:
+    """Filters that AWS documents, divided by spaces, for what nothing here has: none fits."""
+    return dict.fromkeys(names.split(), lambda _: ())
+
+
 def applied(shown: Iterable[Shown], asked: calls.Asked, names: Mapping[str, Values]) -> list[Shown]:
     """Those that fit. Raises InvalidParameterValue for a filter that is not one of `names` or of tags."""
-    tests = [_test(one, names) for one in asked.get("Filters", ())]
+    tests = [_test(one, names) for one in asked.get("Filters") or asked.get("Filter") or ()]
     return [thing for thing in shown if all(test(thing) for test in tests)]
 
 
@@ -64,11 +83,16 @@ def _test(one: Mapping[str, Any], names: Mapping[str, Values]) -> Callable[[Show
 
 def _of_tags(name: str) -> Values:
     if name == "tag-key":
-        return lambda shown: [tag["Key"] for tag in shown.get("Tags", ())]
+        return lambda shown: [tag["Key"] for tag in _tags(shown)]
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
-        return lambda shown: [tag["Value"] for tag in shown.get("Tags", ()) if tag["Key"] == key]
+        return lambda shown: [tag["Value"] for tag in _tags(shown) if tag["Key"] == key]
     kept.refuse("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
+def _tags(shown: Shown) -> Iterable[Mapping[str, str]]:
+    """Interfaces have theirs under a name of its own."""
+    return shown.get("Tags") or shown.get("TagSet") or ()
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters
+from roadstead.aws.ec2.vpc import found
 from roadstead.clusters import nodegroups, observed, views
 from roadstead.clusters.hands import names
 from roadstead.network import sizes
@@ -21,6 +22,26 @@ _STATES: Mapping[observed.Phase, tuple[int, str]] = {
     observed.Phase.ABSENT: (48, "terminated"),
 }
 """EC2's codes and names of states."""
+_WELL: Mapping[observed.Phase, tuple[str, str]] = {
+    observed.Phase.MAKING: ("initializing", "initializing"),
+    observed.Phase.READY: ("ok", "passed"),
+    observed.Phase.FAILING: ("impaired", "failed"),
+}
+"""EC2's words for how an instance is, and for whether it is reached."""
+_STATUS_FILTERS: dict[str, filters.Values] = {
+    "availability-zone": filters.plain("AvailabilityZone"),
+    "instance-state-code": filters.at("InstanceState", "Code"),
+    "instance-state-name": filters.at("InstanceState", "Name"),
+    "instance-status.status": filters.at("InstanceStatus", "Status"),
+    "instance-status.reachability": filters.at("InstanceStatus", "Details", "Status"),
+    "system-status.status": filters.at("SystemStatus", "Status"),
+    "system-status.reachability": filters.at("SystemStatus", "Details", "Status"),
+    **filters.nothing(
+        """application-status.status attached-ebs-status.status availability-zone-id event.code event.description
+        event.instance-event-id event.not-after event.not-before event.not-before-deadline operator.managed
+        operator.principal"""
+    ),
+}
 _FILTERS: dict[str, filters.Values] = {
     "instance-id": filters.plain("InstanceId"),
     "instance-type": filters.plain("InstanceType"),
@@ -39,19 +60,50 @@ _FILTERS: dict[str, filters.Values] = {
 async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Each instance is a reservation of its own."""
     filters.not_dry(asked)
-    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND))
-    shown = [instance for state in states for instance in instances(state)]
+    shown = [instance for instance, _ in await _all(call)]
     ids = asked.get("InstanceIds")
     chosen = filters.named(shown, "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
     fitting = filters.applied(chosen, asked, _FILTERS)
     return {"Reservations": [_reservation(call.account, instance) for instance in fitting]}
 
 
-def instances(state: facts.State) -> list[dict[str, Any]]:
-    """The model's Instance of each node of a nodegroup that was seen."""
-    seen = views.seen(state)
-    wanted = nodegroups.read(state.desired.body)
-    return [_instance(state, wanted, part) for part in seen.parts] if seen else []
+@calls.operation("ec2", "DescribeInstanceStatus")
+async def describe_instance_status(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Of instances that run, unless all are asked for: well when their node is."""
+    filters.not_dry(asked)
+    ids, whole = asked.get("InstanceIds"), asked.get("IncludeAllInstances")
+    shown = [_status(instance, phase) for instance, phase in await _all(call)]
+    chosen = filters.named(shown, "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
+    chosen = [status for status in chosen if whole or status["InstanceState"]["Name"] == "running"]
+    return {"InstanceStatuses": filters.applied(chosen, asked, _STATUS_FILTERS)}
+
+
+async def _all(call: calls.Call) -> list[tuple[dict[str, Any], observed.Phase]]:
+    """The model's Instance of each node that was seen, and how it is."""
+    there = await found.region(call)
+    groups = {state.key.names[0]: there.group_of(state) for state in there.clusters}
+    shown: list[tuple[dict[str, Any], observed.Phase]] = []
+    for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND)):
+        seen = views.seen(state)
+        wanted = nodegroups.read(state.desired.body)
+        for part in seen.parts if seen else ():
+            group = groups.get(wanted.cluster)
+            within = [group.identifier] if group is not None else []
+            shown.append(({**_instance(state, wanted, part), "SecurityGroups": within}, part.phase))
+    return shown
+
+
+def _status(instance: Mapping[str, Any], phase: observed.Phase) -> dict[str, Any]:
+    """The model's InstanceStatus."""
+    status, passed = _WELL.get(phase, ("not-applicable", "insufficient-data"))
+    said = {"Status": status, "Details": [{"Name": "reachability", "Status": passed}]}
+    return {
+        "InstanceId": instance["InstanceId"],
+        "AvailabilityZone": instance["Placement"]["AvailabilityZone"],
+        "InstanceState": instance["State"],
+        "InstanceStatus": said,
+        "SystemStatus": said,
+    }
 
 
 def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.Part) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _FILTERS = {
     "cidr-block-association.cidr-block": filters.plain("CidrBlock"),
     "owner-id": filters.plain("OwnerId"),
     "state": filters.plain("State"),
+    "dhcp-options-id": filters.plain("DhcpOptionsId"),
     "is-default": filters.plain("IsDefault"),
 }
 
@@ -51,14 +52,14 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         writes.Put(spec.vpc_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent()),
         *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST_VPCS - 1 else ()),
     )
-    return {"Vpc": views.vpc(call.account, wanted)}
+    return {"Vpc": views.vpc(call.account, call.region, wanted)}
 
 
 @calls.operation("ec2", "DescribeVpcs")
 async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.VPC))
-    shown = [views.vpc(call.account, spec.read_vpc(state.desired.body)) for state in states]
+    shown = [views.vpc(call.account, call.region, spec.read_vpc(state.desired.body)) for state in states]
     chosen = filters.named(shown, "VpcId", asked.get("VpcIds"), code="InvalidVpcID.NotFound", what="vpc")
     return {"Vpcs": filters.applied(chosen, asked, _FILTERS)}
 

@@ -14,6 +14,7 @@ from roadstead.clusters import nodegroups, spec, views
 from roadstead.clusters.access import entries
 from roadstead.clusters.capacity import sums
 from roadstead.core import errors
+from roadstead.network import defaults
 from roadstead.network import spec as network
 from roadstead.store import facts, keys, writes
 
@@ -29,12 +30,9 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         kept.refuse("ResourceInUseException", f"Cluster already exists with name: {name}", clusterName=name)
     asked_tags = kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
     role = await found.role(call, asked["roleArn"], "eks.amazonaws.com", clusterName=name)
-    groups = asked["resourcesVpcConfig"].get("securityGroupIds", ())
-    if groups:
-        # An emulator that takes ids of groups that there are not would say yes to rules that nobody keeps.
-        kept.refuse("InvalidParameterException", f"The security group '{groups[0]}' does not exist", clusterName=name)
     subnets = await found.subnets(call, asked["resourcesVpcConfig"].get("subnetIds", ()), clusterName=name)
     place = await _place(call, subnets, name)
+    _check_groups(asked["resourcesVpcConfig"].get("securityGroupIds", ()), place, name)
     with kept.coded(found.CODES, clusterName=name):
         wanted = spec.filled({**asked, "tags": asked_tags}, place, call.now.timestamp(), call.caller.arn)
     others = keys.Prefix(call.account, call.region, spec.KIND)
@@ -111,6 +109,16 @@ def _entry_of_creator(call: calls.Call, wanted: spec.Cluster) -> tuple[writes.Pu
     entry = entries.of_creator(call.caller.arn, call.caller.user_id, call.now.timestamp())
     key = entries.key(call.account, call.region, wanted.name, entry.principal)
     return (writes.Put(key, entries.written(entry)),)
+
+
+def _check_groups(ids: Sequence[str], place: spec.Place, name: str) -> None:
+    """Raises InvalidParameterException for all but the VPC's own: to say yes to others would be to say yes to rules
+    that nobody keeps."""
+    own = defaults.default_group_id(place.vpc)
+    for id in ids:
+        if id != own:
+            said = f"The security group '{id}' does not exist in {place.vpc}, or is a cluster's: {own} may be given"
+            kept.refuse("InvalidParameterException", said, clusterName=name)
 
 
 async def _place(call: calls.Call, subnets: Sequence[network.Subnet], name: str) -> spec.Place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from roadstead.aws import calls, kept
-from roadstead.aws.iam import views
+from roadstead.aws.iam import found, views
 from roadstead.core import errors
 from roadstead.identity import names, policies, roles
 from roadstead.store import facts, keys, writes
@@ -37,16 +37,20 @@ async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 
 @calls.operation("iam", "GetRole")
 async def get_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    state = await call.store.get(roles.key(call.account, asked["RoleName"]))
-    return {"Role": views.role(call.account, _there(state, asked["RoleName"]))}
+    return {"Role": views.role(call.account, await found.role(call, asked["RoleName"]))}
 
 
 @calls.operation("iam", "ListRoles")
 async def list_roles(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
     states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
-    found = [role for role in (roles.read(state.desired.body) for state in states) if role.path.startswith(below)]
-    return {"Roles": [views.role(call.account, role, whole=False) for role in found], "IsTruncated": False}
+    there = [role for role in (roles.read(state.desired.body) for state in states) if role.path.startswith(below)]
+    return {"Roles": [views.role(call.account, role, whole=False) for role in there], "IsTruncated": False}
+
+
+@calls.operation("iam", "ListRoleTags")
+async def list_role_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    return {"Tags": views.tags((await found.role(call, asked["RoleName"])).tags), "IsTruncated": False}
 
 
 @calls.operation("iam", "DeleteRole")
@@ -54,7 +58,7 @@ async def delete_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only without policies."""
     key = roles.key(call.account, asked["RoleName"])
     state = await call.store.get(key)
-    role = _there(state, asked["RoleName"])
+    role = found.as_role(state, asked["RoleName"])
     if role.policies:
         kept.refuse("DeleteConflict", "Cannot delete entity, must detach all policies first.")
     assert state is not None
@@ -71,7 +75,7 @@ async def attach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answ
         kept.refuse("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        role = _there(state, asked["RoleName"])
+        role = found.as_role(state, asked["RoleName"])
         if arn in role.policies:
             return ()
         if len(role.policies) >= roles.MOST_POLICIES:
@@ -87,7 +91,7 @@ async def detach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answ
     arn = asked["PolicyArn"]
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        role = _there(state, asked["RoleName"])
+        role = found.as_role(state, asked["RoleName"])
         if arn not in role.policies:
             kept.refuse("NoSuchEntity", f"Policy {arn} was not found.")
         left = tuple(policy for policy in role.policies if policy != arn)
@@ -99,12 +103,6 @@ async def detach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answ
 
 @calls.operation("iam", "ListAttachedRolePolicies")
 async def list_attached_role_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    role = _there(await call.store.get(roles.key(call.account, asked["RoleName"])), asked["RoleName"])
+    role = await found.role(call, asked["RoleName"])
     shown = [{"PolicyName": policies.name_of(arn) or arn, "PolicyArn": arn} for arn in role.policies]
     return {"AttachedPolicies": shown, "IsTruncated": False}
-
-
-def _there(state: facts.State | None, name: str) -> roles.Role:
-    if state is None:
-        kept.refuse("NoSuchEntity", f"The role with name {name} cannot be found.")
-    return roles.read(state.desired.body)

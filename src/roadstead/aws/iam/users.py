@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from roadstead.aws import calls, kept
-from roadstead.aws.iam import views
+from roadstead.aws.iam import found, views
 from roadstead.core import errors
 from roadstead.identity import names, users
-from roadstead.store import facts, keys, writes
+from roadstead.store import keys, writes
 
 MOST_KEYS = 2
 """Access keys of a user: IAM's quota."""
@@ -34,19 +34,24 @@ async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "GetUser")
 async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one that is named, or who calls."""
-    name = asked.get("UserName") or _caller(call)
+    name = asked.get("UserName") or found.caller(call)
     if name == users.ROOT:
         root = {"Path": "/", "UserId": call.account, "Arn": call.caller.arn, "UserName": "root", "CreateDate": call.now}
         return {"User": root}
-    return {"User": views.user(call.account, _there(await call.store.get(users.user_key(call.account, name)), name))}
+    return {"User": views.user(call.account, await found.user(call, name))}
 
 
 @calls.operation("iam", "ListUsers")
 async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
     states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.USER))
-    found = [user for user in (users.read_user(state.desired.body) for state in states) if user.path.startswith(below)]
-    return {"Users": [views.user(call.account, user, whole=False) for user in found], "IsTruncated": False}
+    there = [user for user in (users.read_user(state.desired.body) for state in states) if user.path.startswith(below)]
+    return {"Users": [views.user(call.account, user, whole=False) for user in there], "IsTruncated": False}
+
+
+@calls.operation("iam", "ListUserTags")
+async def list_user_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    return {"Tags": views.tags((await found.user(call, asked["UserName"])).tags), "IsTruncated": False}
 
 
 @calls.operation("iam", "DeleteUser")
@@ -54,7 +59,7 @@ async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only without access keys."""
     name = asked["UserName"]
     key = users.user_key(call.account, name)
-    _there(await call.store.get(key), name)
+    found.as_user(await call.store.get(key), name)
     owned, revision = await _keys_of(call, name)
     if owned:
         kept.refuse("DeleteConflict", "Cannot delete entity, must delete access keys first.")
@@ -66,11 +71,11 @@ async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "CreateAccessKey")
 async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one answer that has the secret."""
-    name = asked.get("UserName") or _caller(call)
+    name = asked.get("UserName") or found.caller(call)
     needed: tuple[writes.Write, ...] = ()
     if name != users.ROOT:
         place = users.user_key(call.account, name)
-        _there(await call.store.get(place), name)
+        found.as_user(await call.store.get(place), name)
         needed = (writes.Require(place, writes.Present()),)
     key, secret, made = users.new_access_key(call.account, name, call.now.timestamp())
     await _kept_within_quota(call, name, (*made, *needed))
@@ -80,9 +85,9 @@ async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answe
 
 @calls.operation("iam", "ListAccessKeys")
 async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    name = asked.get("UserName") or _caller(call)
+    name = asked.get("UserName") or found.caller(call)
     if name != users.ROOT:
-        _there(await call.store.get(users.user_key(call.account, name)), name)
+        await found.user(call, name)
     owned, _ = await _keys_of(call, name)
     return {"AccessKeyMetadata": [views.access_key(key) for key in owned], "IsTruncated": False}
 
@@ -90,7 +95,7 @@ async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer
 @calls.operation("iam", "DeleteAccessKey")
 async def delete_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The key and its secret, at once."""
-    name, id = asked.get("UserName") or _caller(call), asked["AccessKeyId"]
+    name, id = asked.get("UserName") or found.caller(call), asked["AccessKeyId"]
     place = users.access_key_key(call.account, id)
     state = await call.store.get(place)
     if state is None or users.read_access_key(state.desired.body).user != name:
@@ -115,11 +120,6 @@ async def _kept_within_quota(call: calls.Call, name: str, made: tuple[writes.Wri
     raise errors.Busy("many access keys are being made: try again")
 
 
-def _caller(call: calls.Call) -> str:
-    """The name of the user who calls, or ROOT."""
-    return call.caller.arn.rpartition("/")[2] if ":user/" in call.caller.arn else users.ROOT
-
-
 def _all_keys(call: calls.Call) -> keys.Prefix:
     return keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY)
 
@@ -127,11 +127,5 @@ def _all_keys(call: calls.Call) -> keys.Prefix:
 async def _keys_of(call: calls.Call, name: str) -> tuple[list[users.AccessKey], int]:
     """A user's keys, oldest first, and the revision of the list."""
     states, revision = await kept.listed(call.store, _all_keys(call))
-    found = [users.read_access_key(state.desired.body) for state in states]
-    return sorted((key for key in found if key.user == name), key=lambda key: (key.created, key.id)), revision
-
-
-def _there(state: facts.State | None, name: str) -> users.User:
-    if state is None:
-        kept.refuse("NoSuchEntity", f"The user with name {name} cannot be found.")
-    return users.read_user(state.desired.body)
+    there = [users.read_access_key(state.desired.body) for state in states]
+    return sorted((key for key in there if key.user == name), key=lambda key: (key.created, key.id)), revision
