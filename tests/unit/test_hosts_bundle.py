@@ -29,6 +29,10 @@ V1 = see.MachineFacts(
     links=(("bin", "usr/bin"), ("lib", "usr/lib")),
     folders=(),
     etc=("ld.so.cache", "ssl/certs/ca-certificates.crt"),
+    own_usr=("local", "libexec"),
+    usr_lacks=(),
+    boot=("config-6.1.0",),
+    os_release='PRETTY_NAME="Some Linux"\n',
     devices=(see.Device("/dev/kmsg", 1, 11),),
     sysctls=("/proc/sys/kernel", "/proc/sys/vm"),
     open_files=20000,
@@ -108,7 +112,7 @@ def test_hosts_see_only_their_own_folders_and_what_is_shared(host: desired.Host)
     places = INSTANCE.host(host.hostname)
     own = (places.state, places.run, places.log)
     stores = (INSTANCE.stores,) if host.kind == "node" else ()
-    shared = (Path("/usr"), Path("/etc"), INSTANCE.engines, INSTANCE.run / "shapes", *stores)
+    shared = (Path("/usr"), Path("/etc"), Path("/boot"), INSTANCE.engines, INSTANCE.run / "shapes", *stores)
     for mount in made["mounts"]:
         if mount["type"] != "bind":
             continue
@@ -117,6 +121,38 @@ def test_hosts_see_only_their_own_folders_and_what_is_shared(host: desired.Host)
         if not any(source.is_relative_to(folder) for folder in own):
             assert "ro" in mount["options"], mount
         assert "rbind" not in mount["options"], mount
+
+
+def test_a_node_writes_to_its_own_disk_and_to_nothing_of_the_machine() -> None:
+    made = json.loads(json.dumps(bundle.config(asked(NODE, V1), V1)))
+    places = INSTANCE.host("node-1")
+    root = Path(made["root"]["path"])
+    assert not made["root"]["readonly"]
+    assert root.is_relative_to(places.disk)
+    assert made["linux"]["maskedPaths"] == [f"/var/{root.relative_to(places.disk)}"]
+    writable = {
+        mount["destination"]: Path(mount["source"])
+        for mount in made["mounts"]
+        if mount["type"] == "bind" and "ro" not in mount["options"]
+    }
+    # The other two are folders of the host's own: where its units log, and where they are supervised.
+    on_disk = {point for point, source in writable.items() if source.is_relative_to(places.disk)}
+    assert on_disk == {"/var", "/usr/local", "/usr/libexec"}
+    assert writable.keys() - on_disk == {"/var/log/units", "/run/service"}
+
+
+def test_folders_that_the_machines_usr_lacks_are_put_over_it_read_only() -> None:
+    facts = dataclasses.replace(V1, usr_lacks=("src", "lib/modules"))
+    (usr,) = [one for one in _mounts_of(NODE, facts) if one["destination"] == "/usr"]
+    lacking = INSTANCE.host("node-1").bundle / "usr"
+    assert (usr["type"], usr["options"]) == ("overlay", ["ro", f"lowerdir={lacking}:/usr"])
+    (usr,) = [one for one in _mounts_of(CONTROL, facts) if one["destination"] == "/usr"]
+    assert usr["type"] == "bind"
+
+
+def _mounts_of(host: desired.Host, facts: see.MachineFacts) -> list[dict[str, object]]:
+    mounts: list[dict[str, object]] = json.loads(json.dumps(bundle.config(asked(host, facts), facts)))["mounts"]
+    return mounts
 
 
 def test_digest_is_of_what_cannot_be_changed_in_place() -> None:

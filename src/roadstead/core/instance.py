@@ -44,13 +44,18 @@ class HostPlaces:
 
     @property
     def root(self) -> Path:
-        """The host's root tree."""
+        """The host's root tree. A node has `node_root`; one that an earlier release made and that runs still, this."""
         return self.state / "root"
 
     @property
     def disk(self) -> Path:
         """What the host sees as `/var`."""
         return self.state / "disk"
+
+    @property
+    def node_root(self) -> Path:
+        """A node's root folder, on its disk: the node writes to it, so it is never walked but by descriptors."""
+        return self.disk / ".root"
 
     @property
     def store(self) -> Path:

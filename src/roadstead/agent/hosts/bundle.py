@@ -56,7 +56,7 @@ def config(made: Wanted, facts: MachineFacts) -> Json:
         "ociVersion": "1.0.2",
         "annotations": {MADE_FROM: wanted.digest(made.host, made.uid)},
         "hostname": made.host.hostname,
-        "root": {"path": str(made.places.root), "readonly": True},
+        "root": {"path": str(made.root), "readonly": not made.node},
         "process": _process(made, facts),
         "mounts": _mounts(made, facts),
         "linux": _linux(made, facts),
@@ -92,6 +92,8 @@ def _linux(made: Wanted, facts: MachineFacts) -> Json:
                 {"path": d.path, "type": "c", "major": d.major, "minor": d.minor, "fileMode": 0o600}
                 for d in facts.devices
             ],
+            # Its root folder is on its disk; what is done to it is done by way of the root.
+            "maskedPaths": [f"/var/{made.root.name}"],
             "readonlyPaths": [*facts.sysctls, "/proc/sysrq-trigger"],
         }
     return common | {
@@ -135,7 +137,7 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", *safe, "noexec", "relatime", writing),
         _mount("/run", "tmpfs", "tmpfs", *safe, "mode=755", small, *owner),
         _mount("/tmp", "tmpfs", "tmpfs", *safe, "mode=1777", small),
-        *(_bind(f"/{name}", f"/{name}", "ro") for name in ("usr", *facts.folders)),
+        *_programs(made, facts),
         *(_bind(f"/etc/{name}", f"/etc/{name}", "ro", *safe) for name in facts.etc),
         _bind("/engine", made.engines, "ro", *safe),
         _bind("/var", made.places.disk, "rw", *(() if made.node else safe)),
@@ -151,6 +153,21 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
             for name, at in shape.BINDS.items()
             if made.shape and at in facts.shaped
         ),
+    ]
+
+
+def _programs(made: Wanted, facts: MachineFacts) -> list[Json]:
+    """The machine's programs. A node has folders of its own among them, and finds those that workloads look for."""
+    plain = [_bind(f"/{name}", f"/{name}", "ro") for name in facts.folders]
+    if not made.node:
+        return [_bind("/usr", "/usr", "ro"), *plain]
+    # Only where something lacks: what is changed below a mount of this kind is not seen for certain.
+    lower = _mount("/usr", "overlay", "overlay", "ro", f"lowerdir={made.usr}:/usr")
+    return [
+        lower if facts.usr_lacks else _bind("/usr", "/usr", "ro"),
+        *plain,
+        *(_bind(f"/usr/{name}", made.places.disk / f"usr{name}", "rw") for name in facts.own_usr),
+        *(_bind(f"/boot/{name}", f"/boot/{name}", "ro", "nosuid", "nodev", "noexec") for name in facts.boot),
     ]
 
 

@@ -29,6 +29,29 @@ def opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def below(parent: int, *names: str) -> Iterator[int]:
+    """A descriptor of the folder `names` below the descriptor. Raises OSError where a part is missing or no folder."""
+    descriptor = os.dup(parent)
+    try:
+        for name in names:
+            found = os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = found
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def there(parent: int, name: str) -> bool:
+    """Whether anything has that name, be it a link that leads nowhere."""
+    try:
+        os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def make(parent: int, *names: str, mode: int = 0o755, uid: int = 0) -> None:
     """The folder `names` below the descriptor: all missing ones are made, each gets the mode and the owner."""
     descriptor = os.dup(parent)
@@ -70,13 +93,30 @@ def write(parent: int, name: str, content: str, mode: int = 0o644) -> None:
     if _holds(parent, name, data, mode):
         return
     new = f".{name}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new, dir_fd=parent)
+    _clear(parent, new)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         file.write(data)
-    os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+    _rename(parent, new, name)
+
+
+def _rename(parent: int, new: str, name: str) -> None:
+    try:
+        os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except IsADirectoryError:
+        _clear(parent, name)
+        os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _clear(parent: int, name: str) -> None:
+    """Takes away what has the name, a folder with all that is in it."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:
+        shutil.rmtree(name, dir_fd=parent)
 
 
 def _holds(parent: int, name: str, data: bytes, mode: int) -> bool:
@@ -84,26 +124,23 @@ def _holds(parent: int, name: str, data: bytes, mode: int) -> bool:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     except OSError:
         return False
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         now = os.fstat(descriptor)
-        return (
-            stat.S_ISREG(now.st_mode)
-            and stat.S_IMODE(now.st_mode) == mode
-            and now.st_size == len(data)
-            and file.read() == data
-        )
+        alike = stat.S_ISREG(now.st_mode) and stat.S_IMODE(now.st_mode) == mode and now.st_size == len(data)
+        return alike and os.pread(descriptor, len(data), 0) == data
+    finally:
+        os.close(descriptor)
 
 
 def link(parent: int, name: str, target: str) -> None:
-    """A symbolic link, replaced when it leads elsewhere."""
+    """A symbolic link; what has its name and is something else is replaced, a folder with all that is in it."""
     with contextlib.suppress(OSError):
         if os.readlink(name, dir_fd=parent) == target:
             return
     new = f".{name}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new, dir_fd=parent)
+    _clear(parent, new)
     os.symlink(target, new, dir_fd=parent)
-    os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+    _rename(parent, new, name)
 
 
 def remove(path: Path) -> bool:

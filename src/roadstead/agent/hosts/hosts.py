@@ -158,7 +158,13 @@ class Hosts:
             folders.make(service, ".s6-svscan", mode=0o700, uid=uid)
         disk.make(asked, self._machine)
         tree.furnish(asked)
-        tree.make(tree.plan(asked, self._machine), places.root)
+        tree.make(tree.plan(asked, self._machine), asked.root)
+        if asked.node:
+            # What an earlier release made it from.
+            folders.remove(places.root)
+            with folders.opened(places.bundle) as bundled:
+                for name in self._machine.usr_lacks:
+                    folders.make(bundled, asked.usr.name, *name.split("/"))
         if asked.shape is not None:
             _make_shape(asked.shape)
         (places.bundle / "config.json").write_bytes(msgspec.json.encode(bundle.config(asked, self._machine)))

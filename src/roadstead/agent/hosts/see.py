@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ from roadstead.core.instance import HOSTS_SERVICE
 if TYPE_CHECKING:
     from roadstead.core.instance import Instance
 
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
 NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
@@ -29,7 +31,13 @@ MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CH
 ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC_SHARED = ("alternatives", "ld.so.cache", "services", "protocols", "ssl/certs/ca-certificates.crt")
 """What hosts see of the machine's /etc: nothing in it is secret or names the machine."""
-NODE_DEVICES = ("kmsg", "fuse", "net/tun")
+NODE_DEVICES = ("kmsg", "fuse", "net/tun", "kvm")
+OWN_USR = ("local", "libexec")
+"""Folders of /usr to which others than the distribution write: programs of one's own, plugins of kubelet."""
+NODE_USR = (*OWN_USR, "src", "lib/modules")
+"""What workloads look for in /usr, whether there is anything in it or not."""
+_NODE_TOOLS = ("runc", "s6-svscan", "setpriv", "mount", "nft")
+"""Programs of the machine that nodes run."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,14 @@ class MachineFacts:
     folders: tuple[str, ...]
     """Those of ROOT_FOLDERS that are folders of their own, on a machine without merged /usr."""
     etc: tuple[str, ...]
+    own_usr: tuple[str, ...]
+    """Those of OWN_USR of which each node may have its own: no program is in them that nodes need."""
+    usr_lacks: tuple[str, ...]
+    """Those of NODE_USR that the machine does not have."""
+    boot: tuple[str, ...]
+    """Files of /boot that nodes see: how the kernel was built, where the machine says so."""
+    os_release: str
+    """The machine's os-release, whose programs nodes have; empty where it has none."""
     devices: tuple[Device, ...]
     sysctls: tuple[str, ...]
     """The folders of /proc/sys other than net, which belongs to the network namespace."""
@@ -89,6 +105,10 @@ def machine_facts(instance: Instance) -> MachineFacts:
         links=links,
         folders=folders,
         etc=tuple(name for name in ETC_SHARED if (Path("/etc") / name).exists()),
+        own_usr=own_usr(shutil.which(name, path=_PATH) for name in _NODE_TOOLS),
+        usr_lacks=_usr_lacks(links),
+        boot=tuple(name for name in (f"config-{os.uname().release}",) if (Path("/boot") / name).is_file()),
+        os_release=_os_release(),
         devices=tuple(device for name in NODE_DEVICES if (device := _device(Path("/dev") / name))),
         sysctls=tuple(sorted(str(path) for path in Path("/proc/sys").iterdir() if path.name != "net")),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
@@ -174,6 +194,30 @@ def _root_folders() -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     return tuple(links), tuple(folders)
 
 
+def own_usr(tools: Iterable[str | None]) -> tuple[str, ...]:
+    """Those of OWN_USR that are folders and have none of these programs in them; `tools` are their paths."""
+    there = tuple(tool for tool in tools if tool is not None)
+    return tuple(
+        name
+        for name in OWN_USR
+        if not (Path("/usr") / name).is_symlink() and not any(tool.startswith(f"/usr/{name}/") for tool in there)
+    )
+
+
+def _usr_lacks(links: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    # Without merged /usr the modules are in the root's own /lib.
+    looked = NODE_USR if ("lib", "usr/lib") in links else tuple(name for name in NODE_USR if name != "lib/modules")
+    return tuple(name for name in looked if not (Path("/usr") / name).is_dir())
+
+
+def _os_release() -> str:
+    """Source: os-release(5), which of the two counts."""
+    for path in (Path("/etc/os-release"), Path("/usr/lib/os-release")):
+        if path.is_file():
+            return path.read_text(errors="replace")
+    return ""
+
+
 def _device(path: Path) -> Device | None:
     try:
         now = path.stat()
@@ -185,7 +229,7 @@ def _device(path: Path) -> Device | None:
 
 
 def _tool(name: str) -> str:
-    path = shutil.which(name, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    path = shutil.which(name, path=_PATH)
     if path is None:
         raise errors.NotFound(
             f"{name} is not installed on this machine: hosts need it; `roadstead doctor --fix` installs it", tool=name

@@ -1,20 +1,26 @@
 """A host's own root tree: what is in it, and making it.
 
-The host sees it read-only; `/usr` and the engines are bound into it, `/var` is its disk. Folders of a node that
-people write to (`/opt`, `/mnt` ...) are links into `/var`, as in image-based distributions, so that all writing meets
-the limits of the disk.
+`/usr` and the engines are bound into it, `/var` is its disk. Control and edge hosts see it read-only. A node's is on
+its disk, as a computer's is: workloads make folders and files there, they stay, and meet the limits of the disk. What
+the node is (its names, addresses and id) is written at each start; what else a distribution comes with is given to it
+where it is missing, and is the node's own then. `/opt`, `/mnt` ... are links into `/var`, as in image-based
+distributions; so are `/usr/local` and `/usr/libexec`, by mounts.
+
+A node may have made anything of what is on its disk, so every step of making is by descriptor and follows no link.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from roadstead.agent.hosts import folders
+from roadstead.agent.hosts import folders, see
+from roadstead.core import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from roadstead.agent.hosts.see import MachineFacts
@@ -36,11 +42,25 @@ _NODE_LINKS = {
     "srv": "var/srv",
     "home": "var/home",
     "root": "var/roothome",
-    "etc/cni/net.d": "../../var/lib/cni/net.d",
+    "etc/mtab": "../proc/self/mounts",
 }
 _DISK_FOLDERS = ("lib", "cache", "tmp", "log")
-_NODE_DISK_FOLDERS = ("opt", "mnt", "srv", "home", "roothome", "lib/cni", "lib/cni/net.d")
-_NODE_MOUNT_POINTS = ("stores",)
+_NODE_DISK_FOLDERS = ("opt", "opt/cni", "opt/cni/bin", "mnt", "srv", "home", "roothome", "lib/cni", "log/journal")
+_NODE_DISK_USR = tuple(f"usr{name}" for name in see.OWN_USR)
+_NODE_DISK_LINKS = {"run": "../run", "lock": "../run/lock"}
+_NODE_MOUNT_POINTS = ("stores", "boot")
+_GIVEN_FOLDERS = ("media", "etc/kubernetes", "etc/cni", "etc/cni/net.d", "etc/sysctl.d", "etc/modules-load.d")
+_GIVEN_ON_DISK = (
+    *("usrlocal/bin", "usrlocal/sbin", "usrlocal/lib", "usrlocal/share"),
+    *("usrlibexec/kubernetes", "usrlibexec/kubernetes/kubelet-plugins", "usrlibexec/kubernetes/kubelet-plugins/volume"),
+)
+_GIVEN_LINKS_ON_DISK = {
+    # Where drivers of FlexVolumes are put, and where our kubelets look for them.
+    "usrlibexec/kubernetes/kubelet-plugins/volume/exec": "../../../../../var/lib/kubelet/plugins/volume",
+}
+_CERTIFICATES = "ssl/certs/ca-certificates.crt"
+_UTC = "TZif2" + "\0" * 15 + "".join(f"\0\0\0{chr(n)}" for n in (0, 0, 0, 0, 1, 4)) + "\0" * 6 + "UTC\0"
+"""The time zone UTC, in which instances of EC2 are: header, one type, its name. Source: tzfile(5), RFC 9636."""
 _MOUNT_POINTS = (
     *("proc", "sys", "dev", "run", "tmp", "usr", "var", "engine", "lent"),
     *("etc", "etc/units", "etc/ssl", "etc/ssl/certs"),
@@ -54,27 +74,45 @@ class Tree:
     folders: tuple[str, ...]
     files: dict[str, str]
     links: dict[str, str] = field(default_factory=dict)
+    given: Tree | None = None
+    """What is made only where nothing has its name."""
 
 
 def plan(wanted: Wanted, facts: MachineFacts) -> Tree:
     """The root tree of a host."""
-    links = dict(facts.links)
-    files = {
-        "etc/passwd": passwd(wanted),
-        "etc/group": group(wanted),
+    own = {
         "etc/hosts": hosts_file(wanted),
         "etc/hostname": f"{wanted.host.hostname}\n",
         "etc/resolv.conf": "".join(f"nameserver {address}\n" for address in wanted.host.resolvers),
         "etc/machine-id": f"{machine_id(wanted.instance, wanted.id)}\n",
+    }
+    common = {
+        "etc/passwd": passwd(wanted),
+        "etc/group": group(wanted),
         "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     }
     shared = tuple(f"etc/{name}" for name in facts.etc if name == "alternatives")
-    if wanted.node:
-        files |= {"init": init_script(facts.svscan), "etc/fstab": fstab()}
-        links |= _NODE_LINKS
-        points = (*_MOUNT_POINTS, *_NODE_MOUNT_POINTS)
-        return Tree((*points, *facts.folders, *shared, "etc/cni"), files, links)
-    return Tree((*_MOUNT_POINTS, *facts.folders, *shared), files, links)
+    points = (*_MOUNT_POINTS, *facts.folders, *shared)
+    if not wanted.node:
+        return Tree(points, own | common, dict(facts.links))
+    own |= {"init": init_script(facts.svscan), "etc/fstab": fstab()}
+    if facts.os_release:
+        own["etc/os-release"] = facts.os_release
+    return Tree(
+        (*points, *_NODE_MOUNT_POINTS),
+        own,
+        dict(facts.links) | _NODE_LINKS,
+        _given(common, facts),
+    )
+
+
+def _given(common: dict[str, str], facts: MachineFacts) -> Tree:
+    """What a distribution comes with, besides what is a node's own."""
+    # By the name that EKS's nodes have them by.
+    links = {"etc/ssl/certs/ca-bundle.crt": "ca-certificates.crt"} if _CERTIFICATES in facts.etc else {}
+    return Tree(
+        _GIVEN_FOLDERS, common | {"etc/localtime": _UTC + _UTC + "\nUTC0\n", "etc/timezone": "Etc/UTC\n"}, links
+    )
 
 
 def passwd(wanted: Wanted) -> str:
@@ -116,8 +154,11 @@ def init_script(svscan: str) -> str:
     values = "".join(f"echo {value} >/run/sysctl/{name}\n" for name, value in SYSCTLS.items())
     return f"""#!/bin/sh
 set -eu
-mkdir /run/sysctl
+mkdir -p /run/sysctl /run/lock /run/udev
+chmod 1777 /run/lock
+(umask 077 && : >/run/xtables.lock)
 {values}mount -a
+mount -t bpf -o mode=700 bpf /sys/fs/bpf || echo "no file system of BPF objects here"
 mount --make-rshared /
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     mkdir -p /sys/fs/cgroup/init
@@ -137,24 +178,65 @@ def make(tree: Tree, root: Path) -> None:
         for name in tree.folders:
             # runc gives a fresh tmpfs the mode of what it covers, whatever its options say.
             folders.make(top, *name.split("/"), mode=0o1777 if name == "tmp" else 0o755)
+        _fill(top, tree)
+        if tree.given is not None:
+            _give(top, tree.given)
+
+
+def _fill(top: int, tree: Tree) -> None:
     for path, target in tree.links.items():
-        with folders.opened((root / path).parent) as parent:
-            folders.link(parent, PurePosixPath(path).name, target)
+        with _above(top, path) as (parent, name):
+            folders.link(parent, name, target)
     for path, content in tree.files.items():
-        with folders.opened((root / path).parent) as parent:
-            folders.write(parent, PurePosixPath(path).name, content, 0o755 if path == "init" else 0o644)
+        with _above(top, path) as (parent, name):
+            folders.write(parent, name, content, 0o755 if path == "init" else 0o644)
+
+
+def _give(top: int, tree: Tree) -> None:
+    """Makes what is missing. Where a part of a path is no folder, that is the node's own doing and stays."""
+    for _, parent, name in _missing(top, tree.folders):
+        folders.make(parent, name)
+    for path, parent, name in _missing(top, tree.files):
+        folders.write(parent, name, tree.files[path])
+    for path, parent, name in _missing(top, tree.links):
+        folders.link(parent, name, tree.links[path])
+
+
+def _missing(top: int, paths: Iterable[str]) -> Iterator[tuple[str, int, str]]:
+    """Each path that nothing has, with the open folder that it would be in, and its last part."""
+    for path in paths:
+        with contextlib.suppress(NotADirectoryError, FileNotFoundError), _above(top, path) as (parent, name):
+            if not folders.there(parent, name):
+                yield path, parent, name
+
+
+@contextlib.contextmanager
+def _above(top: int, path: str) -> Iterator[tuple[int, str]]:
+    """The open folder that a path is in, and its last part."""
+    *above, name = path.split("/")
+    with folders.below(top, *above) as parent:
+        yield parent, name
 
 
 def rename(wanted: Wanted) -> None:
     """Writes a running host's /etc/hosts anew; the host sees it at once."""
-    with folders.opened(wanted.places.root / "etc") as etc:
-        folders.write(etc, "hosts", hosts_file(wanted))
+    # A node that an earlier release made has that release's root for as long as it runs.
+    root = wanted.places.root if wanted.places.root.exists() else wanted.root
+    try:
+        with folders.opened(root) as top, folders.below(top, "etc") as etc:
+            folders.write(etc, "hosts", hosts_file(wanted))
+    except OSError as error:
+        raise errors.Failed(f"host {wanted.id}: its /etc/hosts cannot be written: {error.strerror}") from error
 
 
 def furnish(wanted: Wanted) -> None:
     """The folders that a host expects on its disk; all of them are its user's."""
-    names = (*_DISK_FOLDERS, *(_NODE_DISK_FOLDERS if wanted.node else ()))
+    names = (*_DISK_FOLDERS, *((*_NODE_DISK_FOLDERS, *_NODE_DISK_USR) if wanted.node else ()))
     with folders.opened(wanted.places.disk) as disk:
         for name in names:
             folders.make(disk, *name.split("/"), uid=wanted.uid, mode=0o1777 if name == "tmp" else 0o755)
         folders.make(disk, "log", "units", uid=wanted.uid)
+        if wanted.node:
+            for name, target in _NODE_DISK_LINKS.items():
+                folders.link(disk, name, target)
+            _give(disk, Tree(_GIVEN_ON_DISK, {}, _GIVEN_LINKS_ON_DISK))

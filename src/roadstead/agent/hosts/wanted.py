@@ -51,6 +51,16 @@ class Wanted:
         return pods(self.places)
 
     @property
+    def root(self) -> Path:
+        """Its root folder: that of a node is on its disk."""
+        return self.places.node_root if self.node else self.places.root
+
+    @property
+    def usr(self) -> Path:
+        """Empty folders that a node is to find in /usr and that the machine's lacks."""
+        return self.places.bundle / "usr"
+
+    @property
     def node(self) -> bool:
         return self.host.kind == "node"
 

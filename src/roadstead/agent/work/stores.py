@@ -43,7 +43,7 @@ def wait(now: scene.Scene, id: str) -> float | None:
 
 def _sees(host: instance.HostPlaces) -> bool:
     """Whether the host was made by an agent that shows it the stores: one of an older agent runs on."""
-    return (host.root / bundle.STORES.removeprefix("/")).is_dir()
+    return any((root / bundle.STORES.removeprefix("/")).is_dir() for root in (host.root, host.node_root))
 
 
 def asked(wanted: checks.Wanted, id: str) -> stores.Asked | None:
