@@ -16,6 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+from tests.live import world as beyond
+
 from roadstead.agent.fabric import fabric
 from roadstead.agent.links import namespaces
 from roadstead.agent.links import topology as topologies
@@ -24,8 +27,9 @@ from roadstead.messages import desired
 
 T = TypeVar("T")
 
-WORLD = "203.0.113.2"
-MACHINE = "203.0.113.1"
+WORLD, MACHINE = beyond.WORLD, beyond.MACHINE
+SERVICES = "10.100.0.0/16"
+"""Of clusters in the network `vpc`."""
 USER, STRANGER = 64001, 64002
 A, B, C, SECOND = "10.20.0.4", "10.20.1.4", "10.20.2.4", "198.19.250.4"
 
@@ -66,6 +70,7 @@ SPOOF = """
 import socket, sys
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sender.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT: any source
+sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 sender.bind((sys.argv[1], 0))
 for _ in range(5):
     sender.sendto(b"x", (sys.argv[2], 9999))
@@ -99,6 +104,7 @@ class Lab:
 
     places: instances.Instance
     world: Path
+    witness: beyond.Witness
     runner: asyncio.Runner
     fabric: fabric.Fabric
     wanted: topologies.Topology
@@ -165,12 +171,13 @@ def host(zone: str, *legs: desired.Leg, kind: Any = "control") -> desired.Host:
 
 
 def wanted() -> topologies.Topology:
-    vpc = desired.Network(cidrs=("10.20.0.0/16",), subnets=subnets("10.20.0.0/24", "10.20.1.0/24", "10.20.2.0/24"))
+    twin = desired.Network(cidrs=("10.20.0.0/16",), subnets=subnets("10.20.0.0/24", "10.20.1.0/24", "10.20.2.0/24"))
+    vpc = msgspec.structs.replace(twin, services=(SERVICES,))
     closed = desired.Network(
         cidrs=("198.19.250.0/26",), subnets=subnets("198.19.250.0/28"), egress=False, machine_users=(USER,)
     )
     return topologies.Topology(
-        networks={"vpc": vpc, "twin": vpc, "closed": closed},
+        networks={"vpc": vpc, "twin": twin, "closed": closed},
         hosts={
             "a": host(
                 "a",
@@ -199,12 +206,7 @@ def outside(folder: Path) -> Iterator[tuple[Path, Path]]:
         for netns in (machine, world):
             namespaces.create(netns)
             run(*inside(netns, "ip", "link", "set", "lo", "up"))
-        # ip(8) takes a path where a name of a namespace is asked for.
-        peer = ("peer", "name", "wan0", "netns", str(world))
-        run(*inside(machine, "ip", "link", "add", "wan", "type", "veth", *peer))
-        for netns, device, address in ((machine, "wan", MACHINE), (world, "wan0", WORLD)):
-            run(*inside(netns, "ip", "address", "add", f"{address}/24", "dev", device))
-            run(*inside(netns, "ip", "link", "set", device, "up"))
+        beyond.joined(machine, world)
         yield machine, world
     finally:
         namespaces.delete(machine)
@@ -215,14 +217,14 @@ def outside(folder: Path) -> Iterator[tuple[Path, Path]]:
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Lab]:
     """Everything wanted is made and serves; afterwards nothing of it is left."""
-    with outside(folder) as (machine, world), asyncio.Runner() as runner:
+    with outside(folder) as (machine, world), beyond.witness(machine, world) as witness, asyncio.Runner() as runner:
         id = f"t-net-{secrets.token_hex(3)}"
         places = instances.Instance(id, folder / "state", folder / "run", folder / "log", machine)
 
         async def enter() -> fabric.Fabric:
             return await fabric.Fabric(places).__aenter__()
 
-        made = Lab(places, world, runner, runner.run(enter()), wanted())
+        made = Lab(places, world, witness, runner, runner.run(enter()), wanted())
         try:
             made.make_all()
             for name in ("a", "b", "c", "twin-a", "alone"):

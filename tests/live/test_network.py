@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 from tests.live import network_lab as net
+from tests.live import world
 
 from roadstead.agent.links import kernel, namespaces, things
+from roadstead.core import addresses
 from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
@@ -50,8 +52,37 @@ def test_the_world_is_reached_under_the_machines_address_only_with_egress(lab: n
     assert lab.seen_by(lab.netns("b"), net.WORLD, 80) == net.MACHINE
     assert lab.seen_by(lab.netns("twin-b"), net.WORLD, 80) == net.MACHINE
     before = lab.counted("closed", "refused")
-    assert lab.unseen(lab.netns("alone"), net.WORLD, 80)
+    answered, said = net.client(lab.netns("alone"), net.WORLD, 80, patience=10)
+    assert answered == ""
+    assert "timed out" not in said
     assert lab.counted("closed", "refused") > before
+
+
+def test_nothing_that_nobody_in_the_world_has_leaves_for_it(lab: net.Lab) -> None:
+    """Who sends there is told at once; a stranger who answers at every address is never asked."""
+    probe = "198.51.100.7"
+    assert lab.seen_by(lab.netns("b"), probe, 443) == world.STRANGER
+    refused = lab.counted("vpc", "refused")
+    inside = {"10.100.0.1": 443, "10.100.255.254": 53, "169.254.169.254": 80, "169.254.20.10": 53}
+    inside |= {"198.18.0.0": 81, "198.18.200.7": 443, "198.19.77.1": 443, "240.0.0.1": 80, "0.0.0.8": 80}
+    for address, port in inside.items():
+        for host in ("a", "b", "c"):
+            answered, said = net.client(lab.netns(host), address, port, patience=10)
+            assert answered == "", (host, address)
+            assert "timed out" not in said, (host, address)
+    assert lab.counted("vpc", "refused") > refused
+    # So is what asks for no answer, and what pods send: they stand behind their node.
+    net.run(*net.inside(lab.netns("c"), "ip", "address", "replace", "10.20.2.131/32", "dev", "lo"))
+    for address in (*inside, "224.0.0.9", "255.255.255.255"):
+        for host, source in (("b", net.B), ("c", "10.20.2.131")):
+            net.run(*net.inside(lab.netns(host), sys.executable, "-c", net.SPOOF, source, address))
+    # Each network knows its own: here the same address is anybody's.
+    assert lab.seen_by(lab.netns("twin-b"), "10.100.9.9", 443) == world.STRANGER
+    assert (probe, 6) in lab.witness.seen
+    left = lab.witness.within((*addresses.TAKEN, net.SERVICES))
+    assert [each for each in left if each[0] != "10.100.9.9"] == []
+    net.run(*net.inside(lab.netns("c"), "ip", "address", "del", "10.20.2.131/32", "dev", "lo"))
+    assert lab.drift() == {}
 
 
 def test_hosts_do_not_reach_the_machine_itself(lab: net.Lab) -> None:

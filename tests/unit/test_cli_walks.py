@@ -14,7 +14,6 @@ from roadstead.cli import service, validity
 from roadstead.cli.live import follow
 from roadstead.clusters import nodegroups
 from roadstead.core import errors
-from roadstead.network import spec
 
 __all__ = ["cloud", "said"]
 """Fixtures."""
@@ -153,7 +152,6 @@ def test_what_goes_on_is_not_summed_up_again(
 
 
 def test_the_rules_are_the_services() -> None:
-    assert spec.TAKEN == validity.FIXED
     assert nodegroups.MOST_NODES == validity.MOST_NODES
 
 

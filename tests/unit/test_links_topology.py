@@ -79,6 +79,10 @@ def test_a_host_is_in_its_zone_by_one_leg_and_comes_out_anywhere_by_others() -> 
     ("changes", "said"),
     [
         ({"networks": {"vpc": network("10.0.0.1/24")}}, "network vpc: 10.0.0.1/24 has host bits set"),
+        (
+            {"networks": {"n": msgspec.structs.replace(network("10.0.0.0/24"), services=("10.100.0.1/16",))}},
+            "network n: 10.100.0.1/16 has host bits set",
+        ),
         ({"hosts": {"x": host("a", "10.0.0.5", "10.0.0.33/28")}}, "host x: prefix 10.0.0.33/28 has host bits set"),
         ({"networks": {"n": network(cidrs=())}}, "network n has no CIDR"),
         (

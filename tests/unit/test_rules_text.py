@@ -18,6 +18,7 @@ ROUTER = text.Router(
     egress=True,
     entered=True,
     ports=(text.RouterPort(20000, "10.0.0.4", 6443),),
+    services=("172.20.0.0/16", "10.100.0.0/16", "10.100.0.0/20"),
 )
 CLOSED = text.Router("up", "198.18.0.1", "198.18.0.0", egress=False, entered=False)
 MACHINE = text.Machine(
@@ -60,6 +61,7 @@ def test_what_could_be_more_than_a_word_is_refused(word: str) -> None:
         lambda: text.router("t", text.Router("up", word, "1.1.1.2", True, True, (text.RouterPort(1, "1.1.1.1", 1),))),
         lambda: text.router("t", text.Router("up", "1.1.1.1", word, True, True)),
         lambda: text.router("t", text.Router("up", "1.1.1.1", "1.1.1.2", True, True, (port,))),
+        lambda: text.router("t", text.Router("up", "1.1.1.1", "1.1.1.2", True, True, services=(word,))),
         lambda: text.machine("t", text.Machine((uplink,))),
         lambda: text.machine("t", text.Machine((cidr,))),
         lambda: text.machine("t", text.Machine((), (text.MachinePort(word, 1, "1.1.1.1", 1),))),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from roadstead.cli import config
-from roadstead.core import errors
+from roadstead.core import addresses, errors
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 _LONGEST_NAME = 100
@@ -18,15 +18,6 @@ _MOST_ZONES = 4
 _NODEGROUP = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,62}")
 MOST_NODES = 450
 """Of a nodegroup: EKS's default quota."""
-FIXED = {
-    "127.0.0.0/8": "the machine's loopback",
-    "169.254.0.0/16": "link-local addresses: routers and metadata",
-    "198.18.0.0/16": "the links between networks and the machine",
-    "198.19.0.0/16": "the networks of control planes",
-    "224.0.0.0/3": "multicast and reserved addresses",
-    "0.0.0.0/8": "this network",
-}
-"""Ranges that no VPC and no services may have, and what has them."""
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _MOST_UNAVAILABLE = 100
 _PLACES = ("region", "zone")
@@ -179,7 +170,7 @@ def _apart(ranges: dict[str, str]) -> None:
     """The VPC and the services keep off each other and off what is fixed."""
     networks = {path: ipaddress.IPv4Network(text) for path, text in ranges.items()}
     for path, network in networks.items():
-        for taken, by in FIXED.items():
+        for taken, by in addresses.TAKEN.items():
             if network.overlaps(ipaddress.IPv4Network(taken)):
                 raise errors.Invalid(f"{path}: {network} overlaps {taken}, which is kept for {by}")
     if len(networks) == 2:

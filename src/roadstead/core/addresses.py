@@ -21,6 +21,16 @@ ROUTER_MAC = "ee:ee:ee:ee:ee:ee"
 SMALLEST_SUBNET = 28
 """The longest prefix of a subnet, as in a VPC of AWS."""
 
+TAKEN = {
+    "127.0.0.0/8": "the machine's loopback",
+    "169.254.0.0/16": "link-local addresses: routers and metadata",
+    "198.18.0.0/16": "the links between networks and the machine",
+    "198.19.0.0/16": "the networks of control planes",
+    "224.0.0.0/3": "multicast and reserved addresses",
+    "0.0.0.0/8": "this network",
+}
+"""Ranges that no VPC and no services may have, and what has them. Nobody in the world has one of these addresses."""
+
 
 def router(subnet: str) -> str:
     """The router's address in a subnet: base+1."""
@@ -55,6 +65,11 @@ def within(cidr: str, others: Iterable[str]) -> bool:
 
 def overlap(one: str, other: str) -> bool:
     return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+
+
+def joined(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """The same addresses in as few networks as can be, in their order: none overlaps another."""
+    return tuple(map(str, ipaddress.collapse_addresses(map(ipaddress.IPv4Network, cidrs))))
 
 
 def has_host_bits(cidr: str) -> bool:

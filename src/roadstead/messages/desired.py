@@ -49,6 +49,8 @@ class Network(Message, frozen=True, kw_only=True):
     """NAT to the world behind the machine. Never between hosts or pods."""
     machine_users: tuple[int, ...] = ()
     """User ids of the machine whose packets may enter the network straight; the machine gets a route to `cidrs`."""
+    services: tuple[Cidr, ...] = ()
+    """Addresses that nodes translate and nobody has: of services. What is for one is refused on its way out."""
 
 
 class Leg(Message, frozen=True, kw_only=True):
@@ -99,7 +101,7 @@ class Host(Message, frozen=True, kw_only=True):
     names: dict[Address, tuple[Hostname, ...]] = {}
     """More lines of /etc/hosts."""
     resolvers: tuple[Address, ...] = ()
-    """Where its own processes ask for names: /etc/resolv.conf, as it is when the host is made."""
+    """Where its own processes ask for names: /etc/resolv.conf."""
 
 
 class UnitFile(Message, frozen=True, kw_only=True):

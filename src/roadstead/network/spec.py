@@ -23,15 +23,6 @@ MOST_SUBNETS = 200
 LARGEST = 16
 """The shortest prefix."""
 
-TAKEN = {
-    "127.0.0.0/8": "the machine's loopback",
-    "169.254.0.0/16": "link-local addresses: routers and metadata",
-    "198.18.0.0/16": "the links between networks and the machine",
-    "198.19.0.0/16": "the networks of control planes",
-    "224.0.0.0/3": "multicast and reserved addresses",
-    "0.0.0.0/8": "this network",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Vpc:
@@ -87,7 +78,7 @@ def canonical(text: str) -> str:
 def check_vpc(cidr: str) -> None:
     """Whether a VPC may have a canonical CIDR. Raises Invalid."""
     _check_size(cidr)
-    for taken, by in TAKEN.items():
+    for taken, by in addresses.TAKEN.items():
         if addresses.overlap(cidr, taken):
             raise errors.Invalid(f"The CIDR '{cidr}' is invalid: {taken} is kept for {by}.", cidr=cidr)
 

@@ -40,6 +40,7 @@ def router(
             for name, publish in sorted(topology.publishes.items())
             if publish.network == id and name in held.ports
         ),
+        services=network.services,
     )
 
 

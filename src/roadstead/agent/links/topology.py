@@ -67,7 +67,7 @@ def legs_in(topology: Topology, network: str) -> list[tuple[str, int, desired.Le
 
 def _host_bits(topology: Topology) -> Iterator[Problem]:
     for id_, network in topology.networks.items():
-        for cidr in (*network.cidrs, *(subnet.cidr for subnet in network.subnets)):
+        for cidr in (*network.cidrs, *(subnet.cidr for subnet in network.subnets), *network.services):
             if addresses.has_host_bits(cidr):
                 yield Problem("networks", id_, f"network {id_}: {cidr} has host bits set")
     for id_, host in topology.hosts.items():

@@ -12,10 +12,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from roadstead.core import addresses
+
 _SAFE = re.compile(r"[A-Za-z0-9./_-]+")
-_LINK_LOCAL = "169.254.0.0/16"
 _LOOPBACK = "127.0.0.0/8"
 _ANY = "0.0.0.0"
+_REFUSE = "counter name refused reject with icmpx admin-prohibited"
+"""Who is told at once does not wait."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Router:
     entered: bool
     """Whether users of the machine may enter."""
     ports: tuple[RouterPort, ...] = ()
+    services: tuple[str, ...] = ()
+    """CIDRs of what only nodes translate."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,15 @@ def remove(table: str) -> str:
 def router(table: str, facts: Router) -> str:
     """The rules of a router, with no link black.
 
-    arrive: before anything else: black links, spoofed sources (the route back must be the way it came), link-local.
-    forward: hosts reach each other freely, the world with `egress`; from the uplink come only published connections,
-    users of the machine, and answers.
+    arrive: before anything else: black links, spoofed sources (the route back must be the way it came).
+    forward: hosts reach each other freely, the world with `egress`, but not by an address that nobody there can have:
+    of services, or taken by what is inside. From the uplink come only published connections, users of the machine,
+    and answers.
     """
     up = _name(facts.uplink)
     machine = _safe(facts.machine_address)
-    world = "accept" if facts.egress else "counter name refused drop"
+    world = "accept" if facts.egress else _REFUSE
+    nowhere = _among(addresses.joined((*addresses.TAKEN, *map(_safe, facts.services))))
     entered = [f"iifname {up} ip saddr {machine} accept"] if facts.entered else []
     ports = [
         f"iifname {up} ip daddr {_safe(facts.router_address)} tcp dport {port.port:d} "
@@ -113,7 +120,6 @@ def router(table: str, facts: Router) -> str:
             "meta nfproto ipv6 drop",
             "iifname @black drop",
             f"iifname != {up} fib saddr . iif oif missing counter name spoofed drop",
-            f"iifname != {up} ip daddr {_LINK_LOCAL} drop",
         ),
         _chain("leave", "filter hook postrouting priority raw", "oifname @black drop"),
         _chain(
@@ -128,6 +134,8 @@ def router(table: str, facts: Router) -> str:
             "forward",
             "filter hook forward priority filter",
             f"iifname != {up} oifname != {up} accept",
+            # Before answers: a stranger's would make it a connection. Those to the machine's own users go on.
+            f"oifname {up} ct direction original ip daddr {nowhere} {_REFUSE}",
             "ct state established,related accept",
             f"oifname {up} {world}",
             f"iifname {up} ct status dnat accept",
@@ -219,7 +227,7 @@ def _machine_filters(facts: Machine) -> list[str]:
             "oifname @uplinks ct state established,related accept",
             "oifname @uplinks ct status dnat accept",
             *gate,
-            "oifname @uplinks counter name refused reject with icmpx admin-prohibited",
+            f"oifname @uplinks {_REFUSE}",
         ),
     ]
 

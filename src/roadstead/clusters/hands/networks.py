@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Literal
 
+from roadstead.clusters import spec as clusters
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.core import addresses, complaints, errors
@@ -46,10 +48,18 @@ class Networks:
             kept = await self._store.get(vpc)
             if kept is None:
                 raise errors.NotFound(f"the VPC {vpc.names[0]} is not there any more", vpc=vpc.names[0])
-            wanted = drawn(spec.read_vpc(kept.desired.body), await self._subnets(vpc), self._porter)
+            services = await self._services(vpc)
+            wanted = drawn(spec.read_vpc(kept.desired.body), await self.subnets(vpc), services, self._porter)
             await self._put(wanted)
             stray = {place for place in self._listeners(vpc.names[0]) if place not in wanted}
             await self._mirror.delete({place: self._mirror.wanted[place].generation for place in stray})
+
+    async def subnets(self, vpc: keys.Key) -> list[spec.Subnet]:
+        below = keys.Prefix(vpc.account, vpc.region, spec.SUBNET)
+        found = [
+            spec.read_subnet(state.desired.body) for state in (await interface.everything(self._store, below)).items
+        ]
+        return [subnet for subnet in found if subnet.vpc == vpc.names[0]]
 
     async def _work(self, vpc: keys.Key) -> float | None:
         if not self._mirror.ready.is_set():
@@ -76,12 +86,11 @@ class Networks:
         if batch:
             await self._mirror.put(batch)
 
-    async def _subnets(self, vpc: keys.Key) -> list[spec.Subnet]:
-        below = keys.Prefix(vpc.account, vpc.region, spec.SUBNET)
-        found = [
-            spec.read_subnet(state.desired.body) for state in (await interface.everything(self._store, below)).items
-        ]
-        return [subnet for subnet in found if subnet.vpc == vpc.names[0]]
+    async def _services(self, vpc: keys.Key) -> set[str]:
+        """Where the services are of each cluster in a VPC."""
+        below = keys.Prefix(vpc.account, vpc.region, clusters.KIND)
+        found = [clusters.read(state.desired.body) for state in (await interface.everything(self._store, below)).items]
+        return {each.service_cidr for each in found if each.place.vpc == vpc.names[0]}
 
     def _listeners(self, vpc: str) -> list[mirrors.Place]:
         return [
@@ -121,11 +130,13 @@ class Networks:
     async def _wake(self, key: keys.Key) -> None:
         if key.kind == spec.VPC:
             self._loop.wake(key)
-        if key.kind == spec.SUBNET:
+        if key.kind in (spec.SUBNET, clusters.KIND):
             kept = await self._store.get(key)
             if kept is not None:
-                subnet = spec.read_subnet(kept.desired.body)
-                self._loop.wake(spec.vpc_key(key.account, key.region, subnet.vpc))
+                # For a cluster that is there, who makes it asks before anything else.
+                if key.kind == spec.SUBNET:
+                    subnet = spec.read_subnet(kept.desired.body)
+                    self._loop.wake(spec.vpc_key(key.account, key.region, subnet.vpc))
                 return
             # Whose a deleted one was is not known any more.
             beside = keys.Prefix(key.account, key.region, spec.VPC)
@@ -139,13 +150,16 @@ class Networks:
                 await self._wake_all()
 
 
-def drawn(vpc: spec.Vpc, subnets: list[spec.Subnet], porter: int) -> dict[mirrors.Place, desired.Message]:
-    """The network of a VPC at the agent, with the sockets of its resolver. Pure."""
+def drawn(
+    vpc: spec.Vpc, subnets: list[spec.Subnet], services: Collection[str], porter: int
+) -> dict[mirrors.Place, desired.Message]:
+    """The network of a VPC at the agent, with the sockets of its resolver. `services`: CIDRs. Pure."""
     ordered = sorted(subnets, key=lambda subnet: subnet.id)
     found: dict[mirrors.Place, desired.Message] = {
         ("networks", vpc.id): desired.Network(
             cidrs=(vpc.cidr,),
             subnets=tuple(desired.Subnet(id=each.id, cidr=each.cidr, zone=each.zone) for each in ordered),
+            services=tuple(sorted(services)),
         )
     }
     for each in ordered:
