@@ -163,10 +163,11 @@ def test_limits_and_names_change_in_place(room: Room) -> None:
 
     assert held() == cgroups.limit_files(room.facts.cgroup_version, limits)
     more = desired.Limits(memory=512 << 20, cpus=None, cpu_weight=300)
-    changed = control(limits=more, names={"198.19.0.11": ("etcd-b", "peer")})
+    changed = control(limits=more, names={"198.19.0.11": ("etcd-b", "peer")}, resolvers=("192.168.0.2",))
     assert room.make("etcd-a", changed) == running
     assert held() == cgroups.limit_files(room.facts.cgroup_version, more)
     assert room.says("etcd-a", "getent hosts peer").split() == ["198.19.0.11", "etcd-b", "peer"]
+    assert room.says("etcd-a", "cat /etc/resolv.conf") == "nameserver 192.168.0.2\n"
 
 
 def test_stop_stops_units_in_order_and_at_last_kills(room: Room) -> None:

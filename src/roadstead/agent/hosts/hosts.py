@@ -178,7 +178,7 @@ class Hosts:
         runc.forget(self._instance, host_id)
 
     async def update(self, host_id: str, host: desired.Host, uid: int) -> None:
-        """Brings a running host's limits and /etc/hosts up to date; nothing is restarted."""
+        """Brings a running host's limits and names up to date; nothing is restarted."""
         cgroups.update_limits(self._instance, self._machine, host_id, host.limits)
         tree.rename(self._wanted(host_id, host, uid))
 

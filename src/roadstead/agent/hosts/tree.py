@@ -83,7 +83,7 @@ def plan(wanted: Wanted, facts: MachineFacts) -> Tree:
     own = {
         "etc/hosts": hosts_file(wanted),
         "etc/hostname": f"{wanted.host.hostname}\n",
-        "etc/resolv.conf": "".join(f"nameserver {address}\n" for address in wanted.host.resolvers),
+        "etc/resolv.conf": resolvers_file(wanted),
         "etc/machine-id": f"{machine_id(wanted.instance, wanted.id)}\n",
     }
     common = {
@@ -133,6 +133,11 @@ def hosts_file(wanted: Wanted) -> str:
     lines += [f"{address} {' '.join(names)}" for address, names in own.items()]
     lines += [f"{address} {' '.join(names)}" for address, names in sorted(wanted.host.names.items())]
     return "\n".join(lines) + "\n"
+
+
+def resolvers_file(wanted: Wanted) -> str:
+    """/etc/resolv.conf: who is asked for other names."""
+    return "".join(f"nameserver {address}\n" for address in wanted.host.resolvers)
 
 
 def machine_id(instance: str, host_id: str) -> str:
@@ -219,14 +224,15 @@ def _above(top: int, path: str) -> Iterator[tuple[int, str]]:
 
 
 def rename(wanted: Wanted) -> None:
-    """Writes a running host's /etc/hosts anew; the host sees it at once."""
+    """Writes a running host's /etc/hosts and /etc/resolv.conf anew; the host sees them at once."""
     # A node that an earlier release made has that release's root for as long as it runs.
     root = wanted.places.root if wanted.places.root.exists() else wanted.root
     try:
         with folders.opened(root) as top, folders.below(top, "etc") as etc:
             folders.write(etc, "hosts", hosts_file(wanted))
+            folders.write(etc, "resolv.conf", resolvers_file(wanted))
     except OSError as error:
-        raise errors.Failed(f"host {wanted.id}: its /etc/hosts cannot be written: {error.strerror}") from error
+        raise errors.Failed(f"host {wanted.id}: its names cannot be written: {error.strerror}") from error
 
 
 def furnish(wanted: Wanted) -> None:

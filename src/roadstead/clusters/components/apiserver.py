@@ -107,12 +107,14 @@ def _who(plane: facts.ControlPlane) -> dict[str, str]:
 
 
 def _others() -> dict[str, str]:
-    """How it comes to kubelets and to aggregated API servers."""
+    """How it comes to kubelets, to webhooks and to aggregated API servers."""
     return {
         "kubelet-certificate-authority": _file("ca.pem"),
         "kubelet-client-certificate": _file("kubelet-client.pem"),
         "kubelet-client-key": _file("kubelet-client.key"),
         "kubelet-preferred-address-types": "InternalIP",
+        # Webhooks and aggregated servers are called at their pods: addresses of services are translated on nodes only.
+        "enable-aggregator-routing": "true",
         "proxy-client-cert-file": _file("front-proxy.pem"),
         "proxy-client-key-file": _file("front-proxy.key"),
         "requestheader-client-ca-file": _file("front-proxy-ca.pem"),

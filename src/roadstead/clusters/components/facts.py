@@ -42,6 +42,8 @@ class Member:
     """The address of its API server there."""
     api_vpc: str
     """The address of its API server in the VPC."""
+    resolver: str = ""
+    """Where its API server asks for names, in the VPC."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,8 @@ def host(plane: facts.ControlPlane, vpc: str, name: str) -> desired.Host:
                     desired.Leg(network=control, address=each.api),
                 ),
                 hostname=own,
+                # Webhooks may be called by name.
+                resolvers=(each.resolver,) if each.resolver else (),
                 # While all start at once the first gets ahead, and the endpoint answers the earlier.
                 limits=desired.Limits(cpu_weight=_WEIGHT if place else _FIRST_WEIGHT),
             )

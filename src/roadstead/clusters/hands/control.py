@@ -15,7 +15,7 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import abreast, materials
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import mirror, names, networks, shelf, sights
-from roadstead.core import errors
+from roadstead.core import addresses, errors
 from roadstead.messages import desired
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys
@@ -49,6 +49,8 @@ class Drawer:
         standing = await self._tools.land.give(state)
         engines = await self._tools.shelf.engines(release)
         plane = lands.plane(wanted, state.key, standing, release, engines)
+        vpc = network.vpc_key(state.key.account, state.key.region, wanted.place.vpc)
+        plane = with_resolvers(plane, [subnet.cidr for subnet in await self._tools.networks.subnets(vpc)])
         seen = await machine.find(self._tools.store)
         return plane if seen is None else dataclasses.replace(plane, cores=seen.cores)
 
@@ -162,6 +164,16 @@ class Drawer:
             fitting = known.next_generation((kind, name), message) or known.wanted[kind, name].generation
             batch.setdefault(kind, {})[name] = (max(generation, fitting), message)
         return batch
+
+
+def with_resolvers(plane: components.ControlPlane, subnets: Collection[str]) -> components.ControlPlane:
+    """The plane whose API servers ask the resolvers of the subnets that they are in. Pure."""
+
+    def resolver(address: str) -> str:
+        return next((addresses.resolver(cidr) for cidr in subnets if addresses.contains(cidr, address)), "")
+
+    members = tuple(dataclasses.replace(each, resolver=resolver(each.api_vpc)) for each in plane.members)
+    return dataclasses.replace(plane, members=members)
 
 
 def _add(
