@@ -102,7 +102,7 @@ def test_a_running_nodes_etc_that_is_a_link_is_told_and_not_followed(tmp_path: P
     outside.mkdir()
     folders.remove(root / "etc")
     (root / "etc").symlink_to(outside)
-    with pytest.raises(errors.Failed, match="node-1: its /etc/hosts cannot be written"):
+    with pytest.raises(errors.Failed, match="node-1: its names cannot be written"):
         tree.rename(node(tmp_path))
     assert list(outside.iterdir()) == []
 
