@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import machine
+from tests.live import again, machine
 
 from roadstead.agent import purge
 from roadstead.agent.links import namespaces
@@ -38,12 +38,21 @@ OWNED = re.compile(r"[^.]+\.(?P<pid>\d+)\.(?P<started>\d+)(-[a-z0-9-]+)?")
 """With `-WORD` behind it: another namespace of the same test."""
 
 
+NOT_AS_IT_WAS = "the machine is not as it was:\n"
 FIGURES = pytest.StashKey[list[str]]()
 """Lines that a run shows at its end, also when all is well."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Says what failed to who may run it again."""
+    if not report.failed or (file := os.environ.get(again.FAILED)) is None:
+        return
+    with Path(file).open("a") as failed:
+        failed.write(f"{again.LEFT if NOT_AS_IT_WAS in report.longreprtext else report.nodeid}\n")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -75,7 +84,7 @@ def machine_as_it_was() -> Iterator[None]:
         # The kernel takes namespaces and cgroups down on its own time.
         time.sleep(0.2)
         left = machine.left(before)
-    assert not left, "the machine is not as it was:\n" + "\n".join(left)
+    assert not left, NOT_AS_IT_WAS + "\n".join(left)
 
 
 def machine_namespace(id: str) -> Path:
