@@ -89,6 +89,7 @@ def test_a_vpc_is_as_it_works_here(tmp_path: Path) -> None:
         assert {each["VpcId"] for each in tables} == {vpc, other}
         assert len({each["RouteTableId"] for each in tables}) == 2
         assert table in tables
+        assert [each["VpcId"] for each in ec2.describe_vpcs(**by("cidr-block", "10.0.0.0/16"))["Vpcs"]] == [other]
         assert ec2.describe_internet_gateways(**by("attachment.vpc-id", vpc))["InternetGateways"] == []
 
     told(tmp_path, story)

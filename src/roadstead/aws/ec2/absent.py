@@ -54,6 +54,8 @@ describe_images = _none(
     scan-result.medium-fix-available-since source-image-id source-image-region source-instance-id state
     state-reason-code state-reason-message sriov-net-support virtualization-type""",
 )
+describe_import_image_tasks = _none("DescribeImportImageTasks", "ImportImageTasks", {}, None)
+describe_import_snapshot_tasks = _none("DescribeImportSnapshotTasks", "ImportSnapshotTasks", {}, None)
 describe_key_pairs = _none(
     "DescribeKeyPairs",
     "KeyPairs",

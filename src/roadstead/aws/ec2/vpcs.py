@@ -19,6 +19,8 @@ _UNBUILT = (
 _FILTERS = {
     "vpc-id": filters.plain("VpcId"),
     "cidr": filters.plain("CidrBlock"),
+    # Not in the reference, and asked for by Ansible's ec2_vpc_net.
+    "cidr-block": filters.plain("CidrBlock"),
     "cidr-block-association.cidr-block": filters.plain("CidrBlock"),
     "owner-id": filters.plain("OwnerId"),
     "state": filters.plain("State"),
