@@ -12,7 +12,7 @@ import botocore.model  # type: ignore[import-untyped]
 import botocore.parsers  # type: ignore[import-untyped]
 import jmespath  # type: ignore[import-untyped]
 from tests.peer import accounts_and_networks as others
-from tests.peer import case, eks_cases
+from tests.peer import case, eks_cases, reading_cases
 
 Kind = Literal["ok", "differs", "refused"]
 QUICK = {"Delay": 0.05, "MaxAttempts": 100}
@@ -22,7 +22,9 @@ NOT_THERE = frozenset({"404", "InvalidAction", "NotImplemented", "UnknownOperati
 
 CASES: tuple[case.Case, ...] = (
     *(*others.SIGNATURES, *others.IDENTITIES, *others.NETWORKS),
-    *(*eks_cases.CLUSTERS, *eks_cases.NODEGROUPS, *eks_cases.UNBUILT),
+    *(*eks_cases.CLUSTERS, *eks_cases.NODEGROUPS),
+    *(*reading_cases.VPCS, *reading_cases.IDENTITIES, *reading_cases.CLUSTERS),
+    *eks_cases.UNBUILT,
 )
 
 

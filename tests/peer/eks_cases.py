@@ -15,6 +15,8 @@ GROUP = {"clusterName": "peer", "nodegroupName": "workers"}
 NODES = {**GROUP, "nodeRole": "$nodes", "subnets": ["$subnet_a", "$subnet_b"]}
 ONCE = {"name": "peer", "roleArn": "$role", "resourcesVpcConfig": VPC, "clientRequestToken": "once", "tags": {"a": "1"}}
 
+BY_API = {"authenticationMode": "API_AND_CONFIG_MAP"}
+
 OWN = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "eks:*", "Resource": "*"}})
 
 
@@ -86,7 +88,7 @@ CLUSTERS = (
         {"name": "none"},
         fault("ResourceNotFoundException", status=404),
     ),
-    Case("a second cluster", "eks", "create_cluster", create("peer-two"), Answer()),
+    Case("a second cluster", "eks", "create_cluster", create("peer-two", accessConfig=BY_API), Answer()),
     Case("waiting for it", "eks", "cluster_active", {"name": "peer-two"}, Answer(), how="wait"),
     Case(
         "all clusters, in pages of one",
@@ -226,7 +228,6 @@ def unbuilt(name: str, service: str, operation: str, **asked: Any) -> Case:
 
 
 UNBUILT = (
-    unbuilt("an access entry", "eks", "create_access_entry", clusterName="peer-two", principalArn="$role"),
     unbuilt("an add-on", "eks", "create_addon", clusterName="peer-two", addonName="coredns"),
     unbuilt(
         "a Fargate profile",
@@ -237,7 +238,7 @@ UNBUILT = (
         podExecutionRoleArn="$role",
         selectors=[{"namespace": "default"}],
     ),
-    unbuilt("security groups", "ec2", "describe_security_groups"),
+    unbuilt("a security group", "ec2", "create_security_group", GroupName="own", Description="mine", VpcId="$vpc"),
     unbuilt("an internet gateway", "ec2", "create_internet_gateway"),
     unbuilt("a policy of one's own", "iam", "create_policy", PolicyName="own", PolicyDocument=OWN),
     unbuilt("an instance profile", "iam", "create_instance_profile", InstanceProfileName="peer"),
