@@ -34,7 +34,7 @@ from roadstead.aws.ec2.vpc import absent as vpc_absent
 from roadstead.aws.ec2.vpc import groups, interfaces, routes
 from roadstead.aws.ec2.vpc import settings as vpc_settings
 from roadstead.aws.eks import absent as eks_absent
-from roadstead.aws.eks import access, changes, clusters, nodegroups, versions
+from roadstead.aws.eks import access, authorities, changes, clusters, nodegroups, versions
 from roadstead.aws.eks import tags as eks_tags
 from roadstead.aws.iam import absent as iam_absent
 from roadstead.aws.iam import account, policies, roles, users
@@ -50,7 +50,7 @@ from roadstead.store import interface, local
 log = logging.getLogger("roadstead.serve")
 
 MODULES: tuple[types.ModuleType, ...] = (
-    *(clusters, nodegroups, changes, versions, eks_tags, access, eks_absent),
+    *(clusters, nodegroups, changes, versions, eks_tags, access, authorities, eks_absent),
     *(vpcs, subnets, instances, offers, ec2_tags, absent),
     *(groups, routes, vpc_settings, interfaces, vpc_absent),
     *(roles, users, policies, account, iam_absent, sts, own),

@@ -220,6 +220,23 @@ def test_policies_that_roles_may_have(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_a_cluster_has_the_authority_that_clients_are_told_of(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        customer.eks.create_cluster(**customer.cluster())
+        customer.eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
+        shown = customer.eks.describe_cluster(name="shop")["cluster"]
+        (listed,) = customer.eks.list_certificate_authorities(clusterName="shop")["certificateAuthorities"]
+        assert (listed["signingStatus"], listed["createdAt"]) == ("IN_USE", shown["createdAt"])
+        asked = {"clusterName": "shop", "certificateAuthorityId": listed["id"]}
+        whole = customer.eks.describe_certificate_authority(**asked)["certificateAuthority"]
+        assert whole["data"] == shown["certificateAuthority"]["data"]
+        assert whole["validity"]["notBefore"] < whole["validity"]["notAfter"]
+        strange = {**asked, "certificateAuthorityId": "none"}
+        assert error(customer.eks.describe_certificate_authority, **strange) == "ResourceNotFoundException"
+
+    told(tmp_path, story)
+
+
 def test_clusters_that_there_are_not_list_nothing(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         for operation in ("list_addons", "list_fargate_profiles", "list_insights", "list_pod_identity_associations"):

@@ -23,8 +23,13 @@ def cluster_arn(key: keys.Key) -> str:
 
 def nodegroup_arn(key: keys.Key, created: int) -> str:
     """With an id that one of the same name that is made later does not have. created: the revision of its first."""
-    own = uuid.UUID(bytes=hashlib.sha256(f"{key}@{created}".encode()).digest()[:16], version=4)
+    own = _uuid(f"{key}@{created}")
     return f"arn:aws:eks:{key.region}:{key.account}:nodegroup/{key.names[0]}/{key.names[1]}/{own}"
+
+
+def authority_id(desired: facts.Desired) -> str:
+    """Of a cluster's certificate authority."""
+    return str(_uuid(f"authority/{own_name(desired)}"))
 
 
 def own_name(desired: facts.Desired) -> str:
@@ -155,6 +160,10 @@ def version(offered: versions.Version) -> dict[str, Any]:
 def moment(at: float) -> dt.datetime:
     """Seconds since 1970 as a time in UTC."""
     return dt.datetime.fromtimestamp(at, dt.UTC)
+
+
+def _uuid(of: str) -> uuid.UUID:
+    return uuid.UUID(bytes=hashlib.sha256(of.encode()).digest()[:16], version=4)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

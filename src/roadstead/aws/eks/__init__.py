@@ -5,6 +5,7 @@ clusters     create, describe, list, delete
 changes      changes of a cluster, and the updates that they are
 nodegroups   create, describe, list, delete, change
 access       access entries and their policies
+authorities  the certificate authority of a cluster
 absent       what no cluster here ever has: lists that are empty
 room         what the machine and a VPC have room for
 labels       names, labels and taints that a nodegroup cannot have
