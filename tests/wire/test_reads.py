@@ -189,6 +189,9 @@ def test_nodes_are_in_their_clusters_group_and_are_well(tmp_path: Path) -> None:
         ids = [instance["InstanceId"] for instance in found]
         customer.ec2.get_waiter("instance_status_ok").wait(InstanceIds=ids, WaiterConfig=QUICK)
         customer.ec2.get_waiter("system_status_ok").wait(InstanceIds=ids, WaiterConfig=QUICK)
+        for type, known in (("instance", ids), ("security-group", [group])):
+            tags = customer.ec2.describe_tags(**by("resource-type", type))["Tags"]
+            assert {tag["ResourceId"] for tag in tags} == set(known)
         gone = error(customer.ec2.describe_instance_status, InstanceIds=["i-0"])
         assert gone == "InvalidInstanceID.NotFound"
 

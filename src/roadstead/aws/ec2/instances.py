@@ -60,9 +60,8 @@ _FILTERS: dict[str, filters.Values] = {
 async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Each instance is a reservation of its own."""
     filters.not_dry(asked)
-    shown = [instance for instance, _ in await _all(call)]
     ids = asked.get("InstanceIds")
-    chosen = filters.named(shown, "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
+    chosen = filters.named(await shown(call), "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
     fitting = filters.applied(chosen, asked, _FILTERS)
     return {"Reservations": [_reservation(call.account, instance) for instance in fitting]}
 
@@ -72,25 +71,30 @@ async def describe_instance_status(call: calls.Call, asked: calls.Asked) -> call
     """Of instances that run, unless all are asked for: well when their node is."""
     filters.not_dry(asked)
     ids, whole = asked.get("InstanceIds"), asked.get("IncludeAllInstances")
-    shown = [_status(instance, phase) for instance, phase in await _all(call)]
-    chosen = filters.named(shown, "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
+    statuses = [_status(instance, phase) for instance, phase in await _all(call)]
+    chosen = filters.named(statuses, "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
     chosen = [status for status in chosen if whole or status["InstanceState"]["Name"] == "running"]
     return {"InstanceStatuses": filters.applied(chosen, asked, _STATUS_FILTERS)}
+
+
+async def shown(call: calls.Call) -> list[dict[str, Any]]:
+    """The model's Instance of each node that was seen."""
+    return [instance for instance, _ in await _all(call)]
 
 
 async def _all(call: calls.Call) -> list[tuple[dict[str, Any], observed.Phase]]:
     """The model's Instance of each node that was seen, and how it is."""
     there = await found.region(call)
     groups = {state.key.names[0]: there.group_of(state) for state in there.clusters}
-    shown: list[tuple[dict[str, Any], observed.Phase]] = []
+    pairs: list[tuple[dict[str, Any], observed.Phase]] = []
     for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND)):
         seen = views.seen(state)
         wanted = nodegroups.read(state.desired.body)
         for part in seen.parts if seen else ():
             group = groups.get(wanted.cluster)
             within = [group.identifier] if group is not None else []
-            shown.append(({**_instance(state, wanted, part), "SecurityGroups": within}, part.phase))
-    return shown
+            pairs.append(({**_instance(state, wanted, part), "SecurityGroups": within}, part.phase))
+    return pairs
 
 
 def _status(instance: Mapping[str, Any], phase: observed.Phase) -> dict[str, Any]:

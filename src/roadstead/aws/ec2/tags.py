@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from roadstead.aws import calls, kept
-from roadstead.aws.ec2 import filters
-from roadstead.network import spec
+from roadstead.aws.ec2 import filters, instances
+from roadstead.aws.ec2.vpc import found as of_region
+from roadstead.network import defaults, spec
 from roadstead.store import facts, keys, writes
 
 _KINDS: Mapping[str, tuple[str, str]] = {
@@ -62,8 +63,13 @@ async def delete_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 
 @calls.operation("ec2", "DescribeTags")
 async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Also those that instances and security groups have of their own."""
     filters.not_dry(asked)
-    found = []
+    found = [
+        {"Key": tag["Key"], "Value": tag["Value"], "ResourceId": id, "ResourceType": type}
+        for type, id, tags in await _derived(call)
+        for tag in tags
+    ]
     for type, (kind, _) in _KINDS.items():
         for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, kind)):
             thing = _read(state)
@@ -73,6 +79,15 @@ async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
             ]
     for_keys = {**_FILTERS, **{f"tag:{tag['Key']}": _value_of(tag["Key"]) for tag in found}}
     return {"Tags": filters.applied(found, asked, for_keys)}
+
+
+async def _derived(call: calls.Call) -> list[tuple[str, str, list[dict[str, str]]]]:
+    """Type, id and tags of what is not kept but follows from what is."""
+    groups = (defaults.group(call.account, call.region, group) for group in (await of_region.region(call)).groups)
+    return [
+        *(("security-group", group["GroupId"], group["Tags"]) for group in groups),
+        *(("instance", one["InstanceId"], one["Tags"]) for one in await instances.shown(call)),
+    ]
 
 
 def _value_of(key: str) -> filters.Values:
