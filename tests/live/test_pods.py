@@ -114,7 +114,8 @@ def test_an_address_that_no_pod_has_is_refused_at_once(lab: pod_lab.Lab) -> None
 
 
 def test_a_port_of_the_node_leads_to_the_pod(lab: pod_lab.Lab, pods: dict[str, str]) -> None:
-    ports = {"portMappings": [{"hostPort": 9090, "containerPort": pod_lab.PORT, "protocol": "tcp", "hostIP": ""}]}
+    # Spelt as containerd does it.
+    ports = {"portMappings": [{"HostPort": 9090, "ContainerPort": pod_lab.PORT, "Protocol": "tcp", "HostIP": ""}]}
     address = lab.pod("n0", "ported", runtimeConfig=ports)
     assert lab.seen_by(lab.netns("n1", "far"), pod_lab.N0, 9090) == pods["far"]
     assert lab.seen_by(lab.host("n0"), pod_lab.N0, 9090) == pod_lab.N0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,47 @@ from roadstead.core import errors
 
 CONFIG = {"cniVersion": "1.1.0", "name": "roadstead", "type": "roadstead-cni", "capabilities": {"portMappings": True}}
 REQUEST = {"command": "ADD", "container": "c0ffee", "device": "eth0", "netns": "/run/netns/x", "config": CONFIG}
+SENT: list[dict[str, str]] = json.loads((Path(__file__).parent / "golden" / "cni-messages.json").read_text())
+"""Variables and standard input of a program that containerd's own libraries started: go-cni 1.1.13, libcni 1.3.0."""
 POD = wiring.Pod("10.0.0.17", "eth0", "rp000000000001", "a")
 
 
 def decoded(**changes: Any) -> cni.Request:
     return cni.decode(json.dumps({**REQUEST, **changes}).encode())
+
+
+def sent(command: str) -> list[cni.Request]:
+    """What was recorded of that command, as the relay packs it."""
+    found = [{**one, "config": json.loads(one["config"])} for one in SENT if one["command"] == command]
+    return [cni.decode(json.dumps(one).encode()) for one in found]
+
+
+def test_what_containerd_sends_is_read() -> None:
+    assert {one["command"] for one in SENT} == {"ADD", "CHECK", "DEL", "GC", "STATUS"}
+    for asked in (*sent("ADD"), *sent("CHECK"), *sent("DEL")):
+        assert (asked.container, asked.device, asked.config.name) == ("c0ffee", "eth0", "roadstead")
+        assert cni.ports(asked.config) == (cni.Port("tcp", 9090, 8080), cni.Port("udp", 9053, 53, "10.0.0.4"))
+    assert [asked.netns for asked in sent("DEL")] == ["/proc/self/ns/net", ""] * 2, "the second of each has none"
+    assert [asked.config.cni_version for asked in sent("STATUS")] == ["1.1.0"]
+    # A list of what is in use, an empty one, a null, and none at all: the last two say nothing.
+    given = [asked.config.valid for asked in sent("GC")]
+    assert given == [(cni.Attachment("c0ffee", "eth0"),), (), None, None]
+
+
+def test_the_specifications_spelling_of_a_port_is_read_too() -> None:
+    for names in (
+        ("hostPort", "containerPort", "protocol", "hostIP"),
+        ("HostPort", "ContainerPort", "Protocol", "HostIP"),
+    ):
+        mapping = dict(zip(names, (80, 8080, "UDP", "10.0.0.4"), strict=True))
+        config = decoded(config={**CONFIG, "runtimeConfig": {"portMappings": [mapping]}}).config
+        assert cni.ports(config) == (cni.Port("udp", 80, 8080, "10.0.0.4"),)
+    for none in ({}, {"runtimeConfig": None}, {"runtimeConfig": {"portMappings": None}}):
+        assert cni.ports(decoded(config={**CONFIG, **none}).config) == ()
+    for wrong in ({"hostPort": "80", "containerPort": 1}, {"hostPort": 80}, {"containerPort": 80, "hostIP": 1}):
+        with pytest.raises(cni.Refused) as refused:
+            cni.ports(decoded(config={**CONFIG, "runtimeConfig": {"portMappings": [wrong]}}).config)
+        assert refused.value.code == cni.UNDECODABLE
 
 
 def mapped(**changes: Any) -> tuple[cni.Port, ...]:

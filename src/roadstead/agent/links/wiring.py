@@ -88,6 +88,8 @@ def host_settings(host: desired.Host) -> dict[str, int]:
     node = host.kind == "node"
     return {
         "net/ipv4/ip_forward": int(node),
+        # 127.0.0.1 of a node leads to its pods, too, where a port does; its rules keep others from asking for it.
+        "net/ipv4/conf/all/route_localnet": int(node),
         "net/ipv4/conf/all/rp_filter": 0,
         "net/ipv4/conf/default/rp_filter": 0,
         # A dead peer is given up after seconds instead of a quarter of an hour.

@@ -15,7 +15,7 @@ import msgspec
 from roadstead.core import addresses, errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from roadstead.agent.links import wiring
 
@@ -39,17 +39,17 @@ _CODES: dict[type[errors.Error], int] = {
 }
 
 
-class PortMapping(msgspec.Struct, frozen=True, rename="camel"):
-    """A port of the node that leads to the pod (`hostPort` of a container)."""
+class PortMapping(msgspec.Struct, frozen=True):
+    """A port of the node that leads to the pod (`hostPort` of a container). See `_mapping` for how it is spelt."""
 
-    host_port: int
-    container_port: int
+    hostport: int
+    containerport: int
     protocol: str = "tcp"
-    host_ip: str = msgspec.field(default="", name="hostIP")
+    hostip: str = ""
 
 
 class RuntimeConfig(msgspec.Struct, frozen=True, rename="camel"):
-    port_mappings: tuple[PortMapping, ...] = ()
+    port_mappings: tuple[dict[str, object], ...] | None = None
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Config(msgspec.Struct, frozen=True, rename="camel"):
 
     cni_version: str = ""
     name: str = ""
-    runtime_config: RuntimeConfig = RuntimeConfig()
+    runtime_config: RuntimeConfig | None = None
     valid: tuple[Attachment, ...] | None = msgspec.field(default=None, name="cni.dev/valid-attachments")
 
 
@@ -116,22 +116,23 @@ def ports(config: Config) -> tuple[Port, ...]:
 
     Raises Refused for what cannot be right.
     """
+    given = config.runtime_config and config.runtime_config.port_mappings
     found = []
-    for mapping in config.runtime_config.port_mappings:
+    for mapping in map(_mapping, given or ()):
         protocol = mapping.protocol.lower()
-        if mapping.host_port == 0 or (mapping.host_ip not in _ANY and ":" in mapping.host_ip):
+        if mapping.hostport == 0 or (mapping.hostip not in _ANY and ":" in mapping.hostip):
             continue
         if protocol not in _PROTOCOLS:
             raise Refused(BAD_CONFIG, f"port mapping: protocol {protocol!r} is none of {', '.join(_PROTOCOLS)}")
-        for port in (mapping.host_port, mapping.container_port):
+        for port in (mapping.hostport, mapping.containerport):
             if not 1 <= port <= 65535:
                 raise Refused(BAD_CONFIG, f"port mapping: {port} is no port")
-        address = "" if mapping.host_ip in _ANY else _address(mapping.host_ip)
+        address = "" if mapping.hostip in _ANY else _address(mapping.hostip)
         made = msgspec.convert(
             {
                 "protocol": protocol,
-                "port": mapping.host_port,
-                "target_port": mapping.container_port,
+                "port": mapping.hostport,
+                "target_port": mapping.containerport,
                 "address": address,
             },
             Port,
@@ -172,6 +173,18 @@ def answer(output: object, *, good: bool) -> bytes:
 def kept(attachments: Iterable[Attachment]) -> frozenset[tuple[str, str]]:
     """Container and device of what is still in use."""
     return frozenset((each.container, each.device) for each in attachments)
+
+
+def _mapping(sent: Mapping[str, object]) -> PortMapping:
+    """A port mapping as a runtime sends it: names of its fields count without regard to case.
+
+    The specification's convention says `hostPort`, containerd says `HostPort` (the names of its Go fields), and the
+    plugins that both were tried with are in Go, whose JSON reads either.
+    """
+    try:
+        return msgspec.convert({name.lower(): value for name, value in sent.items()}, PortMapping)
+    except msgspec.ValidationError as error:
+        raise Refused(UNDECODABLE, f"a port mapping is not understood: {error}") from error
 
 
 def _address(word: str) -> str:

@@ -160,21 +160,25 @@ def black(table: str, names: frozenset[str]) -> str:
 def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
     """The rules of a node about its pods; names of their links begin with `pods`. The first of two like ports counts.
 
-    arrive: a pod speaks under its own address only (the route back must be the way it came).
-    translate: a pod that reaches itself by a port of its node must not be answered past the node.
+    arrive: a pod speaks under its own address only (the route back must be the way it came), and 127.0.0.1 is the
+    node's own: route_localnet, by which it can lead to a pod, would let anybody ask for it.
+    translate: a pod that reaches itself by a port of its node must not be answered past the node, and no pod can answer
+    127.0.0.1.
     """
-    leads = [_node_port(port) for port in ports]
     back = dict.fromkeys(
-        f"oifname {_name(port.link)} ip saddr {_safe(port.target)} ct status dnat masquerade" for port in ports
+        f"oifname {_name(port.link)} ip saddr {{ {_safe(port.target)}, {_LOOPBACK} }} ct status dnat masquerade"
+        for port in ports
     )
     chains = [
         _chain(
             "arrive",
             "filter hook prerouting priority raw",
+            f'iifname != "lo" ip daddr {_LOOPBACK} drop',
+            f'iifname != "lo" ip saddr {_LOOPBACK} drop',
             f'iifname "{_safe(pods)}*" fib saddr . iif oif missing counter name spoofed drop',
         ),
-        _chain("publish", "nat hook prerouting priority dstnat", *leads),
-        _chain("publish-here", "nat hook output priority -100", *leads),
+        _chain("publish", "nat hook prerouting priority dstnat", *map(_node_port, ports)),
+        _chain("publish-here", "nat hook output priority -100", *map(_node_port, ports)),
         _chain("translate", "nat hook postrouting priority srcnat", *back),
     ]
     return _table(table, chains)
@@ -261,8 +265,7 @@ def _port(port: MachinePort) -> str:
 
 
 def _node_port(port: NodePort) -> str:
-    # 127.0.0.1 is not an address at which a pod could answer.
-    here = f"ip daddr {_safe(port.address)}" if port.address else f"fib daddr type local ip daddr != {_LOOPBACK}"
+    here = f"ip daddr {_safe(port.address)}" if port.address else "fib daddr type local"
     to = f"{_safe(port.target)}:{port.target_port:d}"
     return f"{here} {_safe(port.protocol)} dport {port.port:d} dnat ip to {to}"
 
