@@ -1,5 +1,5 @@
 # The same stages for hands that like make. Everything is in tests/run, which needs no make.
-.PHONY: test gates unit live bench soak docs clean
+.PHONY: test gates unit live vm bench soak docs clean
 .DEFAULT_GOAL := test
 
 PYTHON = $$(ROADSTEAD_ENV=dev ./roadstead --print-python)
@@ -9,6 +9,9 @@ test: ## all of it: gates, unit, live
 
 gates unit live: ## one stage
 	tests/run $@
+
+vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux, VM="--debian 12 --short"
+	PYTHONPATH=src $(PYTHON) -m tests.vm $(VM)
 
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench

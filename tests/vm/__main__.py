@@ -27,10 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help=f"write the results into {PAGE.relative_to(root.CHECKOUT)}"
     )
+    parser.add_argument("--where-possible", action="store_true", help="elsewhere say so, and succeed")
     parser.add_argument("--keep", type=Path, help="a folder for logs of a run that fails")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _ended)
     done = []
+    if options.where_possible and (reason := kernel.impossible()):
+        print(f"not run: {reason}")
+        return 0
     try:
         program = kernel.have()
         for release in options.debian or list(debian.CODENAMES):

@@ -31,17 +31,22 @@ def name() -> str:
     return cabinet.key(SOURCE, SUITE, CONFIG.read_text())
 
 
-def found() -> Path | None:
-    """The kernel's program, where it was built already."""
-    entry = cabinet.find("kernel", name())
-    return None if entry is None else entry / "linux"
-
-
 def have() -> Path:
     """The kernel's program; built where need be, in about 14 minutes of a processor."""
-    if platform.machine() != "x86_64":
-        raise cabinet.Failed(f"user-mode Linux is for x86-64, and this is {platform.machine()}")
+    if reason := impossible():
+        raise cabinet.Failed(reason)
     return cabinet.have("kernel", name(), _make) / "linux"
+
+
+def impossible() -> str:
+    """Why neither kernel nor disks can be had here; empty where they can."""
+    if platform.machine() != "x86_64":
+        return f"user-mode Linux is for x86-64, and this is {platform.machine()}"
+    try:
+        debian.archive()
+    except cabinet.Failed as error:
+        return str(error)
+    return ""
 
 
 def release(program: Path) -> str:

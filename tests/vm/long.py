@@ -20,7 +20,7 @@ def show(machine: Machine, results: Results) -> None:
         results.facts |= visit.versions(machine)
     before = visit.belongings(machine)
     with results.step("`roadstead doctor`"):
-        machine.ann("./roadstead doctor", 120).ok()
+        machine.ann(visit.DOCTOR, 120).ok()
     with results.step("`roadstead create cluster --nodes=1`, until the node is Ready"):
         machine.ann(CREATE, 900).ok()
         _ready(machine)

@@ -16,7 +16,7 @@ def show(machine: Machine, results: Results) -> None:
         results.facts |= visit.versions(machine)
     before = visit.belongings(machine)
     with results.step("`roadstead doctor`"):
-        machine.ann("sudo ./roadstead doctor", 120).ok()
+        machine.ann(visit.DOCTOR, 120).ok()
     with results.step("`roadstead start`"):
         machine.ann("./roadstead start", 300).ok()
     with results.step("a control plane"):

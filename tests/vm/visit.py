@@ -10,6 +10,8 @@ from tests.vm import cabinet
 from tests.vm.machine import Machine, failed_units
 
 LOOK = "cd /home/ann/roadstead && PYTHONDONTWRITEBYTECODE=1 python3 /home/vm/look.py"
+DOCTOR = "sudo ROADSTEAD_CACHE=$HOME/.cache/roadstead ./roadstead doctor"
+"""As root, who sees everything; with ann's environment, since root has none here and could not get one."""
 WELL = "everything is as it is wanted"
 
 
