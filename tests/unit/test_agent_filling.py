@@ -17,6 +17,7 @@ from roadstead.agent.stores import copying
 from roadstead.agent.work import scene
 from roadstead.agent.work import stores as work
 from roadstead.core import errors
+from roadstead.core.instance import HostPlaces
 from roadstead.messages import desired
 
 __all__ = ["store"]
@@ -45,14 +46,17 @@ class Agent:
         for number in range(4):
             self.units |= {f"n{number}/containerd": CONTAINERD, f"n{number}/kubelet": KUBELET}
             (self.disk(f"n{number}") / "lib").mkdir(parents=True)
-            (self.disk(f"n{number}").parent / "root" / "stores").mkdir(parents=True)
+            (self.places(f"n{number}").node_root / "stores").mkdir(parents=True)
+
+    def places(self, host: str) -> HostPlaces:
+        return HostPlaces(*(self.folder / host / name for name in ("state", "run", "log", "netns")))
 
     def disk(self, host: str) -> Path:
-        return self.folder / host / "disk"
+        return self.places(host).disk
 
     @property
     def instance(self) -> Any:
-        return SimpleNamespace(host=lambda id: SimpleNamespace(disk=self.disk(id), root=self.disk(id).parent / "root"))
+        return SimpleNamespace(host=self.places)
 
     @property
     def stores(self) -> Any:
@@ -147,12 +151,15 @@ def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store
         assert agent.wait("n1/kubelet") is None
         del agent.units["n2/kubelet"]
         assert agent.wait("n2/containerd") is None
-        (agent.disk("n3").parent / "root" / "stores").rmdir()
+        (agent.places("n3").node_root / "stores").rmdir()
         assert agent.wait("n3/containerd") is None, "an older agent made it, and it sees no stores"
-        (agent.disk("n3").parent / "root" / "stores").mkdir()
+        (agent.places("n3").root / "stores").mkdir(parents=True)
         agent.kind = "control"
         assert agent.wait("n3/containerd") is None
         assert agent.tasks == []
+        agent.kind = "node"
+        assert agent.wait("n3/containerd") is not None, "one that does had its root beside its disk"
+        await asyncio.gather(*agent.tasks)
 
     asyncio.run(story())
 
