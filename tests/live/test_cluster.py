@@ -8,6 +8,7 @@ Cost: about 2.5 minutes on the shared cluster, and half a minute to make that.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import re
 import signal
@@ -75,6 +76,27 @@ def test_instances_are_those_nodes(cluster: shared.Cluster) -> None:
     nodes = {node["spec"]["providerID"].rpartition("/")[2]: name for name, node in cluster.nodes().items()}
     assert {id: one["PrivateDnsName"] for id, one in shown.items()} == nodes
     assert {one["InstanceType"] for one in shown.values()} == {"t3.medium"}
+
+
+def test_interfaces_are_those_of_the_nodes_and_of_the_control_plane(cluster: shared.Cluster) -> None:
+    shown = cluster.service.aws("ec2", "describe_network_interfaces")["NetworkInterfaces"]
+    nodes = {one["Attachment"]["InstanceId"]: one for one in shown if not one["RequesterManaged"]}
+    assert {id: one["PrivateIpAddress"] for id, one in nodes.items()} == {
+        id: one["PrivateIpAddress"] for id, one in instances(cluster).items()
+    }
+    # Three API servers and the endpoint.
+    assert len(shown) - len(nodes) == 4
+    config = cluster.service.aws("eks", "describe_cluster", name=shared.NAME)["cluster"]["resourcesVpcConfig"]
+    assert {each["GroupId"] for one in shown for each in one["Groups"]} == {config["clusterSecurityGroupId"]}
+    prefixes = {
+        one["PrivateDnsName"]: [ipaddress.ip_network(each["Ipv4Prefix"]) for each in one["Ipv4Prefixes"]]
+        for one in nodes.values()
+    }
+    pods = [pod for pod in cluster.get("pods", "-A")["items"] if not pod["spec"].get("hostNetwork")]
+    assert pods
+    for pod in pods:
+        mine = prefixes[pod["spec"]["nodeName"]]
+        assert any(ipaddress.ip_address(address(pod)) in prefix for prefix in mine), pod["metadata"]["name"]
 
 
 def test_awscli_writes_a_kubeconfig_that_works(cluster: shared.Cluster) -> None:
