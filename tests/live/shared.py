@@ -28,7 +28,7 @@ from roadstead import engine
 from roadstead.core import errors
 from roadstead.engine import build, images, progress
 from roadstead.engine import settings as engine_settings
-from roadstead.machine import load
+from roadstead.machine.load import archives, nodes
 from roadstead.messages import desired, observed
 
 NAME, GROUP = "cluster-1", "ng-1"
@@ -209,9 +209,10 @@ class Cluster:
         """The test's image into all nodes."""
 
         def hosts(_: str) -> tuple[str, ...]:
-            return load.hosts_of(self.id, self.service.agent.client.wanted())
+            return nodes.hosts_of(self.id, self.service.agent.client.wanted())
 
-        for one in load.into(self.service.agent.client, (load.archive(self.archive),), NAME, hosts):
+        read = archives.read(self.archive, self.archive.parent)
+        for one in nodes.into(self.service.agent.client, (read,), NAME, hosts):
             assert one.state == "done", one
 
 

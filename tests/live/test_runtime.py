@@ -1,22 +1,26 @@
-"""What a real containerd tells and is told: ports of a node that lead to pods.
+"""What a real containerd tells and is told: ports of a node, and archives of images as people's programs save them.
 
-Cost: about 25 s; one etcd, API server and controller-manager, one node.
+Cost: about 35 s; one etcd, API server and controller-manager, one node.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import saved_images
 from tests.live import conftest, network_lab, node_lab
 
 from roadstead import engine
 from roadstead.engine import images
+from roadstead.machine.supervision import tree
 
 pytestmark = pytest.mark.live
 
@@ -172,3 +176,100 @@ def serve(netns: Path, program: str, on: int) -> subprocess.Popen[str]:
     assert server.stdout is not None
     assert server.stdout.readline() == "listening\n"
     return server
+
+
+def test_pods_run_from_whatever_programs_save(lab: node_lab.Lab, tmp_path: Path) -> None:
+    saved = every_kind(engine.get("pause").components["pause"].read_bytes(), tmp_path)
+    foreign = saved_images.oci_platforms([image(b"", "s390x"), image(b"", "ppc64le")], "example.com/foreign:1")
+    saved_images.write(foreign, tmp_path / "foreign.tar")
+    # Where serve writes it, which does not run here.
+    names = tree.serve_state(lab.agent.places) / "names.json"
+    names.parent.mkdir(exist_ok=True)
+    names.write_text(json.dumps({"eu-central-1/cluster-1": node_lab.NODE.partition(".")[0]}))
+    named = [file for file, (name, _) in saved.items() if not name]
+    code, said = load(lab, *named, tmp_path / "foreign.tar")
+    assert code == 1, "one of them has no image for this node"
+    states = {Path(one["archive"]).name: (one["state"], one["images"]) for one in said}
+    assert states.pop("foreign.tar") == ("failed", ["example.com/foreign:1"])
+    for file in saved:
+        if file not in named:
+            assert load(lab, file) == (1, []), "no pod could use it"
+            code, (one,) = load(lab, file, f"--name={saved[file][0]}")
+            assert code == 0
+            states[file.name] = (one["state"], one["images"])
+    assert {name: state for name, (state, _) in states.items()} == {file.name: "done" for file in saved}
+    wanted = {file.name: pods for file, (_, pods) in saved.items()}
+    assert {name: len(images) for name, (_, images) in states.items()} == {
+        name: len(pods) for name, pods in wanted.items()
+    }
+    every = [short for pods in wanted.values() for short in pods]
+    containers = [pausing(f"c{number}", short) for number, short in enumerate(every)]
+    pod = start(lab, "saved", containers, hostNetwork=True)
+    for name, process in processes(lab, pod).items():
+        root = process / "root"
+        assert [path.name for path in (root / "folder").iterdir()] == ["new"], name
+        assert not (root / "gone").exists(), name
+    gone(lab, "saved")
+
+
+def load(lab: node_lab.Lab, *words: str | Path) -> tuple[int, list[dict[str, Any]]]:
+    """The command itself: its exit code, and what it says of each archive on each node."""
+    command = [sys.executable, "-m", "roadstead.machine.main", "load", "image", "--cluster=cluster-1", "--output=json"]
+    environment = {**os.environ, "PYTHONPATH": str(conftest.ROOT / "src")}
+    done = subprocess.run(
+        [*command, f"--instance={lab.agent.places.id}", *map(str, words)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said: list[dict[str, Any]] = json.loads(done.stdout) if done.stdout else []
+    assert bool(done.stderr) == bool(done.returncode), done.stderr
+    return done.returncode, said
+
+
+def image(program: bytes, arch: str = "") -> saved_images.Image:
+    """Two layers: the upper one brings the program, and takes away a file and all that a folder had."""
+    lower = saved_images.layer({"pause": b"not yet", "gone": b"x", "folder/old": b"x"})
+    upper = saved_images.layer({"pause": program, ".wh.gone": b"", "folder/.wh..wh..opq": b"", "folder/new": b"x"})
+    return saved_images.Image((lower, upper), arch or engine.get("pause").arch)
+
+
+def every_kind(program: bytes, folder: Path) -> dict[Path, tuple[str, list[str]]]:
+    """By archive: the name it is loaded under, where it has none, and names by which pods shall find its images."""
+    one, arm = image(program), image(b"", "arm64")
+    packed: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": saved_images.zstd}
+    kinds = {
+        "docker-20.tar": (
+            saved_images.docker_20({one: ["docker-20:1", "me/docker-20:2"]}),
+            "",
+            ["docker-20:1", "me/docker-20:2"],
+        ),
+        "docker-20.tar.gz": (saved_images.docker_20({one: ["packed:1"]}), "", ["packed:1"]),
+        "docker-20-by-id.tar": (saved_images.docker_20({one: []}), "by-id:20", ["by-id:20"]),
+        "docker-28.tar": (
+            saved_images.docker_28({one: ["docker-28:1", "me/docker-28:2"]}),
+            "",
+            ["docker-28:1", "me/docker-28:2"],
+        ),
+        "docker-28.tar.zst": (saved_images.docker_28({one: ["packed:2"]}), "", ["packed:2"]),
+        "docker-28-by-id.tar": (saved_images.docker_28({one: []}), "by-id:28", ["by-id:28"]),
+        "podman.tar": (saved_images.docker_archive({one: ["localhost/podman:1"]}), "", ["localhost/podman:1"]),
+        "podman-oci.tar": (saved_images.oci_archive({one: "localhost/podman-oci:1"}), "", ["localhost/podman-oci:1"]),
+        "skopeo.tar": (saved_images.oci_archive({one: "library/skopeo:1"}), "", ["skopeo:1"]),
+        "skopeo-zstd.tar": (saved_images.oci_archive({one: "skopeo-zstd:1"}, saved_images.zstd), "", ["skopeo-zstd:1"]),
+        "skopeo-nameless.tar": (saved_images.oci_archive({one: ""}), "nameless", ["nameless:latest"]),
+        "buildah.tar": (saved_images.oci_archive({one: "1.0"}), "example.com/buildah", ["example.com/buildah:1.0"]),
+        "platforms.tar": (saved_images.oci_platforms([arm, one], "platforms:1"), "", ["platforms:1"]),
+        "ctr.tar": (
+            saved_images.ctr({one: ["docker.io/library/ctr:1", "docker.io/me/ctr:2"]}),
+            "",
+            ["ctr:1", "me/ctr:2"],
+        ),
+        "ko.tar": (saved_images.ko(one, "example.com/team/ko:1"), "", ["example.com/team/ko:1"]),
+    }
+    return {
+        saved_images.write(archive, folder / file, packed.get(Path(file).suffix, bytes)): (name, pods)
+        for file, (archive, name, pods) in kinds.items()
+    }

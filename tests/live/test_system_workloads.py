@@ -27,7 +27,7 @@ from roadstead.controllers import facts, system
 from roadstead.controllers.system import storage
 from roadstead.core import errors
 from roadstead.engine import images
-from roadstead.machine import load
+from roadstead.machine.load import archives, nodes
 from roadstead.messages import desired, jobs
 
 pytestmark = pytest.mark.live
@@ -193,24 +193,24 @@ def test_archives_are_loaded_into_all_nodes(lab: node_lab.Lab, tmp_path: Path) -
     saved(tmp_path / "ours.tar", tmp_path / "saved.tar", "example.com/saved:1")
     with tarfile.open(tmp_path / "broken.tar", "w") as out:
         add(out, "manifest.json", json.dumps([{"Config": "none", "RepoTags": ["broken:1"], "Layers": []}]).encode())
-    read = tuple(load.archive(tmp_path / name) for name in ("ours.tar", "saved.tar", "broken.tar"))
+    read = tuple(archives.read(tmp_path / name, tmp_path) for name in ("ours.tar", "saved.tar", "broken.tar"))
 
-    def nodes(name: str) -> tuple[str, ...]:
-        return load.hosts_of(name, lab.agent.client.wanted())
+    def hosts(name: str) -> tuple[str, ...]:
+        return nodes.hosts_of(name, lab.agent.client.wanted())
 
     cluster = node_lab.NODE.partition(".")[0]
     for _ in range(2):
-        ended = {one.images: (one.node, one.state) for one in load.into(lab.agent.client, read, cluster, nodes)}
+        ended = {one.images: (one.node, one.state) for one in nodes.into(lab.agent.client, read, cluster, hosts)}
         assert ended == {
             ("example.com/ours:1",): (node_lab.NODE, "done"),
             ("example.com/saved:1",): (node_lab.NODE, "done"),
-            ("broken:1",): (node_lab.NODE, "failed"),
+            ("docker.io/library/broken:1",): (node_lab.NODE, "failed"),
         }
         listed = lab.inside("ctr images list -q").stdout.split()
         assert {"example.com/ours:1", "example.com/saved:1"} <= set(listed)
         lab.inside("ctr images remove example.com/ours:1 example.com/saved:1")
     with pytest.raises(errors.NotFound, match="has no nodes"):
-        list(load.into(lab.agent.client, read, "other", nodes))
+        list(nodes.into(lab.agent.client, read, "other", hosts))
 
 
 def saved(ours: Path, file: Path, name: str) -> None:

@@ -78,6 +78,8 @@ def etcd_job(action: Action, **more: str) -> types.EtcdMember:
 def test_jobs_are_command_lines_of_installed_engines() -> None:
     image = types.ImageImport(host="h", engine="containerd-2.3.7", archive=f"sha256:{'0' * 64}")
     assert jobs.command(image, "/run/lent/x")[0] == "/engine/containerd-2.3.7/ctr"
+    listed = jobs.command(types.ImageList(host="h", engine="containerd-2.3.7"))
+    assert (listed[0], listed[-1]) == ("/engine/containerd-2.3.7/ctr", 'labels."io.cri-containerd.image"==managed')
     argv = jobs.command(etcd_job("add-learner", name="etcd-d", peer_url="https://10.0.0.4:2380", ca="ca.pem"))
     assert argv[0] == "/engine/etcd-3.6.16/etcdctl"
     assert "--cacert=/etc/units/etcd/ca.pem" in argv
@@ -86,6 +88,14 @@ def test_jobs_are_command_lines_of_installed_engines() -> None:
         "promote",
         "8e9e05c52164694d",
     ]
+
+
+def test_why_a_job_failed_is_said_without_warnings() -> None:
+    # As ctr of containerd 2.3.7 says it, shortened within its lines.
+    said = """time="2026-11-30T05:00:11Z" level=warning msg="DEPRECATION: The support for cgroup v1 is deprecated."
+unpacking example.com/foreign:1 (sha256:c265)...ctr: no match for platform in manifest sha256:c265: not found
+"""
+    assert jobs.last_words(said) == said.splitlines()[1]
 
 
 @pytest.mark.parametrize("action", ["add-learner", "promote", "remove"])

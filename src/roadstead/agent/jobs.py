@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 
 import msgspec
@@ -23,8 +24,18 @@ def command(job: types.Job, archive: str = "") -> list[str]:
     match job:
         case types.ImageImport(engine=engine):
             return [f"/engine/{engine}/ctr", "--namespace", "k8s.io", "images", "import", "--local", archive]
+        case types.ImageList(engine=engine):
+            # The label is put on by the CRI when it has heard of an image. Source: containerd 2.3, internal/cri/labels.
+            taken = 'labels."io.cri-containerd.image"==managed'
+            return [f"/engine/{engine}/ctr", "--namespace", "k8s.io", "images", "list", "--quiet", taken]
         case types.EtcdMember():
             return _etcd(job)
+
+
+def last_words(output: str) -> str:
+    """The end of what a program said, without the warnings that ctr logs at each start."""
+    said = (line for line in output.strip().splitlines() if not re.match(r'time="\S+" level=warning ', line))
+    return "\n".join(said)[-400:]
 
 
 def _etcd(job: types.EtcdMember) -> list[str]:
@@ -89,7 +100,7 @@ class Jobs:
         argv = command(job, self._lend(host, archive))
         code, output = await self._run(host, self._uid(host), argv, self._longest(job))
         if code != 0:
-            raise errors.Failed(f"ctr ended with {code}: {output.strip()[-400:]}", archive=archive)
+            raise errors.Failed(f"ctr ended with {code}: {last_words(output)}", archive=archive)
 
     def resume(self) -> None:
         """Go on with the jobs that an agent before this one did not finish."""
@@ -116,6 +127,8 @@ class Jobs:
         match job:
             case types.ImageImport(archive=archive):
                 self._blobs.path(archive)
+            case types.ImageList():
+                pass
             case types.EtcdMember():
                 command(job)
 
@@ -123,7 +136,7 @@ class Jobs:
         match job:
             case types.ImageImport(archive=archive):
                 return types.longest(self._blobs.path(archive).stat().st_size)
-            case types.EtcdMember():
+            case types.ImageList() | types.EtcdMember():
                 return types.longest()
 
     async def _do(self, id: str, text: str, job: types.Job) -> None:
@@ -138,5 +151,5 @@ class Jobs:
         if code == 0:
             self._records.keep_job(id, text, "done", output)
         else:
-            reason = f"{argv[0].rsplit('/', 1)[-1]} ended with {code}: {output.strip()[-400:]}"
+            reason = f"{argv[0].rsplit('/', 1)[-1]} ended with {code}: {last_words(output)}"
             self._records.keep_job(id, text, "failed", output, reason)

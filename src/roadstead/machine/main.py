@@ -35,7 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("roadstead.machine.status:status", "What runs, and what is not as it should be."),
     "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host, or of a service."),
     "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
-    "load": Entry("roadstead.machine.load:load", "Load images from files into a cluster's nodes."),
+    "load": Entry("roadstead.machine.load.command:load", "Load images from files into a cluster's nodes."),
     "kubectl": Entry(
         "roadstead.machine.services.kubectl:kubectl", "The kubectl that comes with Roadstead's Kubernetes."
     ),

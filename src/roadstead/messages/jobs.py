@@ -17,6 +17,14 @@ class ImageImport(Message, tag="image-import", tag_field="type", frozen=True, kw
     archive: Digest
 
 
+class ImageList(Message, tag="image-list", tag_field="type", frozen=True, kw_only=True):
+    """The names of the images that pods of a node can use, a line each: those that its CRI has taken in."""
+
+    host: Id
+    engine: Id
+    """The installed engine that has `ctr`."""
+
+
 class EtcdMember(Message, tag="etcd-member", tag_field="type", frozen=True, kw_only=True):
     """Ask a member of an etcd cluster, through the files of its unit, for a change of the membership."""
 
@@ -38,8 +46,10 @@ class EtcdMember(Message, tag="etcd-member", tag_field="type", frozen=True, kw_o
     key: FileName | None = None
 
 
-Job = ImageImport | EtcdMember
+Job = ImageImport | ImageList | EtcdMember
 
+LARGEST = 8 * 2**30
+"""Bytes of one blob at most: an archive of images may be large, an endless stream is none."""
 _SHORTEST = 120.0
 
 

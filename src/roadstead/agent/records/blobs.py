@@ -10,9 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from roadstead.core import errors
-
-_LIMIT = 8 * 2**30
-"""Bytes of one blob at most: an image archive may be large, an endless stream is not one."""
+from roadstead.messages import jobs
 
 
 class Blobs:
@@ -44,8 +42,8 @@ class Blobs:
             with os.fdopen(descriptor, "wb") as file:
                 async for chunk in chunks:
                     size += len(chunk)
-                    if size > _LIMIT:
-                        raise errors.Invalid(f"blob {digest}: more than {_LIMIT} bytes", digest=digest)
+                    if size > jobs.LARGEST:
+                        raise errors.Invalid(f"blob {digest}: more than {jobs.LARGEST} bytes", digest=digest)
                     seen.update(chunk)
                     file.write(chunk)
                 file.flush()
