@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -88,8 +89,8 @@ def test_every_file_that_flags_name_is_there(unit: str) -> None:
     values += made.first.arguments if made.first is not None else ()
     named = {value.removeprefix(folder) for value in values if value.startswith(files.FOLDER)}
     assert named <= set(made.files)
-    # Two files of a proxy are named by its configuration.
-    contents = set(made.files) - {"ca.pem", edge.WATCH}
+    # Three files of a proxy are named by its configuration.
+    contents = set(made.files) - {"ca.pem", edge.WATCH, edge.SESSIONS}
     assert contents <= named, "a file that nothing reads"
 
 
@@ -195,3 +196,15 @@ def test_the_edge_sends_to_every_api_server_and_asks_each() -> None:
     assert "bind 198.19.0.52:443" in text
     assert "bind 192.168.0.5:443" in text
     assert "bind 127.0.0.1:8442" in text
+
+
+def test_the_edge_ends_no_connection_because_a_check_failed() -> None:
+    text = edge.configuration(PLANE, 1)
+    assert "shutdown-sessions" not in text
+    for member in PLANE.members:
+        assert f"server alive-{member.letter} {member.api}:443 backup" in text
+
+
+def test_the_two_proxies_ask_for_checks_that_do_not_share_their_answers() -> None:
+    asked = {re.findall(r"GET uri (\S+)", edge.configuration(PLANE, number))[0] for number in (1, 2)}
+    assert asked == {"/readyz?exclude=etcd", "/readyz?exclude=etcd-readiness"}

@@ -60,6 +60,7 @@ def _storage(member: facts.Member, patience: int) -> dict[str, str]:
         "etcd-cafile": _file("etcd-ca.pem"),
         "etcd-certfile": _file("etcd-client.pem"),
         "etcd-keyfile": _file("etcd-client.key"),
+        # Each is asked by one of the two proxies (edge): a check that fails takes so long.
         "etcd-healthcheck-timeout": f"{500 * patience}ms",
         "etcd-readycheck-timeout": f"{500 * patience}ms",
         "encryption-provider-config": _file("encryption.yaml"),

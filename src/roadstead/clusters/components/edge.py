@@ -1,4 +1,30 @@
-"""The edge: two HAProxy that share a port in front of the API servers. Source: HAProxy 2.6 configuration manual."""
+"""The edge: two HAProxy that share a port in front of the API servers. Source: HAProxy 2.6 configuration manual.
+
+Not ready is not dead. An API server is not ready while its etcd stalls: on a slow disk, in an election, on a machine
+that is busy. That passes, and often it is so with all three at once. What is idle on its connections (watches, `kubectl
+exec`, `port-forward`, `logs -f`) goes on afterwards as if nothing had been. What is not idle hangs: a frozen etcd
+answers no request, and an HTTP/2 client sends all that follow by the same connection. So a proxy asks each API server
+for `/readyz`, and goes by the answer:
+
+| answer | new connections | those that it has |
+|---|---|---|
+| 200: ready | go to the servers that are ready | stay |
+| another: alive | only when none is ready | are ended after 2.15 s of it, if another server is ready |
+| none: silent | the same; after 2.15 s only when none is alive | the same; also if another is only alive |
+
+- **New connections** are HAProxy's own matter: `api-x` is down after one check without a 200, `alive-x` is the same
+  server as a backup, and all backups are used when no `api-x` is up. To be wrong here costs nothing.
+- **Open ones** are ended by `sessions.lua` alone. `on-marked-down shutdown-sessions` would end them for each stall, and
+  those of all servers when all stall for one reason. A server must be worse than another for 2.15 s, and that one must
+  have been better for 0.9 s: after a stall of all, whoever is back first does not take everything from the others.
+- **2.15 s** lie between two promises: a stall of 2 s ends nothing, and nobody hangs for more than 3 s. They count from
+  the beginning of the first check that failed, at most 0.5 s after the last that did not; an API server is ready
+  within 0.1 s when its etcd goes on. So connections end 2.1 to 2.7 s after a member was frozen. Checks each 0.3 s would
+  be more exact, and an idle control plane cost two fifths more.
+- A process that dies closes its connections itself; nobody waits for the 2.15 s then.
+- A proxy counts the time in which it runs: one that was stopped itself does not take that for its servers' fault.
+- A server that comes back has few connections and would get all new ones (`leastconn`); it gets them by and by.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +37,11 @@ HEALTH_PORT = 8440
 """Each proxy answers on loopback at this port plus its number: on the shared port either might."""
 WATCH = "watch.lua"
 """The file by which each proxy watches the other."""
+SESSIONS = "sessions.lua"
+"""The file by which a proxy ends the connections to a server that does not come back."""
+
+_CHECKS = ("etcd", "etcd-readiness")
+"""Of the state of etcd, in `/readyz`; they differ in their flags only."""
 
 
 def name(number: int) -> str:
@@ -25,34 +56,41 @@ def unit(plane: facts.ControlPlane, number: int, digests: facts.Digests) -> desi
         engine="system",
         component="haproxy",
         flags={"f": files.at(own, "haproxy.cfg")},
-        files=files.files(digests, {"haproxy.cfg": configuration(plane, number), WATCH: watch(number)}, {}),
+        files=files.files(digests, _texts(plane, number), {}),
         ready=desired.TcpProbe(port=HEALTH_PORT + number),
         group=f"{plane.id}.edge",
         stop_timeout=5.0,
     )
 
 
+def _texts(plane: facts.ControlPlane, number: int) -> dict[str, str]:
+    return {"haproxy.cfg": configuration(plane, number), WATCH: watch(number), SESSIONS: sessions(plane)}
+
+
 def configuration(plane: facts.ControlPlane, number: int) -> str:
     """The text of haproxy.cfg.
 
-    TLS goes through untouched. A dead API server is out after at most 1 s, and the connections to it are ended, so
-    that clients come back to another one. Two processes may have one port: HAProxy listens with SO_REUSEPORT.
+    TLS goes through untouched. Two processes may have one port: HAProxy listens with SO_REUSEPORT.
     """
     ca = files.at(name(number), "ca.pem")
-    servers = "\n".join(
-        f"  server api-{each.letter} {each.api}:{facts.API_PORT} check check-ssl verify required ca-file {ca} "
-        "check-sni kubernetes verifyhost kubernetes inter 500ms fastinter 100ms downinter 250ms fall 2 rise 1 "
-        "on-marked-down shutdown-sessions"
-        for each in plane.members
-    )
+    checks = f"check check-ssl verify required ca-file {ca} check-sni kubernetes verifyhost kubernetes"
+    ready = [f"  server api-{each.letter} {each.api}:{facts.API_PORT} {checks}" for each in plane.members]
+    alive = [f"  server alive-{each.letter} {each.api}:{facts.API_PORT} backup" for each in plane.members]
     return _TEXT.format(
         control=plane.endpoint.control,
         private=plane.endpoint.private,
         port=facts.API_PORT,
         health=HEALTH_PORT + number,
         watch=files.at(name(number), WATCH),
-        servers=servers,
+        sessions=files.at(name(number), SESSIONS),
+        other=_CHECKS[2 - number],
+        servers="\n".join([*ready, *alive]),
     )
+
+
+def sessions(plane: facts.ControlPlane) -> str:
+    """The text of sessions.lua. Source: HAProxy 2.6 Lua API; management manual 9.1, "act", "status", "check_status"."""
+    return _SESSIONS.format(letters=", ".join(f'"{each.letter}"' for each in plane.members))
 
 
 def watch(number: int) -> str:
@@ -72,6 +110,7 @@ global
   maxconn 8000
   nbthread 1
   lua-load {watch}
+  lua-load {sessions}
 
 defaults
   log global
@@ -100,10 +139,13 @@ frontend health
 
 backend api-servers
   balance leastconn
+  option allbackups
   option httpchk
-  # `etcd` and `etcd-readiness` ask etcd the same, each at some cost for all of its members.
-  http-check send meth GET uri /readyz?exclude=etcd ver HTTP/1.1 hdr Host kubernetes hdr Connection close
+  # Two checks of `/readyz` ask etcd the same, at some cost for all members. Each is asked by one proxy: a second
+  # question within 250 ms is answered by what the last one found, though it may be waiting for a frozen etcd.
+  http-check send meth GET uri /readyz?exclude={other} ver HTTP/1.1 hdr Host kubernetes hdr Connection close
   http-check expect status 200
+  default-server inter 500ms downinter 100ms fall 1 rise 1 slowstart 5s
 {servers}
 """
 
@@ -142,6 +184,89 @@ core.register_task(function()
       missed = 0
       core.msleep(AFTERWARDS)
     end
+  end
+end)
+"""
+
+_SESSIONS = """\
+-- Milliseconds between two looks, when all are ready and when not; and the most seconds that one counts.
+local EVERY, CLOSER, MOST = 100, 50, 0.3
+local SILENT, ALIVE, READY = 0, 1, 2
+-- Seconds: how long a server must be worse than another, and how long the other must have been better.
+local WORSE, BETTER = 2.15, 0.9
+local LETTERS = {{ {letters} }}
+local ANSWERED = {{ L7OK = true, L7STS = true, L7RSP = true }}
+
+-- For each server and level, how many seconds without a break it is at that level at least, or below it.
+local at_least, below = {{}}, {{}}
+for _, letter in ipairs(LETTERS) do
+  at_least[letter] = {{ [ALIVE] = 0, [READY] = 0 }}
+  below[letter] = {{ [ALIVE] = 0, [READY] = 0 }}
+end
+
+local function look(stats)
+  if stats.status:find("^UP") then
+    return READY, 0
+  end
+  -- "* " before it: the next check is under way.
+  local answered = ANSWERED[stats.check_status:match("%w+$")]
+  return answered and ALIVE or SILENT, (stats.check_duration or 0) / 1000
+end
+
+local function note(letter, level, lasted, elapsed)
+  for each, time in pairs(below[letter]) do
+    if level >= each then
+      at_least[letter][each], below[letter][each] = at_least[letter][each] + elapsed, 0
+    else
+      -- The first check that fails says when it began, had it ended just now: it did between two looks.
+      at_least[letter][each], below[letter][each] = 0, math.max(time + elapsed, lasted + elapsed / 2)
+    end
+  end
+end
+
+local function worse(letter, level)
+  for _, other in ipairs(LETTERS) do
+    if at_least[other][level] >= BETTER and below[letter][level] >= WORSE then
+      return true
+    end
+  end
+  return false
+end
+
+local function judge(letter, servers)
+  local ready, alive = servers["api-" .. letter], servers["alive-" .. letter]
+  local silent = worse(letter, ALIVE)
+  if silent or worse(letter, READY) then
+    local open = ready:get_stats().scur + alive:get_stats().scur
+    if open > 0 then
+      core.Alert(("api-%s does not come back: %d connections to it are ended"):format(letter, open))
+    end
+    ready:shut_sess()
+    alive:shut_sess()
+  end
+  if silent ~= alive:is_draining() then
+    if silent then alive:set_drain() else alive:set_ready() end
+  end
+end
+
+core.register_task(function()
+  local last, all = core.now(), true
+  while true do
+    core.msleep(all and EVERY or CLOSER)
+    local now, backend = core.now(), core.backends["api-servers"]
+    local elapsed = math.min(now.sec - last.sec + (now.usec - last.usec) / 1000000, MOST)
+    all = backend:get_stats().act == #LETTERS
+    for _, letter in ipairs(LETTERS) do
+      local level, lasted = READY, 0
+      if not all then
+        level, lasted = look(backend.servers["api-" .. letter]:get_stats())
+      end
+      note(letter, level, lasted, elapsed)
+    end
+    for _, letter in ipairs(LETTERS) do
+      judge(letter, backend.servers)
+    end
+    last = now
   end
 end)
 """

@@ -1,0 +1,80 @@
+"""What becomes of connections when API servers are not ready, frozen, or back: real proxies, small servers.
+
+Cost: about 20 s, most of it stalls of 2 to 4 s.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.live import edge_lab
+from tests.live import service as services
+
+pytestmark = pytest.mark.live
+
+STALL = 2.0
+BOUND = 3.0
+"""Seconds: a stall that ends nothing, and how long nobody hangs."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[edge_lab.Edge]:
+    with edge_lab.running(tmp_path_factory.mktemp("edge")) as made:
+        yield made
+
+
+@pytest.fixture
+def edge(running: edge_lab.Edge) -> Iterator[edge_lab.Edge]:
+    yield running
+    running.forget()
+
+
+def test_a_stall_of_one_keeps_new_connections_away_and_ends_none(edge: edge_lab.Edge) -> None:
+    before = edge.some_to_each()
+    edge.etcd_stalls("a")
+    began = time.monotonic()
+    services.until("no new connection leads to it", lambda: edge.reached(12) == {"b", "c"}, STALL)
+    time.sleep(began + STALL - time.monotonic())
+    edge.etcd_goes_on("a")
+    edge.until_all_are_ready()
+    assert all(each.answers() for all_of_one in before.values() for each in all_of_one)
+
+
+def test_what_does_not_come_back_loses_its_connections_in_time_and_nobody_else_any(edge: edge_lab.Edge) -> None:
+    """The etcd of one, and another one itself."""
+    before = edge.some_to_each()
+    edge.etcd_stalls("a")
+    with edge.frozen("b"):
+        late = [each for letter in "ab" for each in before[letter]]
+        services.until("theirs are ended", lambda: not any(each.is_open() for each in late), BOUND, every=0.02)
+        assert edge.reached(12) == {"c"}
+    assert all(each.answers() for each in before["c"])
+
+
+def test_when_none_is_ready_all_that_answer_are_used_and_none_of_theirs_is_ended(edge: edge_lab.Edge) -> None:
+    before = edge.some_to_each()
+    edge.etcd_stalls("abc")
+    services.until("none is ready", lambda: not edge.ready(), BOUND)
+    assert edge.reached(12) == {"a", "b", "c"}
+    with edge.frozen("c"):
+        services.until("its connections are ended", lambda: not any(each.is_open() for each in before["c"]), BOUND)
+        assert edge.reached(12) == {"a", "b"}
+    # The first that is back is no reason to leave the others, which are back a little later.
+    edge.etcd_goes_on("b")
+    services.until("both proxies see it", lambda: edge.ready() == {"b"}, BOUND)
+    edge.etcd_goes_on("ac")
+    edge.until_all_are_ready()
+    assert all(each.answers() for letter in "ab" for each in before[letter])
+
+
+def test_one_that_comes_back_does_not_get_all_new_connections(edge: edge_lab.Edge) -> None:
+    edge.some_to_each()
+    edge.etcd_stalls("a")
+    services.until("no new connection leads to it", lambda: edge.ready() == {"b", "c"}, BOUND)
+    others = [edge.connect().letter for _ in range(20)]
+    assert set(others) == {"b", "c"}
+    edge.etcd_goes_on("a")
+    services.until("it is ready again", lambda: edge.ready() == {"a", "b", "c"}, BOUND)
+    assert [edge.connect().letter for _ in range(10)].count("a") < 8
