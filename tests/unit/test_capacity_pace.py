@@ -11,7 +11,7 @@ from tests.unit import control_plane_facts
 from roadstead.agent import pace as measuring
 from roadstead.clusters import observed
 from roadstead.clusters.capacity import pace
-from roadstead.clusters.components import controller_manager, etcd
+from roadstead.clusters.components import controller_manager, edge, etcd
 from roadstead.clusters.ground import land
 from roadstead.clusters.hands import sights
 from roadstead.messages import machine
@@ -66,6 +66,10 @@ def test_leases_elections_and_graces_follow() -> None:
     assert manager["leader-elect-retry-period"] == "10s"
     assert manager["node-monitor-grace-period"] == "100s"
     member = etcd.unit(patient, "a", digests).flags
+    config = edge.configuration(patient, 1)
+    assert "timeout connect 5s\n  timeout check 3500ms\n" in config
+    assert "local WORSE, BETTER = 10.75, 4.5\n" in edge.sessions(patient)
+    assert "200, 2.5, 2, 3000" in edge.watch(1, patient.patience)
     assert (member["heartbeat-interval"], member["election-timeout"]) == ("500", "2500")
 
 

@@ -23,6 +23,7 @@ for `/readyz`, and goes by the answer:
   be more exact, and an idle control plane cost two fifths more.
 - A process that dies closes its connections itself; nobody waits for the 2.15 s then.
 - A proxy counts the time in which it runs: one that was stopped itself does not take that for its servers' fault.
+- On a slow machine all times are longer (`patience`), and so are the promises.
 - A server that comes back has few connections and would get all new ones (`leastconn`); it gets them by and by.
 """
 
@@ -64,7 +65,11 @@ def unit(plane: facts.ControlPlane, number: int, digests: facts.Digests) -> desi
 
 
 def _texts(plane: facts.ControlPlane, number: int) -> dict[str, str]:
-    return {"haproxy.cfg": configuration(plane, number), WATCH: watch(number), SESSIONS: sessions(plane)}
+    return {
+        "haproxy.cfg": configuration(plane, number),
+        WATCH: watch(number, plane.patience),
+        SESSIONS: sessions(plane),
+    }
 
 
 def configuration(plane: facts.ControlPlane, number: int) -> str:
@@ -84,16 +89,22 @@ def configuration(plane: facts.ControlPlane, number: int) -> str:
         watch=files.at(name(number), WATCH),
         sessions=files.at(name(number), SESSIONS),
         other=_CHECKS[2 - number],
+        connect=plane.patience,
+        check=700 * plane.patience,
         servers="\n".join([*ready, *alive]),
     )
 
 
 def sessions(plane: facts.ControlPlane) -> str:
     """The text of sessions.lua. Source: HAProxy 2.6 Lua API; management manual 9.1, "act", "status", "check_status"."""
-    return _SESSIONS.format(letters=", ".join(f'"{each.letter}"' for each in plane.members))
+    return _SESSIONS.format(
+        letters=", ".join(f'"{each.letter}"' for each in plane.members),
+        worse=f"{2.15 * plane.patience:g}",
+        better=f"{0.9 * plane.patience:g}",
+    )
 
 
-def watch(number: int) -> str:
+def watch(number: int, patience: int = 1) -> str:
     """The text of watch.lua: one proxy ends the other when that is frozen.
 
     The kernel gives a frozen process its half of the new connections, and nothing closes those that it has: clients
@@ -101,7 +112,11 @@ def watch(number: int) -> str:
     is dead refuses connections, and is left to s6. Source: HAProxy 2.6 Lua API; s6-supervise, `control` (k: SIGKILL).
     """
     other = 3 - number
-    return _WATCH.format(port=HEALTH_PORT + other, control=f"/run/service/{name(other)}/supervise/control")
+    return _WATCH.format(
+        port=HEALTH_PORT + other,
+        control=f"/run/service/{name(other)}/supervise/control",
+        timeout=f"{0.5 * patience:g}",
+    )
 
 
 _TEXT = """\
@@ -120,8 +135,8 @@ defaults
   option srvtcpka
   option redispatch 1
   retries 2
-  timeout connect 1s
-  timeout check 700ms
+  timeout connect {connect}s
+  timeout check {check}ms
   timeout client 1h
   timeout server 1h
   timeout client-fin 10s
@@ -150,7 +165,7 @@ backend api-servers
 """
 
 _WATCH = """\
-local EVERY, TIMEOUT, MISSES, AFTERWARDS = 200, 0.5, 2, 3000
+local EVERY, TIMEOUT, MISSES, AFTERWARDS = 200, {timeout}, 2, 3000
 
 local function connected_and_silent()
   local socket = core.tcp()
@@ -193,7 +208,7 @@ _SESSIONS = """\
 local EVERY, CLOSER, MOST = 100, 50, 0.3
 local SILENT, ALIVE, READY = 0, 1, 2
 -- Seconds: how long a server must be worse than another, and how long the other must have been better.
-local WORSE, BETTER = 2.15, 0.9
+local WORSE, BETTER = {worse}, {better}
 local LETTERS = {{ {letters} }}
 local ANSWERED = {{ L7OK = true, L7STS = true, L7RSP = true }}
 
