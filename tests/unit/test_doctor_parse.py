@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +16,16 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 ro,relatime 0 0
 /dev/vdb /var/lib ext4 rw 0 0
 /dev/vdc /var/lib xfs rw,noexec 0 0
 /dev/vdd /mnt/a\040b btrfs rw 0 0
+ /mnt/sourceless tmpfs rw,relatime 0 0
 """
+"""The last as Linux 6.18 shows `mount -t tmpfs "" /mnt/sourceless`."""
 
 
 def test_mounts() -> None:
     mounts = parse.mounts(MOUNTS)
     assert mounts[3] == parse.Mount("/sys/fs/cgroup/cpu", "cgroup", frozenset({"rw", "cpu", "cpuacct"}))
     assert mounts[7].folder == "/mnt/a b"
+    assert mounts[8] == parse.Mount("/mnt/sourceless", "tmpfs", frozenset({"rw", "relatime"}))
 
 
 @pytest.mark.parametrize(
@@ -80,24 +83,8 @@ def test_user_namespaces() -> None:
     assert parse.in_user_namespace("         0     100000      65536\n")
 
 
-def chain(family: str, table: str, name: str, hook: str = "", policy: str = "") -> dict[str, dict[str, str]]:
-    base = {"hook": hook, "policy": policy} if hook else {}
-    return {"chain": {"family": family, "table": table, "name": name, **base}}
-
-
-LISTING = json.dumps(
-    {
-        "nftables": [
-            {"metainfo": {"version": "1.0.6"}},
-            chain("ip", "filter", "FORWARD", "forward", "drop"),
-            chain("ip", "filter", "DOCKER-USER"),
-            chain("ip", "filter", "INPUT", "input", "drop"),
-            chain("ip6", "filter", "FORWARD", "forward", "drop"),
-            chain("inet", "firewalld", "filter_FORWARD", "forward", "accept"),
-            chain("inet", "roadstead-main", "forward", "forward", "drop"),
-        ]
-    }
-)
+LISTING = (Path(__file__).parent / "golden" / "nft-chains.json").read_text()
+"""What `nft -j list chains` of nftables 1.0.6 says of tables as iptables-nft, Docker, firewalld and we make them."""
 
 
 def test_chains() -> None:

@@ -214,9 +214,10 @@ def test_the_process_of_a_thread() -> None:
 
 
 def test_purge_knows_its_links() -> None:
-    listing = """[{"ifname": "lo"}, {"ifname": "rs1", "ifalias": "roadstead/a/host/x"},
-        {"ifname": "rs2", "ifalias": "roadstead/a-b/host/x"}, {"ifname": "eth0", "ifalias": "uplink"}]"""
+    # What `ip -j link show` of iproute2 6.1 says of them.
+    listing = (Path(__file__).parent / "golden" / "ip-links.json").read_text()
     assert purge.links_of(Instance.named("a").alias(""), listing) == ["rs1"]
+    assert purge.links_of(Instance.named("a-b").alias(""), listing) == ["rs2"]
 
 
 def test_purge_refuses_folders_that_are_not_the_instances(tmp_path: Path) -> None:

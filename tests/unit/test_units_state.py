@@ -31,6 +31,17 @@ def test_both_known_layouts_are_read() -> None:
         assert state.unpack(nonsense) is None
 
 
+def test_what_s6_writes_is_read() -> None:
+    """Status files of s6 2.11.3: of a service that said it is ready, and of the same after `s6-svc -d`."""
+    up = state.unpack(bytes.fromhex("400000006b0d0fd413aa4c70400000006b0d0fd413fd303c0000000000002daa00000c"))
+    assert up is not None
+    assert (up.pid, up.finishing, up.wanted_up, up.ready) == (11690, False, True, True)
+    assert 1796018095.313 < up.since < up.ready_since < 1796018096
+    down = state.unpack(bytes.fromhex("400000006b0d0fd50ce7018e400000006b0d0fd50d3371880000000000000000000f08"))
+    assert down is not None
+    assert (down.pid, down.running, down.wanted_up) == (0, False, False)
+
+
 def test_records() -> None:
     assert state.record(b"3 0 7 2 100\n", 5.0) == state.Record(observed.Exit(code=3, at=5.0), 7, 0.1)
     assert state.record(b"256 9 1 1 0\n", 5.0) == state.Record(observed.Exit(signal=9, at=5.0), 1, 0.0)

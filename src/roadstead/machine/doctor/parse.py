@@ -92,7 +92,8 @@ def mounts(text: str) -> tuple[Mount, ...]:
     """From /proc/mounts, in the order in which they were made."""
     found = []
     for line in text.splitlines():
-        _, folder, filesystem, options, *_ = line.split()
+        # By single blanks: a mount without a source has an empty first word.
+        _, folder, filesystem, options, *_ = line.split(" ")
         # The kernel writes blanks in names as octal numbers (proc(5), fstab(5)).
         folder = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)
         found.append(Mount(folder, filesystem, frozenset(options.split(","))))
