@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.unit import hands_place
 from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION
@@ -14,11 +15,12 @@ from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION
 from roadstead.cli.estate import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.ground import land, materials
-from roadstead.clusters.hands import marks, names
+from roadstead.clusters.hands import marks, mirror, names
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings as told
 from roadstead.controllers import reports
 from roadstead.core import errors
+from roadstead.messages import observed
 from roadstead.store import keys
 from roadstead.works import postings, words
 
@@ -140,17 +142,40 @@ class Stock:
 
 async def posted(place: hands_place.Place) -> dict[str, told.Expected]:
     """What the embassy is told of the nodes."""
+    ((_, posting),) = await all_posted(place, "ready")
+    return dict(posting.nodes)
+
+
+async def all_posted(place: hands_place.Place, phase: str) -> list[tuple[str, told.Posting]]:
+    """`phase`: of every network at the agent."""
 
     async def images() -> system.Images:
         return system.Images(coredns="c", provisioner="p")
 
     ground = land.Land(place.store, land.Settings(), lambda _, _port: True)
     secret = materials.Materials(place.store, place.machine, cast("Any", None), place.seeds)
-    made = postings.Postings(postings.Tools(place.store, ground, secret, cast("Any", Stock()), images))
+    known = mirror.Mirror(place.machine, place.clock)
+    for kind, id in place.machine.records:
+        if kind == "networks":
+            said = {"kind": kind, "id": id, "generation": 1, "phase": phase}
+            known.seen[kind, id] = msgspec.convert(said, observed.Observation)
+    made = postings.Postings(postings.Tools(place.store, ground, secret, cast("Any", Stock()), images, known))
     troubles: dict[str, errors.Error] = {}
-    ((_, posting),) = [each async for each in made._all(troubles)]
+    found = [each async for each in made._all(troubles)]
     assert not troubles
-    return dict(posting.nodes)
+    return found
+
+
+def test_nobody_goes_to_a_cluster_before_its_network_is_there() -> None:
+    """The machine would have no other way for what is meant for its servers than into the world."""
+
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        assert await all_posted(place, "making") == []
+        assert len(await all_posted(place, "ready")) == 1
+
+    lived(story)
 
 
 def test_what_the_embassy_is_told_of_nodes_that_go() -> None:

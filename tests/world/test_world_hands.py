@@ -82,7 +82,7 @@ class Place:
         shared = (self.store, known, ground, lender, routed, secret)
         shown = images.SystemImages(lender, engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"}))
         stocked = stock.Stock(self.machine, known, self.clock, shown.archives)
-        posted = postings.Postings(postings.Tools(self.store, ground, secret, stocked, shown.names))
+        posted = postings.Postings(postings.Tools(self.store, ground, secret, stocked, shown.names, known))
         told: reports.Reports = machine.Told()
         if self.troubles:
             told = words.Words(embassy.Reports(), posted.trouble)

@@ -87,7 +87,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         secret = materials.Materials(store, client, _now, shelved.seed)
         shown = images.SystemImages(shelved, given)
         stocked = stock.Stock(client, known, clock, shown.archives)
-        posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names))
+        posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names, known))
         booked = book.Book(store, time.time)
         sent = embassy.Embassy(posted, system.objects, tell=booked.tell)
         told = words.Words(sent.reports, posted.trouble)

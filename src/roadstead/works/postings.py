@@ -13,6 +13,7 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import marks as hands
+from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import names, shelf, stock
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings
@@ -39,6 +40,7 @@ class Tools:
     materials: materials.Materials
     stock: stock.Stock
     images: Callable[[], Awaitable[system.Images]]
+    mirror: mirrors.Mirror
 
 
 class Postings:
@@ -50,6 +52,8 @@ class Postings:
         self._troubles: Mapping[str, errors.Error] = {}
         self._queues: list[asyncio.Queue[object]] = []
         self._woken = asyncio.Event()
+        self._coming: set[str] = set()
+        """Networks of control planes that were not there at the last look."""
 
     def current(self) -> Mapping[str, postings.Posting]:
         return self._current
@@ -72,6 +76,7 @@ class Postings:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_store())
             tasks.create_task(self._follow_stock())
+            tasks.create_task(self._follow_networks())
             while True:
                 await self._woken.wait()
                 self._woken.clear()
@@ -91,7 +96,12 @@ class Postings:
                         queue.put_nowait(None)
 
     async def _all(self, troubles: dict[str, errors.Error]) -> AsyncIterator[tuple[str, postings.Posting]]:
-        """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why."""
+        """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why.
+
+        Nobody is told of one before its network is there: the machine has no route to it, and would send what is for
+        its servers into the world.
+        """
+        self._coming.clear()
         for state in (await interface.everything(self._tools.store, kind=spec.KIND)).items:
             wanted, text = spec.read(state.desired.body), state.key.text
             if wanted.deleting:
@@ -100,7 +110,9 @@ class Postings:
             try:
                 standing = await self._tools.land.find(state.key)
                 made = await self._tools.materials.find(state.key)
-                if standing is not None and made is not None:
+                if standing is None or made is None:
+                    continue
+                if text in self._current or self._is_there(standing.network):
                     yield text, await self._posting(state, wanted, standing, made)
             except errors.Error as error:
                 troubles[text] = error
@@ -195,6 +207,18 @@ class Postings:
                         self._woken.set()
             except errors.Gone:
                 log.info("the changes since revision %d are not known any more: looking at everything", revision)
+
+    def _is_there(self, network: str) -> bool:
+        seen = self._tools.mirror.seen.get(("networks", network))
+        if seen is None or seen.phase != "ready":
+            self._coming.add(network)
+            return False
+        return True
+
+    async def _follow_networks(self) -> None:
+        async for id in self._tools.mirror.changes():
+            if self._coming and (not id or id in self._coming):
+                self._woken.set()
 
     async def _follow_stock(self) -> None:
         async for _ in self._tools.stock.changes():
