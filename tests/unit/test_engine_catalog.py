@@ -109,12 +109,21 @@ def test_the_build_of_kubernetes_is_one_binary() -> None:
     (target,) = recipe.targets(release, build)
     assert target.components == release.engine.components
     assert recipe.arguments(release, build, target, Path("/out")) == [
-        *("build", "-v", "-trimpath", "-buildvcs=false", "-modfile=go-1.36.mod"),
+        *("build", "-v", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-modfile=go-1.36.mod"),
         *("-tags", "selinux,notest,grpcnotrace", "-ldflags"),
         "-s -w -buildid= -X k8s.io/component-base/version.gitVersion=v1.36.3"
         " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
         " -X k8s.io/component-base/version.gitTreeState=archive",
         *("-o", "/out", "."),
+    ]
+
+
+def test_all_packages_of_a_build_are_counted_as_it_will_be_built() -> None:
+    release = catalog.resolve(CATALOG, "1.36", "amd64")
+    build = release.engine.build
+    assert build is not None
+    assert recipe.listing(release, build, recipe.targets(release, build)) == [
+        *("list", "-deps", "-modfile=go-1.36.mod", "-tags", "selinux,notest,grpcnotrace", "."),
     ]
 
 

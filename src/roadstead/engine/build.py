@@ -33,14 +33,17 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
     scratch = into / ".go"
     scratch.mkdir()
     environment = _environment(release, scratch, go, settings)
-    for target in recipe.targets(release, build):
+    targets = recipe.targets(release, build)
+    listing = [str(go.command), *recipe.listing(release, build, targets)]
+    counted = Counted(teller, _packages(listing, module, environment, settings, teller))
+    for target in targets:
         first, *others = target.components
         _compile(
             [str(go.command), *recipe.arguments(release, build, target, into / first)],
             module,
             environment,
             settings,
-            teller,
+            counted,
         )
         for other in others:
             (into / other).hardlink_to(into / first)
@@ -48,18 +51,44 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
     return download.Made(origin=f"{build.module} with Go {go.version}", verified=f"sources by go.sum, Go {go.version}")
 
 
-def _compile(
+class Counted:
+    """Tells how many of a build's packages are compiled. Those that Go has compiled for others are not said by it."""
+
+    def __init__(self, teller: progress.Teller, of: int) -> None:
+        self._teller = teller
+        self._of = of
+        self._start = time.monotonic()
+        self._seen = 0
+
+    def __call__(self, line: str) -> None:
+        """A line of `go build -v`: a package, or a word of Go's own."""
+        self._seen += not line.startswith("go: ")
+        seconds = time.monotonic() - self._start
+        self._teller.passing(f"{seconds:.0f} s, {self._seen} of {self._of} packages: {line}")
+
+
+def _packages(
     argv: list[str], module: Path, environment: dict[str, str], settings: Settings, teller: progress.Teller
-) -> None:
-    start = time.monotonic()
-    packages = 0
+) -> int:
+    """How many packages there are to be compiled. Their sources are fetched for it."""
+    found = set()
 
     def line(text: str) -> None:
-        nonlocal packages
-        packages += 1
-        teller.passing(f"{time.monotonic() - start:.0f} s, {packages} packages: {text}")
+        if text.startswith("go: "):
+            teller.passing(f"fetching sources: {text.removeprefix('go: ')}")
+        else:
+            found.add(text)
 
-    process.run(argv, folder=module, environment=environment, line=line, timeout=settings.command_timeout)
+    process.run(
+        argv, folder=module, environment=environment, line=line, timeout=settings.command_timeout, stop=settings.stop
+    )
+    return len(found)
+
+
+def _compile(argv: list[str], module: Path, environment: dict[str, str], settings: Settings, counted: Counted) -> None:
+    process.run(
+        argv, folder=module, environment=environment, line=counted, timeout=settings.command_timeout, stop=settings.stop
+    )
 
 
 def _environment(release: catalog.Release, scratch: Path, go: Toolchain, settings: Settings) -> dict[str, str]:

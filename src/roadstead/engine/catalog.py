@@ -88,6 +88,8 @@ class Engine(Form, frozen=True):
     wheel: Wheel | None = None
     seed: Seed | None = None
     distribution: Distribution | None = None
+    effort: float = 0.0
+    """Seconds of one processor that building it took beside the others, with nothing built before (docs/engines.md)."""
     digests: dict[str, str] = {}
     """SHA-256 in hexadecimal, by the file's path below `base`, or `VERSION/ARCH` of a wheel."""
 

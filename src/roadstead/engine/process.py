@@ -46,11 +46,13 @@ def run(
     environment: Mapping[str, str],
     line: Callable[[str], None],
     timeout: float,
+    stop: int | None = None,
 ) -> None:
     """Run a command to its end, telling each line of its output.
 
-    Raises Failed (with the command and the last lines as facts) when it exits with another code than 0 or
-    takes longer than `timeout` seconds. The command and all its children are gone when this returns or raises.
+    Raises Failed (with the command and the last lines as facts) when it exits with another code than 0, takes longer
+    than `timeout` seconds, or `stop`, a descriptor, can be read from. The command and all its children are gone when
+    this returns or raises.
     """
     deadline = time.monotonic() + timeout
     command = shlex.join(argv)
@@ -67,10 +69,12 @@ def run(
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        for text in _lines(child.stdout.fileno(), deadline):
+        for text in _lines(child.stdout.fileno(), deadline, stop):
             last.append(text)
             line(text)
         code = child.wait(max(0.0, deadline - time.monotonic()))
+    except InterruptedError as error:
+        raise errors.Failed(f"{argv[0]} was told to stop", command=command) from error
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         raise errors.Failed(
             f"{argv[0]} took longer than {timeout:.0f} s", command=command, output="\n".join(last)
@@ -115,14 +119,19 @@ def answer(argv: Sequence[str], environment: Mapping[str, str], timeout: float =
     return text
 
 
-def _lines(descriptor: int, deadline: float) -> Iterator[str]:
-    """Lines until the end of the stream; a carriage return ends one too. Raises TimeoutError."""
+def _lines(descriptor: int, deadline: float, stop: int | None) -> Iterator[str]:
+    """Lines until the end of the stream; a carriage return ends one too. Raises TimeoutError, InterruptedError."""
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
+        if stop is not None:
+            selector.register(stop, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            ready = [key.fd for key, _ in selector.select(max(0.0, deadline - time.monotonic()))]
+            if not ready:
                 raise TimeoutError
+            if stop in ready:
+                raise InterruptedError
             read = os.read(descriptor, 65536)
             if not read:
                 break

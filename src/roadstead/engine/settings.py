@@ -42,6 +42,8 @@ class Settings:
     """Without one byte."""
     command_timeout: float = 7200.0
     """One build, or one download by pip."""
+    stop: int | None = None
+    """A descriptor that can be read from when all commands are to end."""
 
     def with_path(self, path: Path) -> Settings:
         return dataclasses.replace(self, path=path)

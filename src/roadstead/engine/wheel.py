@@ -47,6 +47,7 @@ def fetch(
         environment=settings.environment,
         line=teller.passing,
         timeout=settings.command_timeout,
+        stop=settings.stop,
     )
     found = sorted(scratch.glob("*.whl"))
     if len(found) != 1:

@@ -19,10 +19,11 @@ from roadstead.core import errors
 from roadstead.engine import cache, catalog, images, install, progress
 from roadstead.engine import settings as engine_settings
 from roadstead.machine.services import engines as services
+from roadstead.machine.services import getting
 from roadstead.machine.supervision import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PIPE_SECONDS = 15.0
 """Passing news in a pipe: a line this often."""
@@ -82,12 +83,15 @@ def get(specs: tuple[str, ...], source: str | None, path: Path | None, all_neede
     wanted = (*specs, *(chosen.catalog.needed if all_needed else ()))
     if not wanted:
         raise click.UsageError("name an engine, e.g. `engine get 1.37`, or say --all-needed")
+    job = getting.Job(_choice(source), chosen, arch)
+    processors = len(os.sched_getaffinity(0))
+    if said := getting.announced(wanted, job, processors):
+        click.echo(said, err=True)
     with _ends_on_signals(), Screen(sys.stderr.isatty()) as screen:
-        for spec in wanted:
-            installed = engines.get(spec, _choice(source), screen.show, given=chosen, arch=arch)
-            screen.clear()
-            first = next(iter(installed.components.values()))
-            click.echo(f"{installed.id}\t{first.parent}")
+        made = getting.get(wanted, job, screen.show, getting.at_once(processors, _available()))
+        screen.clear()
+        for installed in made:
+            click.echo(f"{installed.id}\t{next(iter(installed.components.values())).parent}")
     if os.geteuid() == 0 and tree.CACHE.is_dir():
         _share(chosen.cache)
 
@@ -157,7 +161,10 @@ class Screen:
 
     def __init__(self, terminal: bool) -> None:
         self._terminal = terminal
-        self._told = time.monotonic()
+        self._passing: dict[str, str] = {}
+        """What is new of each that is made just now."""
+        self._told: dict[str, float] = {}
+        self._began = time.monotonic()
 
     def __enter__(self) -> Screen:
         return self
@@ -167,21 +174,36 @@ class Screen:
 
     def show(self, news: progress.Progress) -> None:
         text = f"{news.engine}: {news.text}"
+        now = time.monotonic()
         if not news.passing:
+            self._passing.pop(news.engine, None)
             self.clear()
             click.echo(text, err=True)
         elif self._terminal:
+            self._passing[news.engine] = text
             width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
-            click.echo(f"\r\x1b[K{text[: max(20, width)]}", err=True, nl=False)
-        elif time.monotonic() - self._told >= _PIPE_SECONDS:
+            click.echo(f"\r\x1b[K{shortened(list(self._passing.values()), max(20, width))}", err=True, nl=False)
+        elif now - self._told.get(news.engine, self._began) >= _PIPE_SECONDS:
             click.echo(text, err=True)
         else:
             return
-        self._told = time.monotonic()
+        self._told[news.engine] = now
 
     def clear(self) -> None:
         if self._terminal:
             click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def shortened(texts: Sequence[str], width: int) -> str:
+    """All of them in one line, each with an equal part of its width. Pure."""
+    each = max(1, (width - 3 * (len(texts) - 1)) // max(1, len(texts)))
+    return " | ".join(text[:each] for text in texts)[:width]
+
+
+def _available() -> int:
+    """Bytes of memory that new processes can have."""
+    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
 
 
 @contextmanager
