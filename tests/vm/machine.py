@@ -125,9 +125,17 @@ class Machine:
             ready, _, _ = select.select([self._line], [], [], max(deadline - time.monotonic(), 0))
             data = self._line.recv(65536) if ready else b""
             if not data:
-                how = "ended" if ready or self._process.poll() is not None else "does not answer"
+                how = self._ended() if ready else "does not answer"
                 raise cabinet.Failed(f"{waited}: the machine {how}. Last it said:\n{self._last_words()}")
             self._waiting += data
+
+    def _ended(self) -> str:
+        """How: its line is closed, so its process is about to end, if it has not."""
+        assert self._process is not None
+        try:
+            return f"ended ({self._process.wait(_GRACE)})"
+        except subprocess.TimeoutExpired:
+            return "has closed its line"
 
     def _last_words(self) -> str:
         return "\n".join(self.spoken.read_text(errors="replace").splitlines()[-40:])
