@@ -191,8 +191,10 @@ def test_hosts_stand_where_the_agent_lets_them() -> None:
 
 def test_the_edge_sends_to_every_api_server_and_asks_each() -> None:
     text = edge.configuration(PLANE, 2)
-    for member in PLANE.members:
-        assert f"server api-{member.letter} {member.api}:443 check check-ssl verify required" in text
+    for n, member in enumerate(PLANE.members):
+        assert f"server api-{member.letter} {member.api}:443 check addr 127.0.0.1 port {8420 + n}\n" in text
+        asks = text[text.index(f"bind 127.0.0.1:{8420 + n}\n") :].partition("\nlisten")[0]
+        assert f"server api-{member.letter} {member.api}:443 ssl verify required" in asks
     assert "bind 198.19.0.52:443" in text
     assert "bind 192.168.0.5:443" in text
     assert "bind 127.0.0.1:8442" in text

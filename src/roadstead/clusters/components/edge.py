@@ -9,19 +9,22 @@ for `/readyz`, and goes by the answer:
 | answer | new connections | those that it has |
 |---|---|---|
 | 200: ready | go to the servers that are ready | stay |
-| another: alive | only when none is ready | are ended after 2.15 s of it, if another server is ready |
-| none: silent | the same; after 2.15 s only when none is alive | the same; also if another is only alive |
+| another: alive | only when none is ready | are ended after 2.2 s of it, if another server is ready |
+| none: silent | the same; after 2.2 s only when none is alive | the same; also if another is only alive |
 
 - **New connections** are HAProxy's own matter: `api-x` is down after one check without a 200, `alive-x` is the same
   server as a backup, and all backups are used when no `api-x` is up. To be wrong here costs nothing.
 - **Open ones** are ended by `sessions.lua` alone. `on-marked-down shutdown-sessions` would end them for each stall, and
-  those of all servers when all stall for one reason. A server must be worse than another for 2.15 s, and that one must
+  those of all servers when all stall for one reason. A server must be worse than another for 2.2 s, and that one must
   have been better for 0.9 s: after a stall of all, whoever is back first does not take everything from the others.
-- **2.15 s** lie between two promises: a stall of 2 s ends nothing, and nobody hangs for more than 3 s. They count from
-  the beginning of the first check that failed, at most 0.5 s after the last that did not; an API server is ready
-  within 0.1 s when its etcd goes on. So connections end 2.1 to 2.7 s after a member was frozen. Checks each 0.3 s would
-  be more exact, and an idle control plane cost two fifths more.
-- A process that dies closes its connections itself; nobody waits for the 2.15 s then.
+- **2.2 s** lie between two promises: a stall of 2 s ends nothing, and nobody hangs for more than 3 s. They count from
+  the beginning of the first check that failed, at most 0.3 s after the last that did not; an API server is ready
+  within 0.1 s when its etcd goes on, on a machine whose disk is slow just then within 0.4 s. So connections end 2.2 to
+  2.6 s after a member was frozen, and their clients have 0.4 s to come back in time.
+- **Checks go by connections that are kept**: each by a listener of the proxy's own, which verifies the certificate and
+  makes a new connection after 20 questions. With a TLS handshake for each, checks at this pace would cost an idle
+  control plane two fifths more; so it is a tenth.
+- A process that dies closes its connections itself; nobody waits for the 2.2 s then.
 - A proxy counts the time in which it runs: one that was stopped itself does not take that for its servers' fault.
 - On a slow machine all times are longer (`patience`), and so are the promises.
 - A server that comes back has few connections and would get all new ones (`leastconn`); it gets them by and by.
@@ -40,7 +43,8 @@ WATCH = "watch.lua"
 """The file by which each proxy watches the other."""
 SESSIONS = "sessions.lua"
 """The file by which a proxy ends the connections to a server that does not come back."""
-
+_READINESS_PORT = 8400
+"""Each proxy asks the API servers by way of its own ports on loopback: from this plus ten times its number on."""
 _CHECKS = ("etcd", "etcd-readiness")
 """Of the state of etcd, in `/readyz`; they differ in their flags only."""
 
@@ -77,10 +81,11 @@ def configuration(plane: facts.ControlPlane, number: int) -> str:
 
     TLS goes through untouched. Two processes may have one port: HAProxy listens with SO_REUSEPORT.
     """
+    first = _READINESS_PORT + 10 * number
+    members = [(each.letter, f"{each.api}:{facts.API_PORT}", first + n) for n, each in enumerate(plane.members)]
+    ready = [f"  server api-{letter} {where} check addr 127.0.0.1 port {port}" for letter, where, port in members]
+    alive = [f"  server alive-{letter} {where} backup" for letter, where, _ in members]
     ca = files.at(name(number), "ca.pem")
-    checks = f"check check-ssl verify required ca-file {ca} check-sni kubernetes verifyhost kubernetes"
-    ready = [f"  server api-{each.letter} {each.api}:{facts.API_PORT} {checks}" for each in plane.members]
-    alive = [f"  server alive-{each.letter} {each.api}:{facts.API_PORT} backup" for each in plane.members]
     return _TEXT.format(
         control=plane.endpoint.control,
         private=plane.endpoint.private,
@@ -92,6 +97,9 @@ def configuration(plane: facts.ControlPlane, number: int) -> str:
         connect=plane.patience,
         check=700 * plane.patience,
         servers="\n".join([*ready, *alive]),
+        readiness="\n".join(
+            _READINESS.format(letter=letter, where=where, port=port, ca=ca) for letter, where, port in members
+        ),
     )
 
 
@@ -99,7 +107,7 @@ def sessions(plane: facts.ControlPlane) -> str:
     """The text of sessions.lua. Source: HAProxy 2.6 Lua API; management manual 9.1, "act", "status", "check_status"."""
     return _SESSIONS.format(
         letters=", ".join(f'"{each.letter}"' for each in plane.members),
-        worse=f"{2.15 * plane.patience:g}",
+        worse=f"{2.2 * plane.patience:g}",
         better=f"{0.9 * plane.patience:g}",
     )
 
@@ -160,8 +168,20 @@ backend api-servers
   # question within 250 ms is answered by what the last one found, though it may be waiting for a frozen etcd.
   http-check send meth GET uri /readyz?exclude={other} ver HTTP/1.1 hdr Host kubernetes hdr Connection close
   http-check expect status 200
-  default-server inter 500ms downinter 100ms fall 1 rise 1 slowstart 5s
+  default-server inter 300ms downinter 100ms fall 1 rise 1 slowstart 5s
 {servers}
+{readiness}"""
+
+_READINESS = """
+listen readiness-{letter}
+  bind 127.0.0.1:{port}
+  mode http
+  http-reuse always
+  retries 0
+  timeout connect 700ms
+  timeout client 5s
+  timeout server 700ms
+  server api-{letter} {where} ssl verify required ca-file {ca} sni str(kubernetes) verifyhost kubernetes max-reuse 20
 """
 
 _WATCH = """\
@@ -205,7 +225,7 @@ end)
 
 _SESSIONS = """\
 -- Milliseconds between two looks, when all are ready and when not; and the most seconds that one counts.
-local EVERY, CLOSER, MOST = 100, 50, 0.3
+local EVERY, CLOSER, MOST = 100, 25, 0.3
 local SILENT, ALIVE, READY = 0, 1, 2
 -- Seconds: how long a server must be worse than another, and how long the other must have been better.
 local WORSE, BETTER = {worse}, {better}
@@ -224,7 +244,8 @@ local function look(stats)
     return READY, 0
   end
   -- "* " before it: the next check is under way.
-  local answered = ANSWERED[stats.check_status:match("%w+$")]
+  -- From 502 on it is the proxy that answers.
+  local answered = ANSWERED[stats.check_status:match("%w+$")] and (stats.check_code or 0) < 502
   return answered and ALIVE or SILENT, (stats.check_duration or 0) / 1000
 end
 
