@@ -264,3 +264,12 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     with shared.running(tmp_path_factory.mktemp("shared")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def bundled(shared_cluster: Any) -> Iterator[Any]:
+    """What charts bring, on the shared cluster (`bundle.Bundle`): from its first use to the end of the run."""
+    from tests.live import bundle
+
+    with bundle.running(shared_cluster) as made:
+        yield made

@@ -25,8 +25,8 @@ from tests.live import service as services
 from tests.live import world
 
 from roadstead import engine
-from roadstead.core import errors
-from roadstead.engine import build, images, progress
+from roadstead.core import addresses, errors
+from roadstead.engine import build, catalog, images, progress, recipe
 from roadstead.engine import settings as engine_settings
 from roadstead.machine.load import archives, nodes
 from roadstead.messages import desired, observed
@@ -35,6 +35,8 @@ NAME, GROUP = "cluster-1", "ng-1"
 NODES = 4
 IMAGE = "roadstead.dev/visitor:1.0"
 """A shell, a few programs, and `visitor` (its Go module is beside this file)."""
+SERVICES = "10.100.0.0/16"
+"""The range that it has unless told."""
 WELL = 60.0
 """Seconds until everything must be well again."""
 
@@ -50,6 +52,8 @@ class Cluster:
     """The image with it."""
     id: str = ""
     """`c-1a2b3c4d`, at the agent."""
+    witness: world.Witness = field(default_factory=world.Witness)
+    """Of what leaves the machine, where there is one."""
     phases: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -205,13 +209,14 @@ class Cluster:
             return time.monotonic() - began
         pytest.fail(f"not well after {seconds:g} s: {said}")
 
-    def load_image(self) -> None:
-        """The test's image into all nodes."""
+    def load_image(self, archive: Path | None = None) -> None:
+        """An image into all nodes: the tests' own unless told."""
 
         def hosts(_: str) -> tuple[str, ...]:
             return nodes.hosts_of(self.id, self.service.agent.client.wanted())
 
-        read = archives.read(self.archive, self.archive.parent)
+        given = archive or self.archive
+        read = archives.read(given, given.parent)
         for one in nodes.into(self.service.agent.client, (read,), NAME, hosts):
             assert one.state == "done", one
 
@@ -231,33 +236,38 @@ def running(folder: Path) -> Iterator[Cluster]:
     """Made, all nodes Ready and cluster DNS available; afterwards everything has gone."""
     visitor, archive = built(folder), folder / "visitor.tar"
     images.write(image(visitor), archive)
-    with services.running_service(folder) as service, world.names(service.netns, world.NAMES):
-        made = Cluster(service, visitor, archive)
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(services.running_service(folder))
+        stack.enter_context(world.names(service.netns, world.NAMES))
+        outside = stack.enter_context(world.beyond(service.netns))
+        witness = stack.enter_context(world.witness(service.netns, outside))
+        made = Cluster(service, visitor, archive, witness=witness)
         _make(made)
         print("\nthe shared cluster: " + ", ".join(f"{what} {took:.1f} s" for what, took in made.phases.items()))
         yield made
+        # Whatever tests did: it is an address that somebody out there may have, and answer at.
+        left = witness.within((*addresses.TAKEN, SERVICES))
+        assert not left, f"these left the machine: {left}"
 
 
-def built(folder: Path) -> Path:
-    """The program `visitor`, by the Go that builds the engines."""
-    module = Path(__file__).parent / "visitor"
+def built(folder: Path, program: str = "visitor") -> Path:
+    """A program of tests, by the Go that builds the engines, and in the way that they are built: what was compiled for
+    them is used again. `metrics` is three minutes of a processor's otherwise."""
+    module = Path(__file__).parent / program
     chosen = engine_settings.from_environment(os.environ)
-    go = build.toolchain("1.26.0", chosen, progress.Teller("visitor", progress.silent))
-    command = [
-        str(go.command),
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags=-s -w",
-        "-o",
-        str(folder / "visitor"),
-    ]
+    wanted = recipe.go_wanted((module / "go.mod").read_text())
+    go = build.toolchain(wanted, chosen, progress.Teller(program, progress.silent))
+    release = catalog.resolve(chosen.catalog, "1.37", catalog.machine_arch())
+    assert release.engine.build is not None
+    (target,) = recipe.targets(release, release.engine.build)
+    words = recipe.arguments(release, release.engine.build, target, folder / program)
+    command = [str(go.command), *(word for word in words if not word.startswith("-modfile="))]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
     done = subprocess.run(
-        [*command, "."], cwd=module, capture_output=True, text=True, check=False, timeout=300, env=environment
+        command, cwd=module, capture_output=True, text=True, check=False, timeout=600, env=environment
     )
     assert done.returncode == 0, done.stderr
-    return folder / "visitor"
+    return folder / program
 
 
 def image(visitor: Path) -> images.Image:

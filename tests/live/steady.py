@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.live import bundle, shared
 from tests.live import service as services
-from tests.live import shared
 
 ACCOUNT = "steady"
 TOKEN = "outside.token"
@@ -89,6 +89,8 @@ class Clients:
     hosts: Mapping[str, str]
     """Of those in pods."""
     table: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    workloads: bundle.Bundle | None = None
+    """What is to be well, too, after each fault."""
 
     def said(self) -> dict[str, list[Said]]:
         outside = (self.cluster.service.folder / "outside.log").read_text()
@@ -121,6 +123,8 @@ class Clients:
         since = time.time()
         yield
         recovered = self.cluster.until_well()
+        if self.workloads is not None:
+            print(f"\n{fault}: what charts bring was well {self.workloads.until_well():.1f} s after that")
         until = time.time()
         asked = [name for name in ("outside", *self.zones) if not zone or self.zones.get(name) != zone]
         seen: dict[str, Outcome] = {}

@@ -1,7 +1,7 @@
 """Every part of a cluster fails once, while clients outside and in pods write and read all the time.
 
 No acknowledged write is lost, and no client is without a success for more than 3 s. Each fault ends, all is well again,
-then comes the next; what was measured is printed at once and as a table at the end.
+what charts bring (`bundle`), too, then comes the next; what was measured is printed at once and as a table at the end.
 
 Cost: about 6 minutes on the shared cluster, most of it faults of 10 to 12 s.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.live import conftest, fleet, shared, steady
+from tests.live import bundle, conftest, fleet, shared, steady
 from tests.live import service as services
 
 from roadstead.messages import desired
@@ -42,8 +42,11 @@ OWN_ENDS = {
 
 
 @pytest.fixture(scope="module")
-def clients(shared_cluster: shared.Cluster, request: pytest.FixtureRequest) -> Iterator[steady.Clients]:
+def clients(
+    shared_cluster: shared.Cluster, bundled: bundle.Bundle, request: pytest.FixtureRequest
+) -> Iterator[steady.Clients]:
     with steady.running(shared_cluster) as running:
+        running.workloads = bundled
         yield running
         figures = request.config.stash[conftest.FIGURES]
         figures.append("longest time without an acknowledged write / read in s (failed requests)")

@@ -1,5 +1,6 @@
 // Command visitor is what tests run in pods and beside them: it serves, asks,
-// and is a steady client of an API server. It needs nothing but itself.
+// is a steady client of an API server, and what such a server calls itself. It
+// needs nothing but itself.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: visitor serve|ask|steady ...")
+		fail("usage: visitor serve|ask|resolve|steady|hooks ...")
 	}
 	switch os.Args[1] {
 	case "serve":
@@ -23,6 +24,8 @@ func main() {
 		ask(os.Args[2])
 	case "resolve":
 		resolve(os.Args[2])
+	case "hooks":
+		hooks(os.Args[2], os.Args[3])
 	case "steady":
 		flags := flag.NewFlagSet("steady", flag.ExitOnError)
 		of := options{}
@@ -41,9 +44,8 @@ func main() {
 func serve(port string) {
 	name, _ := os.Hostname()
 	handler := func(answer http.ResponseWriter, request *http.Request) {
-		caller, _, _ := net.SplitHostPort(request.RemoteAddr)
-		fmt.Fprintf(answer, "%s %s\n", name, caller)
-		fmt.Println("asked by", caller)
+		fmt.Fprintf(answer, "%s %s\n", name, caller(request))
+		fmt.Println("asked by", caller(request))
 	}
 	fail(http.ListenAndServe(":"+port, http.HandlerFunc(handler)).Error())
 }
