@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.live import daemons, shared, world
 from tests.live import service as services
-from tests.live import shared, world
 
 from roadstead import engine
 from roadstead.clusters.trust import authorities
@@ -33,6 +33,8 @@ OUTSIDE = "ship.example"
 GROUP, PLURAL = "harbour.example", "berths"
 _USUAL = ("mutate", "validate")
 _LABELS = {"test": NAMESPACE}
+AGENTS = ("fluent-bit", "node-exporter")
+"""Of logs and of metrics, one of each on every node."""
 _CLUSTER_WIDE = (
     *("apiservices.apiregistration.k8s.io", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
     *("customresourcedefinitions", "clusterroles", "clusterrolebindings"),
@@ -69,6 +71,7 @@ def objects(of: authorities.Credential) -> list[Object]:
         _resource(of),
         *_metrics(of),
         *_keeper(),
+        *daemons.daemon_sets(only=AGENTS, namespace=NAMESPACE),
     ]
 
 
@@ -297,7 +300,7 @@ class Bundle:
 
     def unwell(self) -> str:
         """What of it is not as it should be; empty when all is well. The webhook and the metrics API are asked."""
-        words = ("statefulsets,deployments", "-n", NAMESPACE, "--request-timeout=5s", "-o", "json")
+        words = ("statefulsets,deployments,daemonsets", "-n", NAMESPACE, "--request-timeout=5s", "-o", "json")
         listed = self.cluster.try_kubectl("get", *words)
         if listed.returncode != 0:
             return listed.stderr
@@ -332,7 +335,10 @@ class Bundle:
 
 
 def _is_up(one: Object) -> bool:
-    status, wanted = one["status"], one["spec"]["replicas"]
+    status = one["status"]
+    if one["kind"] == "DaemonSet":
+        return bool(status.get("numberReady", 0) == status["desiredNumberScheduled"] > 0)
+    wanted = one["spec"]["replicas"]
     return bool(status.get("readyReplicas", 0) == wanted == status.get("updatedReplicas", wanted))
 
 

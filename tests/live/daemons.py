@@ -8,6 +8,7 @@ stays. `daemon_sets` are those containers in one DaemonSet for each kind of agen
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -199,9 +200,16 @@ AGENTS = {
 KINDS = tuple(dict.fromkeys(agent.kind for agent in AGENTS.values()))
 
 
-def daemon_sets(node: str = "") -> tuple[dict[str, Any], ...]:
-    """One for each kind of agent, on all nodes or on the one of that name."""
-    return tuple(_daemon_set(kind, node) for kind in KINDS)
+def daemon_sets(
+    node: str = "", only: Collection[str] = tuple(AGENTS), namespace: str = "default"
+) -> tuple[dict[str, Any], ...]:
+    """One for each kind of these agents, on all nodes or on the one of that name."""
+    chosen = {name: agent for name, agent in AGENTS.items() if name in only}
+    kinds = dict.fromkeys(agent.kind for agent in chosen.values())
+    return tuple(
+        _daemon_set(kind, {name: agent for name, agent in chosen.items() if agent.kind == kind}, node, namespace)
+        for kind in kinds
+    )
 
 
 def written() -> tuple[str, ...]:
@@ -219,8 +227,7 @@ def _file(agent: str, of: HostPath) -> str:
     return f"{of.path.rstrip('/')}/.{agent}"
 
 
-def _daemon_set(kind: str, node: str) -> dict[str, Any]:
-    agents = {name: agent for name, agent in AGENTS.items() if agent.kind == kind}
+def _daemon_set(kind: str, agents: Mapping[str, Agent], node: str, namespace: str) -> dict[str, Any]:
     labels = {"app": f"agents-{kind}"}
     spec = {
         # As those that look at a node's network and processes do.
@@ -239,7 +246,7 @@ def _daemon_set(kind: str, node: str) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": {"name": labels["app"], "namespace": "default", "labels": labels},
+        "metadata": {"name": labels["app"], "namespace": namespace, "labels": labels},
         "spec": {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": spec},
