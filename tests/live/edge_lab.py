@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from tests.live import conftest, fleet
 from tests.live import service as services
@@ -29,6 +30,7 @@ from roadstead.clusters.components import edge, facts
 from roadstead.clusters.components.control import files
 
 LETTERS = "abc"
+Stall: TypeAlias = Literal["frozen", "slow"]
 
 
 def plane() -> facts.ControlPlane:
@@ -80,13 +82,14 @@ class Edge:
     servers: Mapping[str, subprocess.Popen[bytes]]
     connections: list[Connection] = field(default_factory=list)
 
-    def etcd_stalls(self, letters: str) -> None:
+    def etcd_stalls(self, letters: str, how: Stall = "frozen") -> None:
         for letter in letters:
-            (self.folder / f"{letter}.stalled").touch()
+            (self.folder / f"{letter}.{how}").touch()
 
     def etcd_goes_on(self, letters: str) -> None:
         for letter in letters:
-            (self.folder / f"{letter}.stalled").unlink(missing_ok=True)
+            for how in get_args(Stall):
+                (self.folder / f"{letter}.{how}").unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def frozen(self, letter: str) -> Iterator[None]:
@@ -169,7 +172,7 @@ def running(folder: Path) -> Iterator[Edge]:
         program = (sys.executable, str(Path(__file__).with_name("edge_server.py")))
         servers = {}
         for each in plane().members:
-            started = (*program, each.letter, each.api, str(facts.API_PORT))
+            started = (*program, each.letter, each.api, str(facts.API_PORT), each.etcd, str(facts.ETCD_PORT))
             servers[each.letter] = ends.enter_context(_process(netns, folder, f"server-{each.letter}", *started))
         client = ssl.create_default_context(cadata=roots.cluster.certificate.decode())
         made = Edge(netns, folder, client, servers)

@@ -1,4 +1,9 @@
-"""A small server behind the edge, a program of its own: `edge_server.py LETTER ADDRESS PORT`, see edge_lab."""
+"""A small API server and its etcd, a program of its own: see edge_lab.
+
+    edge_server.py LETTER ADDRESS PORT ETCDS-ADDRESS ETCDS-PORT
+
+While there is a file LETTER.frozen in its folder, etcd does nothing; while there is LETTER.slow, it reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +43,24 @@ class _Handler(socketserver.StreamRequestHandler):
     def _ready(self) -> bool:
         """A read that waits for etcd is answered as soon as that goes on."""
         until = time.monotonic() + READINESS_CHECK
-        while Path(f"{self.letter}.stalled").exists():
+        while _frozen() or Path(f"{_Handler.letter}.slow").exists():
             if time.monotonic() > until:
                 return False
             time.sleep(0.01)
         return True
+
+
+class _Etcd(socketserver.BaseRequestHandler):
+    """As far as a handshake."""
+
+    def handle(self) -> None:
+        while _frozen():
+            time.sleep(0.01)
+        _Handler.tls.wrap_socket(self.request, server_side=True).close()
+
+
+def _frozen() -> bool:
+    return Path(f"{_Handler.letter}.frozen").exists()
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -53,14 +71,15 @@ class _Listener(socketserver.ThreadingTCPServer):
         """A client that goes in the middle of it is nothing to tell."""
 
 
-def main(letter: str, address: str, port: int) -> None:
+def main(letter: str, address: str, port: int, etcd: str, etcd_port: int) -> None:
     _Handler.letter = letter
     _Handler.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _Handler.tls.load_cert_chain(f"{letter}.pem")
-    with _Listener((address, port), _Handler) as listener:
+    with _Listener((address, port), _Handler) as listener, _Listener((etcd, etcd_port), _Etcd) as member:
         threading.Thread(target=listener.serve_forever, daemon=True).start()
+        threading.Thread(target=member.serve_forever, daemon=True).start()
         signal.pause()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))

@@ -201,7 +201,7 @@ class Service:
     def popen(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """The same, going on."""
         command = ["nsenter", f"--net={self.netns}", *words]
-        return subprocess.Popen(command, text=True, env=self.environment(), stdin=subprocess.DEVNULL, **more)
+        return subprocess.Popen(command, text=True, env=self.environment(), **{"stdin": subprocess.DEVNULL, **more})
 
     def token(self, cluster: str) -> str:
         """A token of the administrator's, by `aws eks get-token`."""

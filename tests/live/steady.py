@@ -1,7 +1,8 @@
-"""Clients of a cluster's API server that write and read all the time, and what they say of its faults.
+"""Clients of a cluster's API server that write and read all the time, or are idle, and what they say of its faults.
 
 One is outside, at the published endpoint; two are in pods of different zones, at the `kubernetes` Service. Each runs
-`visitor steady` (its module is beside this file): a line for every acknowledged request, failed one, or loss.
+`visitor steady` (its module is beside this file): a line for every acknowledged request, failed one, or loss. Beside
+them are the sessions of `idle`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.live import bundle, shared
+from tests.live import bundle, idle, shared
 from tests.live import service as services
 
 ACCOUNT = "steady"
@@ -88,7 +89,8 @@ class Clients:
     zones: Mapping[str, str]
     hosts: Mapping[str, str]
     """Of those in pods."""
-    table: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    idle: idle.Sessions
+    table: dict[str, dict[str, Outcome | str]] = field(default_factory=dict)
     workloads: bundle.Bundle | None = None
     """What is to be well, too, after each fault."""
 
@@ -111,13 +113,16 @@ class Clients:
         services.until("every client writes and reads", all_do, shared.WELL)
 
     @contextlib.contextmanager
-    def meanwhile(self, fault: str, *, zone: str = "", bound: float = BOUND) -> Iterator[None]:
+    def meanwhile(
+        self, fault: str, *, zone: str = "", bound: float = BOUND, keeps_sessions: bool = False
+    ) -> Iterator[None]:
         """A fault, and its end: all is well before and after it, nothing acknowledged is lost, no gap over the bound.
 
         Clients in the zone that is cut off are not asked: their node is.
         """
         self.cluster.until_well()
         admit(self.cluster)
+        self.idle.renew()
         # One that was cut off by the fault before may be back later than its node: that gap is not of this fault.
         self._go_on(time.time())
         since = time.time()
@@ -126,6 +131,7 @@ class Clients:
         if self.workloads is not None:
             print(f"\n{fault}: what charts bring was well {self.workloads.until_well():.1f} s after that")
         until = time.time()
+        ended = [one.kind for one in self.idle.ended()]
         asked = [name for name in ("outside", *self.zones) if not zone or self.zones.get(name) != zone]
         seen: dict[str, Outcome] = {}
 
@@ -135,12 +141,16 @@ class Clients:
             return all(max(one.at for one in said[name] if one.did != "fault") > until for name in asked)
 
         services.until("every client goes on", settled, 10)
-        self.table[fault] = seen
+        self.table[fault] = {**seen, "idle sessions ended": f"{len(ended)} of {len(self.idle.running)}"}
         shown = ", ".join(f"{name} {one}" for name, one in seen.items())
         print(f"\n{fault}: longest gap of writes / reads in s (failed requests): {shown}; well {recovered:.1f} s later")
+        print(f"idle sessions ended: {', '.join(ended) or 'none'}")
         assert not [one for each in seen.values() for one in each.lost]
         late = {name: str(one) for name, one in seen.items() if max(one.write, one.read) > bound}
         assert not late, f"more than {bound:g} s without a success: {late}"
+        if keeps_sessions:
+            assert not ended, f"sessions were ended: {ended}"
+            self.idle.prove()
 
 
 @contextlib.contextmanager
@@ -161,10 +171,12 @@ def running(cluster: shared.Cluster) -> Iterator[Clients]:
         )
     try:
         cluster.apply(*pods)
-        zones = {name: name[-1] for name in chosen}
-        clients = Clients(cluster, process, zones, {name: cluster.host_of(node) for name, node in chosen.items()})
-        services.until("every client writes", lambda: _all_write(clients), 30)
-        yield clients
+        with idle.running(cluster, nodes["a"]["metadata"]["name"], {"test": ACCOUNT}) as sessions:
+            zones = {name: name[-1] for name in chosen}
+            hosts = {name: cluster.host_of(node) for name, node in chosen.items()}
+            clients = Clients(cluster, process, zones, hosts, sessions)
+            services.until("every client writes", lambda: _all_write(clients), 30)
+            yield clients
     finally:
         process.kill()
         process.wait(10)

@@ -1,9 +1,10 @@
 """Every part of a cluster fails once, while clients outside and in pods write and read all the time.
 
-No acknowledged write is lost, and no client is without a success for more than 3 s. Each fault ends, all is well again,
-what charts bring (`bundle`), too, then comes the next; what was measured is printed at once and as a table at the end.
+No acknowledged write is lost, and no client is without a success for more than 3 s. What only stalls, or is no part of
+the way to the API server, ends no idle session. Each fault ends, all is well again, what charts bring (`bundle`), too,
+then comes the next; what was measured is printed at once and as a table at the end.
 
-Cost: about 6 minutes on the shared cluster, most of it faults of 10 to 12 s.
+Cost: about 7 minutes on the shared cluster, most of it faults of 10 to 12 s.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.live import bundle, conftest, fleet, shared, steady
+from tests.live import bundle, conftest, fleet, idle, shared, steady
 from tests.live import service as services
 
 from roadstead.messages import desired
@@ -31,6 +32,10 @@ pytestmark = pytest.mark.live
 FROZEN = 10.0
 BLACK = 12.0
 """Seconds of those faults: longer than what clients and servers wait for each other."""
+STALL = 2.0
+"""Seconds for which etcd may do nothing, and no idle session ends."""
+LOADED = 10.0
+"""Seconds of full load before the stall."""
 DEPLOYMENT = "failures"
 OWN_ENDS = {
     "kube-controller-manager": ("leaderelection lost", "kube-controller-manager"),
@@ -110,10 +115,27 @@ def test_a_follower_of_etcd_freezes(clients: steady.Clients, cluster: shared.Clu
         frozen(cluster.pid(f"etcd-{follower}", "etcd"), FROZEN)
 
 
+@pytest.mark.parametrize("role", ["leader", "follower"])
+def test_a_member_of_etcd_stalls(clients: steady.Clients, cluster: shared.Cluster, role: str) -> None:
+    with clients.meanwhile(f"SIGSTOP the etcd {role} for 2 s", keeps_sessions=True), idle.deleting(cluster):
+        leader = cluster.etcd_leader()
+        letter = leader if role == "leader" else next(each for each in "abc" if each != leader)
+        frozen(cluster.pid(f"etcd-{letter}", "etcd"), STALL)
+
+
+def test_the_machine_has_other_work(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """As many hogs as processors, and a stall as a slow disk makes them."""
+    before = marked_down(cluster)
+    with clients.meanwhile("full load of other work", keeps_sessions=True), hogs():
+        time.sleep(LOADED)
+        print(f"\nthe proxies marked servers down {marked_down(cluster) - before} times in {LOADED:g} s")
+        frozen(cluster.pid(f"etcd-{cluster.etcd_leader()}", "etcd"), STALL)
+
+
 def test_the_leading_controllers_are_killed(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Leadership passes on within 6 s and a second or two."""
     leaders = {name: cluster.holder(name) for name in ("kube-controller-manager", "kube-scheduler")}
-    with clients.meanwhile("kill -9 the leading controller-manager and scheduler"):
+    with clients.meanwhile("kill -9 the leading controller-manager and scheduler", keeps_sessions=True):
         for name, letter in leaders.items():
             cluster.kill(f"api-{letter}", name)
         with deployed(cluster):
@@ -146,7 +168,7 @@ def test_a_node_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
         for name, node in cluster.nodes().items()
         if node["metadata"]["labels"]["topology.kubernetes.io/zone"].endswith("c")
     )
-    with clients.meanwhile("a node dies"):
+    with clients.meanwhile("a node dies", keeps_sessions=True):
         died(cluster, cluster.host_of(node).partition(".")[2])
     assert cluster.nodes()[name]["metadata"]["uid"] == node["metadata"]["uid"]
 
@@ -175,7 +197,7 @@ def test_a_zone_stops(clients: steady.Clients, cluster: shared.Cluster) -> None:
 
 def test_serve_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Clusters do not notice; when it is back it sees all as it is, and changes nothing."""
-    with clients.meanwhile("serve dies"):
+    with clients.meanwhile("serve dies", keeps_sessions=True):
         before, pids = desires(cluster), alive(cluster)
         cluster.service.serve.kill()
         time.sleep(3)
@@ -189,7 +211,7 @@ def test_serve_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
 
 def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Those who were in stay in; a new login waits until it is back."""
-    with clients.meanwhile("porter dies"):
+    with clients.meanwhile("porter dies", keeps_sessions=True):
         cluster.service.forget_tokens()
         cluster.log_in()
         cluster.service.porter.kill()
@@ -205,7 +227,7 @@ def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
 
 def test_the_agent_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     """Pods run on; a new one waits for its network, and comes."""
-    with clients.meanwhile("the agent dies"):
+    with clients.meanwhile("the agent dies", keeps_sessions=True):
         before = alive(cluster)
         cluster.service.agent.kill()
         with deployed(cluster):
@@ -234,6 +256,26 @@ def test_the_machine_restarts(clients: steady.Clients, cluster: shared.Cluster) 
     for name, count in acknowledged.items():
         kept = cluster.get("configmap", name)["data"]["count"]
         assert int(kept) >= count
+
+
+@contextlib.contextmanager
+def hogs() -> Iterator[None]:
+    processes = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.kill()
+            each.wait(10)
+
+
+def marked_down(cluster: shared.Cluster) -> int:
+    """How often the proxies have done so since they were made."""
+    logs = (
+        b"".join(cluster.service.agent.client.logs(cluster.host("edge"), unit, 10**7))
+        for unit in ("proxy-1", "proxy-2")
+    )
+    return sum(len(re.findall(rb" Server api-servers/api-. is DOWN", log)) for log in logs)
 
 
 def busiest(cluster: shared.Cluster) -> str:

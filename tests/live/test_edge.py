@@ -1,6 +1,6 @@
 """What becomes of connections when API servers are not ready, frozen, or back: real proxies, small servers.
 
-Cost: about 20 s, most of it stalls of 2 to 4 s.
+Cost: about 20 s, most of it stalls of 2 to 5 s.
 """
 
 from __future__ import annotations
@@ -51,6 +51,16 @@ def test_what_does_not_come_back_loses_its_connections_in_time_and_nobody_else_a
         services.until("theirs are ended", lambda: not any(each.is_open() for each in late), BOUND, every=0.02)
         assert edge.reached(12) == {"c"}
     assert all(each.answers() for each in before["c"])
+
+
+def test_an_etcd_that_is_slow_to_come_back_has_more_time(edge: edge_lab.Edge) -> None:
+    """It answers, though it reads nothing yet: its API server may be back any moment."""
+    before = edge.some_to_each()
+    edge.etcd_stalls("a", "slow")
+    time.sleep(BOUND)
+    assert all(each.answers() for each in before["a"])
+    services.until("they are ended", lambda: not any(each.is_open() for each in before["a"]), BOUND)
+    assert all(each.answers() for each in [*before["b"], *before["c"]])
 
 
 def test_when_none_is_ready_all_that_answer_are_used_and_none_of_theirs_is_ended(edge: edge_lab.Edge) -> None:

@@ -68,7 +68,7 @@ def test_leases_elections_and_graces_follow() -> None:
     member = etcd.unit(patient, "a", digests).flags
     config = edge.configuration(patient, 1)
     assert "timeout connect 5s\n  timeout check 3500ms\n" in config
-    assert "local WORSE, BETTER = 11, 4.5\n" in edge.sessions(patient)
+    assert "local WORSE, BETTER = 10.0, 4.5\n" in edge.sessions(patient)
     assert "200, 2.5, 2, 3000" in edge.watch(1, patient.patience)
     assert (member["heartbeat-interval"], member["election-timeout"]) == ("500", "2500")
 

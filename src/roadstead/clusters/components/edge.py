@@ -9,22 +9,23 @@ for `/readyz`, and goes by the answer:
 | answer | new connections | those that it has |
 |---|---|---|
 | 200: ready | go to the servers that are ready | stay |
-| another: alive | only when none is ready | are ended after 2.2 s of it, if another server is ready |
-| none: silent | the same; after 2.2 s only when none is alive | the same; also if another is only alive |
+| another: alive | only when none is ready | end after 2 s of it, if its etcd is silent and another server is ready |
+| none: silent | the same; after 2 s only when none is alive | the same; also if another is only alive |
 
 - **New connections** are HAProxy's own matter: `api-x` is down after one check without a 200, `alive-x` is the same
   server as a backup, and all backups are used when no `api-x` is up. To be wrong here costs nothing.
 - **Open ones** are ended by `sessions.lua` alone. `on-marked-down shutdown-sessions` would end them for each stall, and
-  those of all servers when all stall for one reason. A server must be worse than another for 2.2 s, and that one must
+  those of all servers when all stall for one reason. A server must be worse than another for 2 s, and that one must
   have been better for 0.9 s: after a stall of all, whoever is back first does not take everything from the others.
-- **2.2 s** lie between two promises: a stall of 2 s ends nothing, and nobody hangs for more than 3 s. They count from
-  the beginning of the first check that failed, at most 0.3 s after the last that did not; an API server is ready
-  within 0.1 s when its etcd goes on, on a machine whose disk is slow just then within 0.4 s. So connections end 2.2 to
-  2.6 s after a member was frozen, and their clients have 0.4 s to come back in time.
+- **2 s** lie between two promises: a stall of 2 s ends nothing, and nobody hangs for more than 3 s. They count from the
+  beginning of the first check that failed, at most 0.3 s after the last that did not. After its etcd goes on, an API
+  server needs 0.1 s, on a busy machine 0.4, which those who hang do not have. So its etcd is then asked itself, for no
+  more than a TLS handshake. One that has gone on answers at once, and its API server has 2 s more.
+- So connections end 2.15 to 2.55 s after a member was frozen, and their clients have 0.4 s to come back in time.
 - **Checks go by connections that are kept**: each by a listener of the proxy's own, which verifies the certificate and
   makes a new connection after 20 questions. With a TLS handshake for each, checks at this pace would cost an idle
   control plane two fifths more; so it is a tenth.
-- A process that dies closes its connections itself; nobody waits for the 2.2 s then.
+- A process that dies closes its connections itself; nobody waits for the 2 s then.
 - A proxy counts the time in which it runs: one that was stopped itself does not take that for its servers' fault.
 - On a slow machine all times are longer (`patience`), and so are the promises.
 - A server that comes back has few connections and would get all new ones (`leastconn`); it gets them by and by.
@@ -107,8 +108,11 @@ def sessions(plane: facts.ControlPlane) -> str:
     """The text of sessions.lua. Source: HAProxy 2.6 Lua API; management manual 9.1, "act", "status", "check_status"."""
     return _SESSIONS.format(
         letters=", ".join(f'"{each.letter}"' for each in plane.members),
-        worse=f"{2.2 * plane.patience:g}",
-        better=f"{0.9 * plane.patience:g}",
+        etcd=", ".join(f'{each.letter} = "{each.etcd}"' for each in plane.members),
+        etcd_port=facts.ETCD_PORT,
+        worse=f"{2.0 * plane.patience:.1f}",
+        better=f"{0.9 * plane.patience:.1f}",
+        patient=f"{4.0 * plane.patience:.1f}",
     )
 
 
@@ -229,14 +233,17 @@ local EVERY, CLOSER, MOST = 100, 25, 0.3
 local SILENT, ALIVE, READY = 0, 1, 2
 -- Seconds: how long a server must be worse than another, and how long the other must have been better.
 local WORSE, BETTER = {worse}, {better}
+-- The same when its etcd answers; how long that has for it, and how long it is not asked again.
+local PATIENT, ANSWER, AGAIN = {patient}, 0.15, 0.3
 local LETTERS = {{ {letters} }}
+local ETCD = {{ {etcd} }}
 local ANSWERED = {{ L7OK = true, L7STS = true, L7RSP = true }}
 
 -- For each server and level, how many seconds without a break it is at that level at least, or below it.
-local at_least, below = {{}}, {{}}
+local at_least, below, spared = {{}}, {{}}, {{}}
 for _, letter in ipairs(LETTERS) do
   at_least[letter] = {{ [ALIVE] = 0, [READY] = 0 }}
-  below[letter] = {{ [ALIVE] = 0, [READY] = 0 }}
+  below[letter], spared[letter] = {{ [ALIVE] = 0, [READY] = 0 }}, 0
 end
 
 local function look(stats)
@@ -269,16 +276,41 @@ local function worse(letter, level)
   return false
 end
 
+local function etcd_goes_on(letter)
+  local time = below[letter][READY]
+  if time >= PATIENT then
+    return false
+  elseif time >= spared[letter] then
+    -- A handshake: the kernel accepts connections for a frozen process, too.
+    local socket = core.tcp()
+    socket:settimeout(ANSWER)
+    if not socket:connect_ssl(ETCD[letter], {etcd_port}) then
+      socket:close()
+      return false
+    end
+    socket:close()
+    spared[letter] = time + AGAIN
+  end
+  return true
+end
+
+local function end_all(letter, servers)
+  for _, server in ipairs(servers) do
+    server:shut_sess()
+  end
+  core.Alert(("api-%s does not come back: connections to it are ended"):format(letter))
+end
+
 local function judge(letter, servers)
   local ready, alive = servers["api-" .. letter], servers["alive-" .. letter]
-  local silent = worse(letter, ALIVE)
-  if silent or worse(letter, READY) then
+  local silent, unready = worse(letter, ALIVE), worse(letter, READY)
+  if silent or unready then
     local open = ready:get_stats().scur + alive:get_stats().scur
-    if open > 0 then
-      core.Alert(("api-%s does not come back: %d connections to it are ended"):format(letter, open))
+    if open > 0 and (silent or not etcd_goes_on(letter)) then
+      end_all(letter, {{ ready, alive }})
     end
-    ready:shut_sess()
-    alive:shut_sess()
+  else
+    spared[letter] = 0
   end
   if silent ~= alive:is_draining() then
     if silent then alive:set_drain() else alive:set_ready() end
