@@ -113,6 +113,7 @@ def sessions(plane: facts.ControlPlane) -> str:
         worse=f"{2.0 * plane.patience:.1f}",
         better=f"{0.9 * plane.patience:.1f}",
         patient=f"{4.0 * plane.patience:.1f}",
+        answer=f"{0.15 * plane.patience:.2f}",
     )
 
 
@@ -234,7 +235,7 @@ local SILENT, ALIVE, READY = 0, 1, 2
 -- Seconds: how long a server must be worse than another, and how long the other must have been better.
 local WORSE, BETTER = {worse}, {better}
 -- The same when its etcd answers; how long that has for it, and how long it is not asked again.
-local PATIENT, ANSWER, AGAIN = {patient}, 0.15, 0.3
+local PATIENT, ANSWER, AGAIN = {patient}, {answer}, 0.3
 local LETTERS = {{ {letters} }}
 local ETCD = {{ {etcd} }}
 local ANSWERED = {{ L7OK = true, L7STS = true, L7RSP = true }}
