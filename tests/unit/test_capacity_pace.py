@@ -31,9 +31,9 @@ def like(**changed: float) -> machine.Machine:
         # An agent of an earlier release measures nothing.
         (like(spawn=0.0), 1),
         (like(cores=1), 2),
-        (like(spawn=0.03), 2),
-        (like(spawn=0.2), 5),
-        (like(spawn=0.2, cores=1), 5),
+        (like(spawn=0.004), 1),
+        (like(spawn=0.009), 5),
+        (like(spawn=0.009, cores=1), 5),
     ],
 )
 def test_times_are_longer_where_the_machine_is_slow(seen: machine.Machine | None, patience: int) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 
 _PROGRAM = "/bin/true"
-_TRIES = 5
+_TRIES = 40
 _EVERY = 1.0
 """Seconds between two timers."""
 _KEPT = 60

@@ -80,11 +80,11 @@ def status(instance_id: str, output: str, everything: bool) -> None:
     if clusters:
         click.echo(table_of(clusters))
     told = [line for one in clusters for line in one.unwell]
-    if slow := pace.too_slow(client.machine()):
+    shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
+    if (told or shown) and (slow := pace.too_slow(client.machine())):
         told.append(slow)
     if told:
         click.echo("\n".join(told))
-    shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
     if shown:
         click.echo(table(sorted(shown, key=lambda one: (one.kind, one.id))))
     elif silent:
