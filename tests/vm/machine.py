@@ -95,7 +95,7 @@ class Machine:
         self._line.sendall(console.message(id=self._number, user=user, shell=shell, seconds=seconds))
         deadline = time.monotonic() + seconds + _GRACE
         said: list[str] = []
-        with self._told.open("a") as log:
+        with self._told.open("a", buffering=1) as log:
             log.write(f"\n{user}$ {shell}\n")
             while True:
                 told = self._next(deadline, shell)
