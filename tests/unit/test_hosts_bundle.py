@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,20 @@ def test_shape_says_what_the_type_says() -> None:
     assert files["cpu/cpu3/topology/thread_siblings_list"] == "2-3\n"
     assert files["node/node0/meminfo"].startswith(f"Node 0 MemTotal:       {16 << 20} kB\n")
     assert shape.key(files, {}) != shape.key(files | {"meminfo": ""}, {})
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "speeds"),
+    [
+        ("processor\t: 0\nvendor_id\t: User Mode Linux\nmodel name\t: UML", ["2500.000"] * 2),
+        ("processor\t: 0\nvendor_id\t: GenuineIntel\ncpu MHz\t\t: 2000.170", ["2000.170"] * 2),
+        ("processor\t: 0\nBogoMIPS\t: 243.75\nCPU implementer\t: 0x41", []),
+    ],
+)
+def test_every_processor_of_x86_has_a_speed(paragraph: str, speeds: list[str]) -> None:
+    """As cadvisor reads it: without one kubelet does not start."""
+    text = shape.cpuinfo(shape.processors(2, (0, 1), "n"), paragraph)
+    assert re.findall(r"(?:cpu MHz|CPU MHz)\s*:\s*([0-9]+\.[0-9]+)", text) == speeds
 
 
 @given(st.integers(1, 200), st.sets(st.integers(0, 300), min_size=1), st.text(max_size=5))

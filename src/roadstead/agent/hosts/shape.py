@@ -27,6 +27,10 @@ BINDS = {
 _CACHES = (("Data", 1, "32K"), ("Instruction", 1, "32K"), ("Unified", 2, "1024K"), ("Unified", 3, "32768K"))
 """Type, level, size. The third level is shared by all, the others by a core's threads."""
 
+_OF_X86 = "vendor_id"
+_SPEED, _USUAL_SPEED = "cpu MHz", "2500.000"
+"""cadvisor wants the speed of each processor of x86, or no kubelet starts; user-mode Linux does not say it."""
+
 
 @dataclass(frozen=True)
 class Processors:
@@ -150,6 +154,8 @@ def _processor(place: int, of: Processors, paragraph: str) -> str:
     for line in paragraph.splitlines():
         name, colon, _ = line.partition(":")
         lines.append(f"{name}: {own[name.strip()]}" if colon and name.strip() in own else line)
+    if _OF_X86 in paragraph and _SPEED not in paragraph:
+        lines.append(f"{_SPEED}\t\t: {_USUAL_SPEED}")
     return "\n".join(lines)
 
 
