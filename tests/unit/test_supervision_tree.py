@@ -6,6 +6,7 @@ import configparser
 import dataclasses
 import shlex
 import stat
+import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -273,6 +274,16 @@ def test_the_environments_name_changes_with_everything_in_it(tmp_path: Path) -> 
     names.append(installation.digest(place, python))
     names.append(installation.digest(place, _python("/usr/bin/python3.11", 3, 11, 9)))
     assert len(set(names)) == len(names)
+
+
+def test_code_that_does_not_compile_is_told_and_not_installed(tmp_path: Path) -> None:
+    place, partial = _checkout(tmp_path / "checkout"), tmp_path / "partial"
+    (place / "src/roadstead/a.py").write_text("<<<<<<< ours\n")
+    (partial / "lib/python3.11/site-packages").mkdir(parents=True)
+    (partial / "bin").mkdir()
+    (partial / "bin/python").symlink_to(sys.executable)
+    with pytest.raises(errors.Failed, match=r"environment could not be made: .*a\.py"):
+        installation.copy(place, partial)
 
 
 def test_a_place_that_is_no_checkout_is_refused(tmp_path: Path) -> None:

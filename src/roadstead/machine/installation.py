@@ -134,9 +134,9 @@ def install(place: Path, interpreter: Interpreter, root: Path = ROOT) -> Path:
             shutil.rmtree(left)
         partial = root / f".partial-{final.name}"
         _make_environment(place, interpreter, partial)
-        _copy(place, partial)
+        copy(place, partial)
         # Whole on the disk before it has its name: a power cut may not leave a named half.
-        subprocess.run(["sync", "-f", str(partial)], check=True, timeout=300)
+        _run("sync", "-f", str(partial), timeout=300)
         partial.rename(final)
     return final / "bin" / "python"
 
@@ -149,7 +149,8 @@ def _make_environment(place: Path, interpreter: Interpreter, partial: Path) -> N
         raise errors.Failed("the services' environment could not be made: see above", command=" ".join(command))
 
 
-def _copy(place: Path, partial: Path) -> None:
+def copy(place: Path, partial: Path) -> None:
+    """The code of a checkout into an environment, compiled. Raises Failed."""
     (packages,) = partial.glob("lib/python3*/site-packages")
     for name, path in files(place):
         if name == "uv.lock":
@@ -158,13 +159,24 @@ def _copy(place: Path, partial: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
         target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    subprocess.run(
-        [partial / "bin" / "python", "-m", "compileall", "-q", packages / "roadstead"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        check=True,
-        timeout=120,
-    )
+    _run(str(partial / "bin" / "python"), "-m", "compileall", "-q", str(packages / "roadstead"), timeout=300)
+
+
+def _run(*command: str, timeout: float) -> None:
+    """Raises Failed with what the command said."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise errors.Failed(
+            f"the services' environment could not be made: {error}", command=" ".join(command)
+        ) from error
+    if done.returncode != 0:
+        output = (done.stdout + done.stderr).strip()
+        raise errors.Failed(
+            f"the services' environment could not be made: {output[-500:]}", command=" ".join(command), output=output
+        )
 
 
 def prune(in_use: Iterable[str], root: Path = ROOT) -> tuple[Path, ...]:
