@@ -46,6 +46,8 @@ _CONTAINERD = HostPath("/run/containerd/containerd.sock", "socket", "Socket")
 _XTABLES = HostPath("/run/xtables.lock", "lock", "FileOrCreate")
 _ROOT = HostPath("/", propagation="HostToContainer")
 
+DEFAULT = "default"
+
 AGENTS = {
     "fluent-bit": Agent(
         "logs",
@@ -201,7 +203,7 @@ KINDS = tuple(dict.fromkeys(agent.kind for agent in AGENTS.values()))
 
 
 def daemon_sets(
-    node: str = "", only: Collection[str] = tuple(AGENTS), namespace: str = "default"
+    node: str = "", only: Collection[str] = tuple(AGENTS), namespace: str = DEFAULT
 ) -> tuple[dict[str, Any], ...]:
     """One for each kind of these agents, on all nodes or on the one of that name."""
     chosen = {name: agent for name, agent in AGENTS.items() if name in only}
@@ -236,7 +238,7 @@ def _daemon_set(kind: str, agents: Mapping[str, Agent], node: str, namespace: st
         "terminationGracePeriodSeconds": 0,
         "tolerations": [{"operator": "Exists"}],
         "nodeSelector": {"kubernetes.io/hostname": node} if node else {"kubernetes.io/os": "linux"},
-        "containers": [_container(name, agent) for name, agent in agents.items()],
+        "containers": [_container(name, agent, namespace) for name, agent in agents.items()],
         "volumes": [
             {"name": f"{name}-{number}", "hostPath": {"path": one.path, "type": one.type}}
             for name, agent in agents.items()
@@ -254,11 +256,11 @@ def _daemon_set(kind: str, agents: Mapping[str, Agent], node: str, namespace: st
     }
 
 
-def _container(name: str, agent: Agent) -> dict[str, Any]:
+def _container(name: str, agent: Agent, namespace: str) -> dict[str, Any]:
     return {
         "name": name,
         "image": shared.IMAGE,
-        "command": ["sh", "-c", script(name, agent)],
+        "command": ["sh", "-c", script(name, agent, namespace)],
         "securityContext": {"privileged": agent.privileged},
         # Asked until it is so for the first time, and never again.
         "startupProbe": {"exec": {"command": ["cat", "/up"]}, "periodSeconds": 1, "failureThreshold": 60},
@@ -273,8 +275,10 @@ def _container(name: str, agent: Agent) -> dict[str, Any]:
     }
 
 
-def script(name: str, agent: Agent) -> str:
+def script(name: str, agent: Agent, namespace: str) -> str:
     """What its container runs: it ends with words on what is not as its agent needs it."""
+    # Those of another namespace are not counted.
+    mark = f".{name}" if namespace == DEFAULT else f".{name}-{namespace}"
     lines = ["set -u", 'no() { echo "$*"; exit 1; }']
     for number, one in enumerate(agent.paths):
         at = f"/host/{number}" + (f"/{one.inside}" if one.inside else "")
@@ -285,5 +289,5 @@ def script(name: str, agent: Agent) -> str:
         elif one.does == "lock":
             lines.append(f": >>{at} || no {said} cannot be opened")
         elif one.does == "write":
-            lines.append(f"echo started >>{at}/.{name} || no {said} cannot be written to")
+            lines.append(f"echo started >>{at}/{mark} || no {said} cannot be written to")
     return "\n".join((*lines, ": >/up", "exec sleep 1000000"))

@@ -56,7 +56,7 @@ def create(cluster: shared.Cluster, one: bundle.Object, *words: str) -> subproce
 
 
 def hooks(cluster: shared.Cluster) -> dict[str, str]:
-    """The zone's letter of each pod, by name."""
+    """The zone's letter of each pod that has a node and stays, by name."""
     zones = {
         name: node["metadata"]["labels"]["topology.kubernetes.io/zone"][-1] for name, node in cluster.nodes().items()
     }
@@ -64,7 +64,7 @@ def hooks(cluster: shared.Cluster) -> dict[str, str]:
     return {
         pod["metadata"]["name"]: zones[pod["spec"]["nodeName"]]
         for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
+        if "deletionTimestamp" not in pod["metadata"] and "nodeName" in pod["spec"]
     }
 
 
