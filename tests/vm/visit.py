@@ -84,10 +84,11 @@ def well(machine: Machine, seconds: float) -> None:
 def picture(machine: Machine) -> str:
     """For a person who is to find out why a run failed."""
     looks = (
-        "cd /home/ann/roadstead && ./roadstead status --all",
+        "cd /home/ann/roadstead && HOME=/root ./roadstead status --all",
         "systemctl status --no-pager -n 30 'roadstead*'",
         "tail -n 40 /var/log/roadstead/main/agent/current",
         "tail -n 40 /var/log/roadstead/main/serve/current",
+        "tail -n 20 /var/log/roadstead/main/hosts/*/*/current",
         "journalctl --no-pager -b -n 60 -p warning",
         "ps -eo pid,ppid,stat,pcpu,rss,etime,comm,cgroup --sort=-pcpu | head -n 60",
     )
