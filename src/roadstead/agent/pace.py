@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 
 _PROGRAM = "/bin/true"
-_TRIES = 40
+_FIRST, _TRIES = 100, 10
 _EVERY = 1.0
 """Seconds between two timers."""
 _KEPT = 60
@@ -21,6 +21,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.spawn = 0.0
+        """The best of all tries: how busy the machine is, is another matter."""
         self._delays: collections.deque[float] = collections.deque(maxlen=_KEPT)
 
     @property
@@ -28,8 +29,9 @@ class Pace:
         return usual(self._delays)
 
     async def look(self) -> None:
-        """How long a program takes now."""
-        self.spawn = await asyncio.to_thread(spawned)
+        """How long a program takes."""
+        now = await asyncio.to_thread(spawned, _TRIES if self.spawn else _FIRST)
+        self.spawn = min(now, self.spawn or now)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -41,9 +43,9 @@ class Pace:
             await self.look()
 
 
-def spawned() -> float:
+def spawned(tries: int) -> float:
     """Seconds that a program of no work takes, the best of some tries: others may have the processors meanwhile."""
-    return min(_once() for _ in range(_TRIES))
+    return min(_once() for _ in range(tries))
 
 
 def _once() -> float:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from roadstead.messages import machine
 
-_SLOW = 0.006
-"""Seconds that the smallest program takes, at best: 1 ms on a computer, 2 to 4 on one with three times as many programs
-as processors, 9 in user-mode Linux, where system calls take forty times as long."""
+_SLOW = 0.003
+"""Seconds that the smallest program takes, at best: 1 ms on a computer, be it busy or not, and more than 4 in user-mode
+Linux, where system calls take forty times as long."""
 _LATE = 0.5
 """Seconds by which timers are late where more is asked of the processors than they have."""
 
