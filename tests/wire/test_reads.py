@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import gzip
-import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -291,47 +287,6 @@ def default(customer: Customer) -> str:
 
 def stale(customer: Customer) -> dict[str, Any]:
     return {"VpcId": customer.vpc}
-
-
-@functools.cache
-def model() -> Any:
-    """EC2's whole model, with its documentation."""
-    (file,) = Path(botocore.__file__).parent.glob("data/ec2/2016-11-15/service-2.json.gz")
-    return json.loads(gzip.decompress(file.read_bytes()))
-
-
-def documented(operation: str) -> tuple[str, list[str]]:
-    """The member that filters are in, and the names that the model tells of."""
-    members = model()["shapes"][model()["operations"][operation]["input"]["shape"]]["members"]
-    for member in ("Filters", "Filter"):
-        if member in members:
-            text = members[member]["documentation"]
-            found = (re.match(r"\s*(?:<p>)?\s*<code>([a-z0-9.-]+)</code>", each) for each in text.split("<li>"))
-            return member, [each[1] for each in found if each and ("-" in each[1] or "." in each[1])]
-    return "", []
-
-
-def filtered() -> Iterator[str]:
-    for _, operation in OPERATIONS:
-        if documented(operation)[1]:
-            yield operation
-
-
-def test_filters_that_aws_documents_are_known_and_others_refused(tmp_path: Path) -> None:
-    def story(customer: Customer) -> None:
-        asked_of = list(filtered())
-        assert len(asked_of) > 40
-        for operation in asked_of:
-            member, known = documented(operation)
-            extra = {"VpcId": customer.vpc} if operation == "GetSecurityGroupsForVpc" else {}
-            call = call_of(customer.ec2, operation)
-            call(**extra, **{member: [{"Name": name, "Values": ["x"]} for name in known]})
-            tagged = [{"Name": "tag:a", "Values": ["x"]}, {"Name": "tag-key", "Values": ["x"]}]
-            call(**extra, **{member: tagged})
-            wrong = {member: [{"Name": "no-such-filter", "Values": ["x"]}]}
-            assert error(call, **extra, **wrong) == "InvalidParameterValue", operation
-
-    told(tmp_path, story)
 
 
 MISSING: tuple[tuple[str, dict[str, Any], str], ...] = (

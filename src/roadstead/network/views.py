@@ -23,6 +23,7 @@ def vpc(account: str, region: str, wanted: spec.Vpc) -> dict[str, Any]:
                 "CidrBlockState": {"State": "associated"},
             }
         ],
+        "Ipv6CidrBlockAssociationSet": [],
         "DhcpOptionsId": defaults.dhcp_options_id(account, region),
         "InstanceTenancy": "default",
         "IsDefault": False,
@@ -47,7 +48,15 @@ def subnet(account: str, region: str, wanted: spec.Subnet, used: int = 0) -> dic
         "DefaultForAz": False,
         "MapPublicIpOnLaunch": False,
         "AssignIpv6AddressOnCreation": False,
+        "Ipv6CidrBlockAssociationSet": [],
         "Ipv6Native": False,
+        "EnableDns64": False,
+        "MapCustomerOwnedIpOnLaunch": False,
+        "PrivateDnsNameOptionsOnLaunch": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
         "Tags": tags(wanted.tags),
     }
 
@@ -91,10 +100,28 @@ def size(offered: sizes.Size) -> dict[str, Any]:
         },
         "MemoryInfo": {"SizeInMiB": offered.memory},
         "InstanceStorageSupported": False,
+        "EbsInfo": {
+            "EbsOptimizedSupport": "unsupported",
+            "EncryptionSupport": "unsupported",
+            "NvmeSupport": "unsupported",
+        },
         "NetworkInfo": {
             "MaximumNetworkInterfaces": offered.interfaces,
+            "MaximumNetworkCards": 1,
+            "DefaultNetworkCardIndex": 0,
             "Ipv4AddressesPerInterface": offered.addresses,
+            "Ipv6AddressesPerInterface": 0,
             "Ipv6Supported": False,
+            "EnaSupport": "unsupported",
+            "EfaSupported": False,
+            "EncryptionInTransitSupported": False,
         },
+        "PlacementGroupInfo": {"SupportedStrategies": []},
+        "AutoRecoverySupported": False,
         "BurstablePerformanceSupported": offered.burstable,
+        "DedicatedHostsSupported": False,
+        "HibernationSupported": False,
+        "NitroEnclavesSupport": "unsupported",
+        "NitroTpmSupport": "unsupported",
+        "SupportedBootModes": [],
     }

@@ -6,6 +6,7 @@ text and any character, a backslash takes that from them; texts are compared by 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -43,9 +44,25 @@ def at(*path: str) -> Values:
     return values
 
 
+def moment(member: str) -> Values:
+    """The filter of a time, written as EC2 writes it: `2026-11-30T08:00:00.000Z`."""
+
+    def values(shown: Shown) -> Iterable[str]:
+        value = shown.get(member)
+        if value is not None:
+            yield f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+
+    return values
+
+
 def nothing(names: str) -> dict[str, Values]:
     """Filters that AWS documents, divided by spaces, for what nothing here has: none fits."""
-    return dict.fromkeys(names.split(), lambda _: ())
+    return dict.fromkeys(names.split(), never)
+
+
+def never(_: Shown) -> Iterable[str]:
+    """The filter of what nothing here has."""
+    return ()
 
 
 def applied(shown: Iterable[Shown], asked: calls.Asked, names: Mapping[str, Values]) -> list[Shown]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping
 from typing import Any
 
 from roadstead.aws import calls, kept
-from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2 import filters, instance_filters
+from roadstead.aws.ec2.vpc import found, interfaces
 from roadstead.clusters import nodegroups, observed, views
 from roadstead.clusters.hands import names
-from roadstead.network import sizes
+from roadstead.network import regions, sizes
 from roadstead.network import views as network
 from roadstead.store import facts, keys
 
@@ -42,18 +43,6 @@ _STATUS_FILTERS: dict[str, filters.Values] = {
         operator.principal"""
     ),
 }
-_FILTERS: dict[str, filters.Values] = {
-    "instance-id": filters.plain("InstanceId"),
-    "instance-type": filters.plain("InstanceType"),
-    "instance-state-name": lambda shown: [shown["State"]["Name"]],
-    "instance-state-code": lambda shown: [str(shown["State"]["Code"])],
-    "availability-zone": lambda shown: [shown["Placement"]["AvailabilityZone"]],
-    "subnet-id": filters.plain("SubnetId"),
-    "vpc-id": filters.plain("VpcId"),
-    "private-ip-address": filters.plain("PrivateIpAddress"),
-    "private-dns-name": filters.plain("PrivateDnsName"),
-    "architecture": filters.plain("Architecture"),
-}
 
 
 @calls.operation("ec2", "DescribeInstances")
@@ -62,8 +51,9 @@ async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answ
     filters.not_dry(asked)
     ids = asked.get("InstanceIds")
     chosen = filters.named(await shown(call), "InstanceId", ids, code="InvalidInstanceID.NotFound", what="instance")
-    fitting = filters.applied(chosen, asked, _FILTERS)
-    return {"Reservations": [_reservation(call.account, instance) for instance in fitting]}
+    within = [{**instance, **_of_reservation(call.account, instance)} for instance in chosen]
+    fitting = filters.applied(within, asked, instance_filters.FILTERS)
+    return {"Reservations": [_reservation(instance) for instance in fitting]}
 
 
 @calls.operation("ec2", "DescribeInstanceStatus")
@@ -86,6 +76,9 @@ async def _all(call: calls.Call) -> list[tuple[dict[str, Any], observed.Phase]]:
     """The model's Instance of each node that was seen, and how it is."""
     there = await found.region(call)
     groups = {state.key.names[0]: there.group_of(state) for state in there.clusters}
+    attached: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    for interface in await interfaces.every(call, there):
+        attached[interface["Attachment"].get("InstanceId", "")].append(interfaces.of_instance(interface))
     pairs: list[tuple[dict[str, Any], observed.Phase]] = []
     for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND)):
         seen = views.seen(state)
@@ -93,7 +86,8 @@ async def _all(call: calls.Call) -> list[tuple[dict[str, Any], observed.Phase]]:
         for part in seen.parts if seen else ():
             group = groups.get(wanted.cluster)
             within = [group.identifier] if group is not None else []
-            pairs.append(({**_instance(state, wanted, part), "SecurityGroups": within}, part.phase))
+            instance = {**_instance(state, wanted, part), "SecurityGroups": within}
+            pairs.append(({**instance, "NetworkInterfaces": attached[instance["InstanceId"]]}, part.phase))
     return pairs
 
 
@@ -118,13 +112,28 @@ def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.P
         "InstanceId": names.instance(state.key, state.desired.created, part.name),
         "InstanceType": size.name,
         "State": {"Code": code, "Name": name},
-        "Placement": {"AvailabilityZone": zone, "Tenancy": "default"},
+        "AmiLaunchIndex": 0,
+        "Placement": {
+            "AvailabilityZone": zone,
+            "AvailabilityZoneId": next(each.id for each in regions.zones(state.key.region) if each.name == zone),
+            "GroupName": "",
+            "Tenancy": "default",
+        },
         "SubnetId": subnet,
         "VpcId": wanted.vpc,
         "Architecture": size.architecture,
         "VirtualizationType": "hvm",
         "Hypervisor": "xen",
         "RootDeviceType": "ebs",
+        "BlockDeviceMappings": [],
+        "EbsOptimized": False,
+        "EnclaveOptions": {"Enabled": False},
+        "HibernationOptions": {"Configured": False},
+        "Monitoring": {"State": "disabled"},
+        "ProductCodes": [],
+        "PublicDnsName": "",
+        "SourceDestCheck": True,
+        "StateTransitionReason": "",
         "LaunchTime": views.moment(part.since or wanted.created_at),
         "Tags": network.tags(
             {
@@ -140,6 +149,13 @@ def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.P
     return shown
 
 
-def _reservation(account: str, instance: Mapping[str, Any]) -> dict[str, Any]:
-    id = f"r-{instance['InstanceId'].removeprefix('i-')}"
-    return {"ReservationId": id, "OwnerId": account, "Groups": [], "Instances": [instance]}
+def _of_reservation(account: str, instance: Mapping[str, Any]) -> dict[str, str]:
+    """What is shown of the reservation, and what instances are filtered by all the same."""
+    return {"ReservationId": f"r-{instance['InstanceId'].removeprefix('i-')}", "OwnerId": account}
+
+
+def _reservation(instance: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's Reservation, of an instance with `_of_reservation`."""
+    outer = ("ReservationId", "OwnerId")
+    inner = {member: value for member, value in instance.items() if member not in outer}
+    return {**{member: instance[member] for member in outer}, "Groups": [], "Instances": [inner]}

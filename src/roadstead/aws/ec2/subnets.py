@@ -13,7 +13,7 @@ from roadstead.network import regions, spec, views
 from roadstead.store import facts, keys, writes
 
 _UNBUILT = ("Ipv6CidrBlock", "Ipv6Native", "OutpostArn", "Ipv4IpamPoolId", "Ipv6IpamPoolId")
-_FILTERS = {
+FILTERS = {
     "subnet-id": filters.plain("SubnetId"),
     "subnet-arn": filters.plain("SubnetArn"),
     "vpc-id": filters.plain("VpcId"),
@@ -24,10 +24,26 @@ _FILTERS = {
     "availabilityZone": filters.plain("AvailabilityZone"),
     "availability-zone-id": filters.plain("AvailabilityZoneId"),
     "available-ip-address-count": filters.plain("AvailableIpAddressCount"),
+    "availableIpAddressCount": filters.plain("AvailableIpAddressCount"),
     "default-for-az": filters.plain("DefaultForAz"),
+    "defaultForAz": filters.plain("DefaultForAz"),
+    "enable-dns64": filters.plain("EnableDns64"),
+    "ipv6-native": filters.plain("Ipv6Native"),
+    "map-customer-owned-ip-on-launch": filters.plain("MapCustomerOwnedIpOnLaunch"),
+    "private-dns-name-options-on-launch.hostname-type": filters.at("PrivateDnsNameOptionsOnLaunch", "HostnameType"),
+    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": filters.at(
+        "PrivateDnsNameOptionsOnLaunch", "EnableResourceNameDnsARecord"
+    ),
+    "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": filters.at(
+        "PrivateDnsNameOptionsOnLaunch", "EnableResourceNameDnsAAAARecord"
+    ),
     "map-public-ip-on-launch": filters.plain("MapPublicIpOnLaunch"),
     "owner-id": filters.plain("OwnerId"),
     "state": filters.plain("State"),
+    **filters.nothing(
+        """customer-owned-ipv4-pool enable-lni-at-device-index ipv6-cidr-block-association.association-id
+        ipv6-cidr-block-association.ipv6-cidr-block ipv6-cidr-block-association.state outpost-arn"""
+    ),
 }
 
 
@@ -84,7 +100,7 @@ async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer
     states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.SUBNET))
     shown = [views.subnet(call.account, call.region, _read(state)) for state in states]
     chosen = filters.named(shown, "SubnetId", asked.get("SubnetIds"), code="InvalidSubnetID.NotFound", what="subnet")
-    return {"Subnets": filters.applied(chosen, asked, _FILTERS)}
+    return {"Subnets": filters.applied(chosen, asked, FILTERS)}
 
 
 @calls.operation("ec2", "DeleteSubnet")

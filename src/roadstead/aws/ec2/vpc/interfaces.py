@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roadstead.aws import calls, kept
@@ -46,12 +46,37 @@ _FILTERS: dict[str, filters.Values] = {
         attachment.attach-time ipv6-addresses.ipv6-address operator.managed operator.principal requester-id"""
     ),
 }
+_OF_INSTANCE = (
+    "NetworkInterfaceId",
+    "InterfaceType",
+    "Status",
+    "Description",
+    "OwnerId",
+    "VpcId",
+    "SubnetId",
+    "MacAddress",
+    "PrivateIpAddress",
+    "PrivateDnsName",
+    "PrivateIpAddresses",
+    "Ipv4Prefixes",
+    "Ipv6Addresses",
+    "SourceDestCheck",
+    "Groups",
+)
 
 
 @calls.operation("ec2", "DescribeNetworkInterfaces")
 async def describe_network_interfaces(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    there = await found.region(call)
+    shown = await every(call, await found.region(call))
+    ids = asked.get("NetworkInterfaceIds")
+    code = "InvalidNetworkInterfaceID.NotFound"
+    chosen = filters.named(shown, "NetworkInterfaceId", ids, code=code, what="networkInterface")
+    return {"NetworkInterfaces": filters.applied(chosen, asked, _FILTERS)}
+
+
+async def every(call: calls.Call, there: found.Region) -> list[dict[str, Any]]:
+    """The model's NetworkInterface of all that have addresses."""
     shown: list[dict[str, Any]] = []
     for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, allotments.KIND)):
         subnets = [subnet for subnet in there.subnets.values() if subnet.vpc == state.key.names[0]]
@@ -59,10 +84,13 @@ async def describe_network_interfaces(call: calls.Call, asked: calls.Asked) -> c
             subnet = _around(one.address, subnets)
             if subnet is not None:
                 shown.append(defaults.interface(call.account, call.region, subnet, one))
-    ids = asked.get("NetworkInterfaceIds")
-    code = "InvalidNetworkInterfaceID.NotFound"
-    chosen = filters.named(shown, "NetworkInterfaceId", ids, code=code, what="networkInterface")
-    return {"NetworkInterfaces": filters.applied(chosen, asked, _FILTERS)}
+    return shown
+
+
+def of_instance(interface: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's InstanceNetworkInterface, which tells less."""
+    attachment = {key: value for key, value in interface["Attachment"].items() if not key.startswith("Instance")}
+    return {**{member: interface[member] for member in _OF_INSTANCE}, "Attachment": attachment}
 
 
 def of(there: found.Region, allotted: allotments.Allotments) -> Iterable[defaults.Interface]:
