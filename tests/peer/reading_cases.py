@@ -44,7 +44,10 @@ VPCS = (
         Answer({"SecurityGroups[?GroupName=='default'].VpcId | [0]": "$vpc"}),
     ),
     unknown(
-        "a security group that there is not", "describe_security_groups", "InvalidGroup.NotFound", GroupIds=["sg-0"]
+        "a security group that there is not",
+        "describe_security_groups",
+        "InvalidGroup.NotFound",
+        GroupIds=["sg-01234567"],
     ),
     Case(
         "the main route table",
@@ -57,7 +60,7 @@ VPCS = (
         "a route table that there is not",
         "describe_route_tables",
         "InvalidRouteTableID.NotFound",
-        RouteTableIds=["rtb-0"],
+        RouteTableIds=["rtb-01234567"],
     ),
     Case(
         "the default network ACL",

@@ -11,7 +11,7 @@ import pytest
 
 from roadstead import serve
 from roadstead.aws import calls, faults
-from roadstead.wire import services
+from roadstead.wire import services, validate
 
 _REFUSING = frozenset({"Refused", "refuse"})
 _CODING = "coded"
@@ -47,6 +47,20 @@ def test_codes_are_the_model_s(module: types.ModuleType) -> None:
     assert name is not None, "a module of operations has none"
     service = services.load(name)
     assert [code for code in codes(inspect.getsource(module)) if not faults.known(service, code)] == []
+
+
+def test_what_is_missing_has_a_code_of_its_own_at_ec2() -> None:
+    def told(service: str, operation: str, **asked: object) -> tuple[str, str]:
+        model = services.load(service)
+        found = validate.problems(model.operation(operation).input, asked)
+        fault = faults.invalid(model, model.operation(operation), found)
+        return fault.code, fault.message
+
+    assert told("ec2", "DeleteVpc") == ("MissingParameter", "The request must contain the parameter vpcId")
+    assert told("ec2", "DescribeVpcs", MaxResults=9999)[0] == "InvalidParameterValue"
+    assert told("ec2", "DescribeInstanceTypes", InstanceTypes=["m5.huge"])[0] == "InvalidInstanceType"
+    assert told("eks", "CreateCluster", name="-")[0] == "InvalidParameterException"
+    assert told("iam", "CreateRole")[0] == "ValidationError"
 
 
 def test_how_codes_are_found() -> None:

@@ -153,7 +153,7 @@ def test_networks(tmp_path: Path) -> None:
         ec2.get_waiter("subnet_available").wait(SubnetIds=subnets, WaiterConfig=QUICK)
         assert code(ec2.create_subnet, VpcId=vpc, CidrBlock="192.168.8.0/24") == "InvalidSubnet.Conflict"
         assert code(ec2.create_subnet, VpcId=vpc, CidrBlock="10.0.0.0/24") == "InvalidSubnet.Range"
-        assert code(ec2.describe_vpcs, VpcIds=["vpc-none"]) == "InvalidVpcID.NotFound"
+        assert code(ec2.describe_vpcs, VpcIds=["vpc-01234567"]) == "InvalidVpcID.NotFound"
         assert code(ec2.describe_vpcs, Filters=[{"Name": "colour", "Values": ["red"]}]) == "InvalidParameterValue"
         ec2.create_tags(Resources=[vpc, subnets[0]], Tags=[{"Key": "Name", "Value": "blue"}])
         named = [{"Name": "tag:Name", "Values": ["b?ue"]}]

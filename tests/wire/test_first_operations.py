@@ -59,6 +59,11 @@ def test_a_user_is_as_it_was_made_and_the_caller_is_one_too(running: desk_served
     made = iam.create_user(UserName="ann")["User"]
     assert iam.get_user(UserName="ann")["User"] == made
     assert iam.get_user()["User"]["UserName"] == "admin"
+    for name in ("ann", "Ann"):
+        with pytest.raises(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_user(UserName=name)
+    with pytest.raises(iam.exceptions.InvalidInputException):
+        iam.create_user(UserName="ben", Tags=[{"Key": "team", "Value": "a"}, {"Key": "Team", "Value": "b"}])
     iam.delete_user(UserName="ann")
     with pytest.raises(iam.exceptions.NoSuchEntityException):
         iam.get_user(UserName="ann")

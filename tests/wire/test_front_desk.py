@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import stat
@@ -122,7 +123,7 @@ def test_errors_are_the_exceptions_of_the_model(serve: desk_served.Served) -> No
 
 def test_what_the_model_does_not_allow(serve: desk_served.Served) -> None:
     found = refused(serve.client("eks"), "create_cluster", name="-", **CLUSTER)
-    assert (found["Code"], found["Status"]) == ("ValidationException", 400)
+    assert (found["Code"], found["Status"]) == ("InvalidParameterException", 400)
     assert "'name' failed to satisfy constraint" in found["Message"]
     assert refused(serve.client("iam"), "get_role", RoleName="a b")["Code"] == "ValidationError"
     assert refused(serve.client("ec2"), "describe_vpcs", MaxResults=9999)["Code"] == "InvalidParameterValue"
@@ -169,11 +170,29 @@ def test_signatures_that_are_not_good(
     assert refused(key, operation)["Code"] == unknown
     assert refused(serve.client(service, aws_session_token="t"), operation)["Code"] == unknown
     assert refused(serve.client(service, aws_secret_access_key="x"), operation)["Code"] == wrong
-    early = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(minutes=20)
-    with mock.patch("botocore.auth.get_current_datetime", return_value=early):
+    with signed_minutes_ago(20):
         expired = refused(serve.client(service), operation)
-    assert expired["Code"] in ("RequestExpired", "InvalidSignatureException")
-    assert "expired" in expired["Message"]
+    assert expired["Code"] == ("RequestExpired" if service == "ec2" else wrong)
+    assert "Signature expired" in expired["Message"]
+
+
+def test_a_clock_may_be_off_by_what_the_service_bears(serve: desk_served.Served) -> None:
+    with signed_minutes_ago(10):
+        assert serve.client("sts").get_caller_identity()["Account"]
+        assert refused(serve.client("eks"), "list_clusters")["Code"] == "InvalidSignatureException"
+
+
+@contextlib.contextmanager
+def signed_minutes_ago(minutes: int) -> Iterator[None]:
+    early = dt.datetime.now(dt.UTC).replace(tzinfo=None) - dt.timedelta(minutes=minutes)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=early):
+        yield
+
+
+def test_services_without_regions_are_asked_by_a_region_of_their_own(serve: desk_served.Served) -> None:
+    assert serve.client("sts", region_name="aws-global").get_caller_identity()["Account"]
+    found = refused(serve.client("eks", region_name="aws-global"), "list_clusters")
+    assert found["Code"] == "InvalidSignatureException"
 
 
 def test_who_does_not_sign(serve: desk_served.Served) -> None:

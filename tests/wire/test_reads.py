@@ -188,7 +188,7 @@ def test_nodes_are_in_their_clusters_group_and_are_well(tmp_path: Path) -> None:
         for type, known in (("instance", ids), ("security-group", [group])):
             tags = customer.ec2.describe_tags(**by("resource-type", type))["Tags"]
             assert {tag["ResourceId"] for tag in tags} == set(known)
-        gone = error(customer.ec2.describe_instance_status, InstanceIds=["i-0"])
+        gone = error(customer.ec2.describe_instance_status, InstanceIds=["i-0123456789abcdef0"])
         assert gone == "InvalidInstanceID.NotFound"
 
     told(tmp_path, story)
@@ -290,30 +290,62 @@ def stale(customer: Customer) -> dict[str, Any]:
 
 
 MISSING: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("DescribeSecurityGroups", {"GroupIds": ["sg-0"]}, "InvalidGroup.NotFound"),
+    ("DescribeSecurityGroups", {"GroupIds": ["sg-01234567"]}, "InvalidGroup.NotFound"),
     ("DescribeSecurityGroups", {"GroupNames": ["x"]}, "InvalidGroup.NotFound"),
     ("DescribeSecurityGroupRules", {"SecurityGroupRuleIds": ["sgr-0"]}, "InvalidSecurityGroupRuleId.NotFound"),
-    ("DescribeRouteTables", {"RouteTableIds": ["rtb-0"]}, "InvalidRouteTableID.NotFound"),
+    ("DescribeRouteTables", {"RouteTableIds": ["rtb-01234567"]}, "InvalidRouteTableID.NotFound"),
     ("DescribeNatGateways", {"NatGatewayIds": ["nat-0"]}, "NatGatewayNotFound"),
     ("DescribeNetworkAcls", {"NetworkAclIds": ["acl-0"]}, "InvalidNetworkAclID.NotFound"),
     ("DescribeDhcpOptions", {"DhcpOptionsIds": ["dopt-0"]}, "InvalidDhcpOptionID.NotFound"),
-    ("DescribeNetworkInterfaces", {"NetworkInterfaceIds": ["eni-0"]}, "InvalidNetworkInterfaceID.NotFound"),
-    ("DescribeVpcAttribute", {"VpcId": "vpc-0", "Attribute": "enableDnsSupport"}, "InvalidVpcID.NotFound"),
-    ("DescribeInternetGateways", {"InternetGatewayIds": ["igw-0"]}, "InvalidInternetGatewayID.NotFound"),
+    (
+        "DescribeNetworkInterfaces",
+        {"NetworkInterfaceIds": ["eni-01234567"]},
+        "InvalidNetworkInterfaceID.NotFound",
+    ),
+    (
+        "DescribeVpcAttribute",
+        {"VpcId": "vpc-01234567", "Attribute": "enableDnsSupport"},
+        "InvalidVpcID.NotFound",
+    ),
+    (
+        "DescribeInternetGateways",
+        {"InternetGatewayIds": ["igw-01234567"]},
+        "InvalidInternetGatewayID.NotFound",
+    ),
     ("DescribeVpcEndpoints", {"VpcEndpointIds": ["vpce-0"]}, "InvalidVpcEndpointId.NotFound"),
     ("DescribeAddresses", {"AllocationIds": ["eipalloc-0"]}, "InvalidAllocationID.NotFound"),
     ("DescribeAddresses", {"PublicIps": ["192.0.2.1"]}, "InvalidAddress.NotFound"),
     ("DescribeKeyPairs", {"KeyNames": ["me"]}, "InvalidKeyPair.NotFound"),
-    ("DescribeImages", {"ImageIds": ["ami-0"]}, "InvalidAMIID.NotFound"),
+    ("DescribeImages", {"ImageIds": ["ami-01234567"]}, "InvalidAMIID.NotFound"),
     ("DescribeVolumes", {"VolumeIds": ["vol-0"]}, "InvalidVolume.NotFound"),
-    ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["lt-0"]}, "InvalidLaunchTemplateId.NotFound"),
+    ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["lt-01234567"]}, "InvalidLaunchTemplateId.NotFound"),
     (
         "DescribeLaunchTemplateVersions",
         {"LaunchTemplateName": "none"},
         "InvalidLaunchTemplateName.NotFoundException",
     ),
-    ("DescribeVpcAttribute", {"VpcId": "vpc-0", "Attribute": "x"}, "InvalidParameterValue"),
+    ("DescribeVpcs", {"VpcIds": ["vpc-0"]}, "InvalidVpcID.Malformed"),
+    ("DescribeSubnets", {"SubnetIds": ["subnet-01234567", "shop"]}, "InvalidSubnetID.Malformed"),
+    ("DescribeInstances", {"InstanceIds": ["i-0"]}, "InvalidInstanceID.Malformed"),
+    ("DescribeSecurityGroups", {"GroupIds": ["default"]}, "InvalidGroupId.Malformed"),
+    ("DescribeRouteTables", {"RouteTableIds": ["vpc-01234567"]}, "InvalidRouteTableId.Malformed"),
+    ("DescribeImages", {"ImageIds": ["ami-0"]}, "InvalidAMIID.Malformed"),
+    ("DeleteVpc", {"VpcId": "vpc"}, "InvalidVpcID.Malformed"),
+    ("DeleteSubnet", {"SubnetId": "subnet-0123456z"}, "InvalidSubnetID.Malformed"),
+    ("CreateSubnet", {"VpcId": "shop", "CidrBlock": "10.0.0.0/24"}, "InvalidVpcID.Malformed"),
+    ("DescribeVpcAttribute", {"VpcId": "vpc-01234567", "Attribute": "x"}, "InvalidParameterValue"),
 )
+
+
+def test_a_dry_run_would_have_been_and_types_that_there_are_not(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            customer.ec2.describe_vpcs(DryRun=True)
+        response = caught.value.response
+        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("DryRunOperation", 412)
+        assert error(customer.ec2.describe_instance_types, InstanceTypes=["m5.huge"]) == "InvalidInstanceType"
+
+    told(tmp_path, story)
 
 
 def test_what_is_named_and_is_not_there(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def test_clusters_that_cannot_be(tmp_path: Path) -> None:
         create = customer.eks.create_cluster
         narrow = customer.subnet("192.168.64.0/28", "a"), customer.subnet("192.168.64.16/28", "a")
         wrong: list[tuple[dict[str, Any], str, str]] = [
-            ({"name": "-shop"}, "ValidationException", "'name'"),
-            ({"name": "s" * 101}, "ValidationException", "'name'"),
-            ({"name": "a shop"}, "ValidationException", "'name'"),
+            ({"name": "-shop"}, "InvalidParameterException", "'name'"),
+            ({"name": "s" * 101}, "InvalidParameterException", "'name'"),
+            ({"name": "a shop"}, "InvalidParameterException", "'name'"),
             ({"version": "1.30"}, "InvalidParameterException", "offers 1.35, 1.36, 1.37"),
             ({"roleArn": customer.roles[1]["Arn"]}, "InvalidParameterException", "could not be assumed"),
             ({"subnets": ["subnet-0"]}, "InvalidParameterException", "'subnet-0' does not exist"),

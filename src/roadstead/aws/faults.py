@@ -8,12 +8,13 @@ the EC2 User Guide, "Error codes".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadstead.aws import calls
 from roadstead.core import errors
-from roadstead.wire import exchange, services, shapes
+from roadstead.wire import exchange, services, shapes, validate
 
 Codes = tuple[str, ...]
 
@@ -54,6 +55,8 @@ class Table:
         )
 
 
+_STATUS: Mapping[str, int] = {"DryRunOperation": 412}
+"""Of codes that models tell no status of, and that are not 400."""
 _JSON = Table(
     invalid=("InvalidParameterException", "ValidationException"),
     denied=("AccessDeniedException",),
@@ -67,6 +70,8 @@ _JSON = Table(
     cursor=("InvalidNextTokenException", "InvalidParameterException", "ValidationException"),
     mismatch=("InvalidParameterException", "ValidationException"),
 )
+_EKS = dataclasses.replace(_JSON, validation=("InvalidParameterException", "ValidationException"))
+"""The service of the EKS API has no ValidationException in its model."""
 _QUERY = Table(
     invalid=("InvalidInput", "ValidationError"),
     denied=("AccessDenied",),
@@ -96,6 +101,7 @@ _EC2 = Table(
     unsupported=("UnsupportedOperation",),
 )
 _OWN: Mapping[str, Table] = {
+    "eks": _EKS,
     "servicediscovery": Table(
         invalid=("InvalidInput",),
         denied=("AccessDeniedException",),
@@ -160,7 +166,8 @@ def fault(service: services.Service, operation: shapes.Operation, error: errors.
     if isinstance(error, exchange.Refused):
         return error.fault
     if isinstance(error, calls.Refused):
-        return exchange.Fault(error.aws_code, error.message, members=error.members)
+        status = _STATUS.get(error.aws_code, 400)
+        return exchange.Fault(error.aws_code, error.message, status, members=error.members)
     rows = table(service)
     match error:
         case errors.Invalid():
@@ -183,6 +190,24 @@ def fault(service: services.Service, operation: shapes.Operation, error: errors.
             return internal(service, operation)
     members = {key: value for key, value in error.facts.items() if key.lower() not in ("message", "code")}
     return exchange.Fault(chosen(service, operation, codes), error.message, status, status < 500, members)
+
+
+def invalid(
+    service: services.Service, operation: shapes.Operation, problems: Sequence[validate.Problem]
+) -> exchange.Fault:
+    """What an input is to a client that the operation's model does not allow.
+
+    ec2 has codes of its own for what is missing, and for instance types that there are not, which models list.
+    """
+    code = chosen(service, operation, table(service).validation)
+    if service.protocol == "ec2":
+        missing = [problem.path for problem in problems if problem.shown == "null"]
+        if missing:
+            name = missing[0][:1].lower() + missing[0][1:]
+            return exchange.Fault("MissingParameter", f"The request must contain the parameter {name}")
+        if all(problem.shape == "InstanceType" for problem in problems):
+            code = "InvalidInstanceType"
+    return exchange.Fault(code, validate.sentence(list(problems)))
 
 
 def internal(service: services.Service, operation: shapes.Operation | None) -> exchange.Fault:

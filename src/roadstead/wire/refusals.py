@@ -33,13 +33,14 @@ _QUERY: Mapping[Kind, tuple[str, int]] = {
     "IncompleteSignature": ("IncompleteSignature", 400),
     "InvalidClientTokenId": ("InvalidClientTokenId", 403),
     "SignatureDoesNotMatch": ("SignatureDoesNotMatch", 403),
-    "RequestExpired": ("RequestExpired", 400),
+    "RequestExpired": ("SignatureDoesNotMatch", 403),
     "ExpiredToken": ("ExpiredToken", 403),
 }
 _EC2: Mapping[Kind, tuple[str, int]] = {
     **_QUERY,
     "MissingAuthenticationToken": ("AuthFailure", 401),
     "InvalidClientTokenId": ("AuthFailure", 401),
+    "RequestExpired": ("RequestExpired", 400),
     "ExpiredToken": ("RequestExpired", 400),
 }
 

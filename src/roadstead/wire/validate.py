@@ -32,6 +32,8 @@ class Problem:
     """AWS's words, e.g. `Member must not be null`."""
     shown: str | None
     """The value as text; None when it is secret."""
+    shape: str = ""
+    """The name of the value's shape, where an enum does not have the value."""
 
     @property
     def message(self) -> str:
@@ -111,7 +113,7 @@ def _text(shape: shapes.Shape, value: str, path: str) -> Iterator[Problem]:
     yield from too
     if shape.enum and value not in shape.enum:
         allowed = ", ".join(shape.enum_order)
-        yield Problem(path, f"Member must satisfy enum value set: [{allowed}]", _shown(shape, value))
+        yield Problem(path, f"Member must satisfy enum value set: [{allowed}]", _shown(shape, value), shape.name)
     if shape.pattern is None or len(value) > LONGEST_MATCHED or any("less" in problem.constraint for problem in too):
         return
     if not patterns.compiled(shape.pattern).fullmatch(value):

@@ -25,6 +25,11 @@ from roadstead.wire import exchange, refusals, server, services, sigv4, validate
 
 log = logging.getLogger(__name__)
 
+GLOBAL = "aws-global"
+GLOBAL_IN = "us-east-1"
+WITHOUT_REGIONS = frozenset({"iam", "sts"})
+PATIENT = dt.timedelta(minutes=15)
+"""How far the clock may be off for these."""
 MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
 MOST_SECONDS = 30.0
@@ -118,8 +123,9 @@ class Desk:
         outcome.protocol = server.detect(request, outcome.service)
         known = await self.admit(claim)
         now = facts.now()
-        sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, self._rules)
-        outcome.region, outcome.caller = claim.scope.region, known.arn
+        rules = replace(self._rules, skew=PATIENT) if claim.scope.service in WITHOUT_REGIONS else self._rules
+        sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, rules)
+        outcome.region, outcome.caller = _region(claim.scope), known.arn
         service = self._service(outcome, claim)
         found = server.match(service, request)
         outcome.protocol, outcome.operation = found.protocol, found.operation.name
@@ -131,7 +137,7 @@ class Desk:
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
         call = calls.Call(
-            service.name, found.operation.name, claim.scope.region, caller, outcome.request_id, now, facts.store
+            service.name, found.operation.name, outcome.region, caller, outcome.request_id, now, facts.store
         )
         output = await self._output(bound, call, asked)
         outcome.response = server.render_output(
@@ -140,7 +146,7 @@ class Desk:
 
     def _service(self, outcome: Outcome, claim: sigv4.Claim) -> services.Service:
         """The service that the request is for. Raises Refused for one that has no operations here."""
-        if claim.scope.region not in self._facts.regions:
+        if outcome.region not in self._facts.regions:
             raise refusals.Refusal("SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
         if outcome.service is None:
             said = (
@@ -166,8 +172,7 @@ class Desk:
         service, operation = bound.service, bound.operation
         rows = faults.table(service)
         if problems := validate.problems(operation.input, dict(asked)):
-            code = faults.chosen(service, operation, rows.validation)
-            raise exchange.Refused(exchange.Fault(code, validate.sentence(problems)))
+            raise exchange.Refused(faults.invalid(service, operation, problems))
         try:
             window = None
             if bound.pages is not None:
@@ -203,6 +208,11 @@ class Desk:
             lambda marked: bound.handler(marked, asked),
             None if again is None else lambda first: again.handler(first, without),
         )
+
+
+def _region(scope: sigv4.Scope) -> str:
+    """Where a request is for: SDKs name services without regions `aws-global`, which is us-east-1's."""
+    return GLOBAL_IN if scope.region == GLOBAL and scope.service in WITHOUT_REGIONS else scope.region
 
 
 def _failed(outcome: Outcome) -> exchange.Fault:

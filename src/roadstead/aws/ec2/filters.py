@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from roadstead.aws import calls, kept
+from roadstead.aws.ec2 import ids as resources
 
 Shown = Mapping[str, Any]
 Values = Callable[[Shown], Iterable[str]]
@@ -82,6 +83,7 @@ def named(shown: Iterable[Shown], member: str, ids: Iterable[str] | None, *, cod
     all_of_them = list(shown)
     if not ids:
         return all_of_them
+    resources.check(ids, code)
     by_id = {thing[member]: thing for thing in all_of_them}
     for id in ids:
         if id not in by_id:

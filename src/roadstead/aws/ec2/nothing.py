@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from roadstead.aws import calls, kept
-from roadstead.aws.ec2 import filters
+from roadstead.aws.ec2 import filters, ids
 
 
 def listed(module: str, name: str, member: str, named: Mapping[str, str], documented: str | None) -> calls.Handler:
@@ -21,8 +21,10 @@ def listed(module: str, name: str, member: str, named: Mapping[str, str], docume
         for which, code in named.items():
             given = asked.get(which)
             if given:
-                first = given if isinstance(given, str) else given[0]
-                kept.refuse(code, f"'{first}' does not exist: there is none of {member} here")
+                all_of_them = [given] if isinstance(given, str) else given
+                if not which.endswith(("Names", "Name", "Ips")):
+                    ids.check(all_of_them, code)
+                kept.refuse(code, f"'{all_of_them[0]}' does not exist: there is none of {member} here")
         if documented is not None:
             filters.applied((), asked, known)
         return {member: []}

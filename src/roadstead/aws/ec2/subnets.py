@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadstead.aws import calls, kept
-from roadstead.aws.ec2 import filters, tags
+from roadstead.aws.ec2 import filters, ids, tags
 from roadstead.clusters import nodegroups
 from roadstead.clusters import spec as clusters
 from roadstead.core import errors
@@ -58,7 +58,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     vpc_key = spec.vpc_key(call.account, call.region, asked["VpcId"]) if asked["VpcId"] else None
     vpc = await call.store.get(vpc_key) if vpc_key else None
     if vpc_key is None or vpc is None:
-        kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{asked['VpcId']}' does not exist")
+        ids.absent(asked["VpcId"], "InvalidVpcID.NotFound", f"The vpc ID '{asked['VpcId']}' does not exist")
     with kept.coded({errors.Invalid: "InvalidParameterValue"}):
         cidr = spec.canonical(asked["CidrBlock"])
     with kept.coded({errors.Invalid: "InvalidSubnet.Range"}):
@@ -110,7 +110,7 @@ async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     id = asked["SubnetId"]
     key = spec.subnet_key(call.account, call.region, id) if id else None
     if key is None or await call.store.get(key) is None:
-        kept.refuse("InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
+        ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
     below = [keys.Prefix(call.account, call.region, kind) for kind in (clusters.KIND, nodegroups.KIND)]
     (of_clusters, first), (of_groups, second) = [await kept.listed(call.store, prefix) for prefix in below]
     users = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadstead.aws import calls, kept
-from roadstead.aws.ec2 import filters, tags
+from roadstead.aws.ec2 import filters, ids, tags
 from roadstead.core import errors
 from roadstead.network import spec, views
 from roadstead.store import keys, writes
@@ -80,7 +80,7 @@ async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     id = asked["VpcId"]
     key = spec.vpc_key(call.account, call.region, id) if id else None
     if key is None or await call.store.get(key) is None:
-        kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
+        ids.absent(id, "InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
     all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
     states, revision = await kept.listed(call.store, all_subnets)
     inside = [state.key.names[0] for state in states if spec.read_subnet(state.desired.body).vpc == id]

@@ -17,7 +17,6 @@ async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         roles.check_trust(asked["AssumeRolePolicyDocument"])
     if asked.get("PermissionsBoundary"):
         kept.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
-    given = {tag["Key"]: tag["Value"] for tag in asked.get("Tags", ())}
     role = roles.Role(
         name=asked["RoleName"],
         id=names.unique_id("AROA"),
@@ -26,12 +25,9 @@ async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         path=asked.get("Path", "/"),
         description=asked.get("Description"),
         longest_session=asked.get("MaxSessionDuration", 3600),
-        tags=kept.tags_after({}, given, code="InvalidInput"),
+        tags=found.tags(asked),
     )
-    try:
-        await call.store.commit(roles.put(call.account, role, writes.Absent()))
-    except errors.AlreadyExists:
-        kept.refuse("EntityAlreadyExists", f"Role with name {role.name} already exists.")
+    await found.added(call, roles.ROLE, role.name, roles.put(call.account, role, writes.Absent()))
     return {"Role": views.role(call.account, role)}
 
 
@@ -71,6 +67,8 @@ async def delete_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 async def attach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Attaching twice is as good as once."""
     arn = asked["PolicyArn"]
+    if not arn.startswith("arn:"):
+        kept.refuse("ValidationError", f"ARN {arn} is not valid.")
     if policies.name_of(arn) is None:
         kept.refuse("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
 

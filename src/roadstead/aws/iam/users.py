@@ -16,18 +16,14 @@ MOST_KEYS = 2
 async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if asked.get("PermissionsBoundary"):
         kept.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
-    given = {tag["Key"]: tag["Value"] for tag in asked.get("Tags", ())}
     user = users.User(
         name=asked["UserName"],
         id=names.unique_id("AIDA"),
         created=call.now.timestamp(),
         path=asked.get("Path", "/"),
-        tags=kept.tags_after({}, given, code="InvalidInput"),
+        tags=found.tags(asked),
     )
-    try:
-        await call.store.commit(users.put_user(call.account, user, writes.Absent()))
-    except errors.AlreadyExists:
-        kept.refuse("EntityAlreadyExists", f"User with name {user.name} already exists.")
+    await found.added(call, users.USER, user.name, users.put_user(call.account, user, writes.Absent()))
     return {"User": views.user(call.account, user)}
 
 

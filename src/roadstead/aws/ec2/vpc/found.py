@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roadstead.aws import calls, kept
+from roadstead.aws.ec2 import ids
 from roadstead.clusters import spec as clusters
 from roadstead.clusters import views
 from roadstead.clusters.hands import names
@@ -65,5 +66,5 @@ async def vpc(call: calls.Call, id: str) -> spec.Vpc:
     """Raises InvalidVpcID.NotFound."""
     state = await call.store.get(spec.vpc_key(call.account, call.region, id)) if id else None
     if state is None:
-        kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
+        ids.absent(id, "InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
     return spec.read_vpc(state.desired.body)

@@ -9,6 +9,7 @@ from typing import Any
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters
+from roadstead.aws.ec2 import ids as resources
 from roadstead.aws.ec2.vpc import found
 from roadstead.network import defaults
 
@@ -109,4 +110,4 @@ async def _there(call: calls.Call, ids: list[str]) -> None:
     known = {group.id for group in (await found.region(call)).groups}
     for id in ids:
         if id not in known:
-            kept.refuse("InvalidGroup.NotFound", f"The security group '{id}' does not exist")
+            resources.absent(id, "InvalidGroup.NotFound", f"The security group '{id}' does not exist")
