@@ -16,6 +16,11 @@ Protocol = Literal["rest-json", "json-1.0", "json-1.1", "query", "ec2", "rpc-v2-
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a body beyond which a request is refused unread. The largest of AWS's here is PutLogEvents: 1 MiB."""
+MOST_ITEMS = 100_000
+"""Values of a body, each element and member, beyond which it is refused: what one costs is more than its byte or two.
+
+The most of AWS's here are PutLogEvents' too: 10,000 events of three values each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,10 @@ class Malformed(errors.Invalid):
     def under(self, name: str) -> Malformed:
         """The same complaint, seen from the structure that holds `name`."""
         return Malformed(self.reason, name, *self.path)
+
+
+def too_many() -> Malformed:
+    return Malformed(f"more than {MOST_ITEMS} values in one body")
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

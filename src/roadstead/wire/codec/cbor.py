@@ -2,7 +2,8 @@
 
 Whole numbers of 64 bits, byte and text strings, arrays, maps with text keys, tag 1 (epoch time), floats of 16, 32
 and 64 bits, true, false, null, undefined; indefinite lengths are read, never written. Every length is checked
-against the bytes that are left before anything is made, so a small body cannot ask for a large memory.
+against the bytes that are left before anything is made, so a small body cannot ask for a large memory. Values are
+counted, also chunks of strings, which may be empty: a body costs no more time than it may have values.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ class _Reader:
     def __init__(self, body: bytes) -> None:
         self.body = body
         self.at = 0
+        self.left = exchange.MOST_ITEMS
 
     def item(self, depth: int) -> Any:
         if depth <= 0:
             raise exchange.Malformed("nested too deeply")
+        self.count()
         initial = self.take(1)[0]
         major, low = initial >> 5, initial & 31
         if major == 7:
@@ -66,6 +69,11 @@ class _Reader:
                 return {self.key(depth): self.value(depth) for _ in range(number)}
             case _:
                 return self.tagged(number, depth)
+
+    def count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise exchange.too_many()
 
     def take(self, count: int) -> bytes:
         self.room(count)
@@ -123,6 +131,7 @@ class _Reader:
     def chunks(self, major: int) -> bytes | str:
         parts: list[bytes] = []
         while (initial := self.take(1)[0]) != 0xFF:
+            self.count()
             if initial >> 5 != major or initial & 31 == _INDEFINITE:
                 raise exchange.Malformed("a CBOR string of unlike parts")
             parts.append(self.take(self.number(initial & 31)))

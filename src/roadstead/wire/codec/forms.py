@@ -18,6 +18,8 @@ from roadstead.wire.codec import scalars
 Dialect = Literal["query", "ec2"]
 
 MOST_FIELDS = 20_000
+MOST_ESCAPES = 400_000
+"""Of `%20` and its like: each costs as much as a value. A policy of IAM's greatest length has 260,000 at most."""
 DEEPEST = 50
 
 _OWN = ""
@@ -31,6 +33,8 @@ def fields(text: bytes | str) -> dict[str, str]:
     """The fields of a form, in order; of a field sent twice the last counts. Raises Malformed."""
     try:
         plain = text.decode("ascii") if isinstance(text, bytes) else scalars.utf8(text)
+        if plain.count("%") > MOST_ESCAPES:
+            raise exchange.Malformed(f"the form has more than {MOST_ESCAPES} escapes")
         pairs = urllib.parse.parse_qsl(
             plain, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS, separator="&"
         )
@@ -44,13 +48,17 @@ def fields(text: bytes | str) -> dict[str, str]:
 def read(shape: shapes.Shape, form: dict[str, str], dialect: Dialect) -> dict[str, Any]:
     """The input that a form holds. Raises Malformed."""
     tree: _Node = {}
+    left = exchange.MOST_ITEMS
     for name, text in form.items():
         if name not in _BY_THE_WAY and not name.startswith("X-Amz-"):
-            _plant(tree, name, text)
+            left -= _plant(tree, name, text)
+            if left < 0:
+                raise exchange.too_many()
     return _Reader(dialect).structure(shape, tree)
 
 
-def _plant(tree: _Node, name: str, text: str) -> None:
+def _plant(tree: _Node, name: str, text: str) -> int:
+    """Put a field in its place; of how many parts its name is."""
     parts = name.split(".", DEEPEST)
     if len(parts) > DEEPEST:
         raise exchange.Malformed("nested too deeply", name[:40])
@@ -60,33 +68,40 @@ def _plant(tree: _Node, name: str, text: str) -> None:
     for part in parts:
         node = node.setdefault(part, {})
     node[_OWN] = text
+    return len(parts)
 
 
 class _Reader:
     def __init__(self, dialect: Dialect) -> None:
         self.ec2 = dialect == "ec2"
+        self._known: dict[shapes.Shape, dict[str, shapes.Ref]] = {}
 
     def structure(self, shape: shapes.Shape, node: _Node) -> dict[str, Any]:
         if node.get(_OWN):
             raise exchange.Malformed("expected a structure")
         found: dict[str, Any] = {}
-        left = len(node) - (_OWN in node)
-        for ref in shape.members.values():
-            name = ref.form if self.ec2 else ref.name
-            if (inner := node.get(name)) is None:
+        known = self.known(shape)
+        for name, inner in node.items():
+            if name == _OWN:
                 continue
-            left -= 1
+            if (ref := known.get(name)) is None:
+                if self.ec2:
+                    raise exchange.Malformed(f"The parameter {name} is not recognized", name)
+                continue
             try:
                 found[ref.key] = self.value(ref, inner)
             except exchange.Malformed as error:
                 raise error.under(name) from None
-        if left and self.ec2:
-            known = {ref.form for ref in shape.members.values()}
-            unknown = next(name for name in node if name and name not in known)
-            raise exchange.Malformed(f"The parameter {unknown} is not recognized", unknown)
         if shape.union and len(found) != 1:
             raise exchange.Malformed(f"exactly one member of {shape.name} must be set")
         return found
+
+    def known(self, shape: shapes.Shape) -> dict[str, shapes.Ref]:
+        """Members by their names on the wire, made once for a form: it costs what it holds, not what a model could."""
+        if shape not in self._known:
+            members = shape.members.values()
+            self._known[shape] = {ref.form if self.ec2 else ref.name: ref for ref in members}
+        return self._known[shape]
 
     def value(self, ref: shapes.Ref, node: _Node) -> Any:
         match ref.shape.kind:

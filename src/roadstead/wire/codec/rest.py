@@ -22,7 +22,7 @@ from roadstead.wire.codec import scalars, trees
 MOST_PARAMETERS = 1000
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LABEL = re.compile(r"\{(\w+)(\+?)\}")
-_LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
+_LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|\Z)')
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ Form = Literal["json", "cbor"]
 DEEPEST = 100
 """Levels of nesting beyond which a body is refused; the models' own recursion stays below 20 in practice."""
 
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _NUMBERS = ("integer", "long", "float", "double")
 
 
@@ -30,6 +32,8 @@ def decode_json(body: bytes) -> dict[str, Any]:
     """The object of a JSON body; an empty body is an empty object. Raises Malformed."""
     if not body.strip():
         return {}
+    if _many(body) and _many(_TEXT.sub(b"", body)):
+        raise exchange.too_many()
     try:
         tree = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -37,6 +41,11 @@ def decode_json(body: bytes) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise exchange.Malformed("the body is not a JSON object")
     return tree
+
+
+def _many(body: bytes) -> bool:
+    """Whether there are more values than may be: each is the first of its list or object, or has a comma before it."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{") >= exchange.MOST_ITEMS
 
 
 def read(shape: shapes.Shape, tree: dict[str, Any], form: Form, *, whole: bool = False) -> dict[str, Any]:
