@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,44 @@ def test_nothing_is_named_by_its_kind() -> None:
 def test_annotations_are_postponed() -> None:
     future = "from __future__ import annotations\n"
     assert [named(path) for path in sources() if _defines(text := path.read_text()) and future not in text] == []
+
+
+def test_patterns_end_where_the_text_ends() -> None:
+    """`$` is also before a line break at the end: what is checked so may have one, and it goes into files and rules."""
+    inside = [path for path in sources() if path.is_relative_to(ROOT / "src")]
+    assert [(named(path), found) for path in inside for found in loose_ends(path.read_text())] == []
+
+
+def loose_ends(text: str) -> Iterator[str]:
+    """Patterns of `re` and of messages with a `$` in them that is no character, but for those over lines."""
+    tree = ast.parse(text)
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and len(node.targets) == 1]
+    kept = {ast.unparse(node.targets[0]): node.value for node in assigned}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or "MULTILINE" in ast.unparse(node):
+            continue
+        given = [word.value for word in node.keywords if word.arg == "pattern"]
+        if ast.unparse(node.func).startswith("re.") and node.args:
+            given.append(node.args[0])
+        for one in given:
+            whole = kept.get(ast.unparse(one), one)
+            said = "".join(str(part.value) for part in ast.walk(whole) if isinstance(part, ast.Constant))
+            if "$" in re.sub(r"\\.|\[\^?\]?[^]]*\]", "", said):
+                yield f"line {node.lineno}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("re.compile('a$')", 1),
+        ("_A = r'a$'\nre.fullmatch(_A, x)", 1),
+        ("f = Meta(pattern=rf'^{a}(/|$)')", 1),
+        (r"re.compile(r'a\Z|\$|[$]')", 0),
+        ("re.search('^a$', x, re.MULTILINE)", 0),
+    ],
+)
+def test_the_measure_of_patterns(text: str, found: int) -> None:
+    assert len(list(loose_ends(text))) == found
 
 
 def _defines(text: str) -> bool:

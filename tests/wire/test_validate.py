@@ -59,7 +59,8 @@ def test_bounds_are_inclusive_and_patterns_match_the_whole() -> None:
         assert problems("ListClusters", {"maxResults": good}) == []
     for bad in (0, 101):
         assert len(problems("ListClusters", {"maxResults": bad})) == 1
-    assert "pattern" in problems("CreateCluster", {"name": "a b", "roleArn": "r", "resourcesVpcConfig": {}})[0]
+    for name in ("a b", "a\n", "a\r\n", "\na"):
+        assert "pattern" in problems("CreateCluster", {"name": name, "roleArn": "r", "resourcesVpcConfig": {}})[0]
 
 
 def test_types_are_told_too() -> None:

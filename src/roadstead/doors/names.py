@@ -26,8 +26,8 @@ _NAME_OF_QUESTION = b"\xc0\x0c"
 """A pointer to where the question's name always is."""
 _A, _PTR, _ANY, _IN = 1, 12, 255, 1
 _DOMAIN = "compute.internal"
-_HOST = re.compile(r"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})\.([a-z0-9-]+)\.compute\.internal")
-_REVERSE = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa")
+_HOST = re.compile(r"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})\.([a-z0-9-]+)\.compute\.internal", re.ASCII)
+_REVERSE = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa", re.ASCII)
 
 
 class Code(enum.IntEnum):

@@ -139,7 +139,7 @@ def service(version: int, own: str) -> str:
     """
     if version == 2:
         for line in own.splitlines():
-            if line.startswith("0::") and (found := re.match(r"0::(/(?:[^/]+/)*roadstead[^/]*\.service)(/|$)", line)):
+            if line.startswith("0::") and (found := re.match(r"0::(/(?:[^/]+/)*roadstead[^/]*\.service)(/|\Z)", line)):
                 return found[1]
     return ""
 
