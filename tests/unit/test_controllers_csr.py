@@ -209,3 +209,24 @@ def test_what_is_approved_names_the_requester_alone(signer: str, user: str, node
 @given(st.binary(max_size=200))
 def test_whatever_the_request_says_it_is_judged(content: bytes) -> None:
     assert isinstance(identity("system:bootstrap:token1", content or b"\0"), csr.Refuse)
+
+
+def test_what_was_asked_for_is_repeated_bounded_and_escaped() -> None:
+    evil = "\x1b]0;owned\x07\x1b[31mroot@host #\n"
+    many = [x509.DNSName(f"{evil}{number}") for number in range(500)]
+    for judged in (
+        serving(*many),
+        serving(x509.DNSName(evil * 10_000)),
+        serving(*many, user=f"system:node:{evil}"),
+        identity(f"system:bootstrap:{evil * 10_000}"),
+        identity(evil * 10_000),
+        identity(ONE, pem(evil)),
+        csr.judge(request(csr.IDENTITY, ONE, pem(f"system:node:{ONE}"), (evil * 10_000,)), NODES),
+    ):
+        assert isinstance(judged, csr.Refuse)
+        assert judged.reason.isprintable()
+        assert len(judged.reason) < 6 * 1024
+    refused = serving(*many)
+    assert isinstance(refused, csr.Refuse)
+    assert refused.reason.endswith(f" (and 499 more) is not node {ONE}'s, which has 192.168.1.1")
+    assert "\\u001b]0;owned\\u0007" in refused.reason

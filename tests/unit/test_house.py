@@ -111,6 +111,74 @@ def test_the_measure_of_patterns(text: str, found: int) -> None:
     assert len(list(loose_ends(text))) == found
 
 
+WRITERS = {
+    "core/terminal.py": frozenset({"sys.stdout", "sys.stderr"}),
+    "cli/live/screen.py": frozenset({"terminal.drawn"}),
+    "cli/actions/reach.py": frozenset({"terminal.stream"}),
+    "machine/doctor/command.py": frozenset({"terminal.drawn", "terminal.stream"}),
+    "machine/engine.py": frozenset({"terminal.drawn", "terminal.stream"}),
+    "agent/main.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
+    "aws/door/journal.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
+}
+"""Who writes to a terminal or begins a log, and by what: all others say what they say by `terminal.out` and `err`."""
+_BY = frozenset(
+    [
+        "sys.stdout",
+        "sys.stderr",
+        "sys.__stdout__",
+        "sys.__stderr__",
+        "click.echo",
+        "click.secho",
+        "click.echo_via_pager",
+        "terminal.drawn",
+        "terminal.stream",
+        "logging.StreamHandler",
+        "logging.basicConfig",
+    ]
+)
+_HARMLESS = ("isatty", "fileno", "flush")
+
+
+def test_nothing_writes_around_the_one_place_that_escapes() -> None:
+    within = ROOT / "src" / "roadstead"
+    found = {
+        str(path.relative_to(within)): frozenset(writes(path.read_text()))
+        for path in sources()
+        if within in path.parents
+    }
+    assert {path: by for path, by in found.items() if by} == WRITERS
+
+
+def writes(text: str) -> Iterator[str]:
+    """By what a module writes to its standard output or error."""
+    tree = ast.parse(text)
+    harmless = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in _HARMLESS}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id == "print":
+            yield "print"
+        elif isinstance(node, ast.Attribute) and id(node) not in harmless:
+            if (said := ast.unparse(node)) in _BY:
+                yield said
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "os.write" and ast.unparse(node.args[0]) in "12":
+            yield "os.write"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("print(x)", ["print"]),
+        ("say = print", ["print"]),
+        ("sys.stdout.buffer.write(x)", ["sys.stdout"]),
+        ("f(sys.stderr)", ["sys.stderr"]),
+        ("click.echo(x)", ["click.echo"]),
+        ("os.write(1, x)", ["os.write"]),
+        ("sys.stdout.isatty() or run(sys.stderr.fileno())", []),
+    ],
+)
+def test_the_measure_of_writers(text: str, found: list[str]) -> None:
+    assert list(writes(text)) == found
+
+
 def _defines(text: str) -> bool:
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.AnnAssign)
     return any(isinstance(node, definitions) for node in ast.walk(ast.parse(text)))

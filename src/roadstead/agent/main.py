@@ -36,7 +36,7 @@ from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
-from roadstead.core import errors, instance, loop, program, structs
+from roadstead.core import complaints, errors, instance, loop, program, structs, terminal
 from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
 
@@ -253,7 +253,9 @@ def main(arguments: list[str] | None = None) -> int:
     # Who starts the agent may ignore signals (nohup does), and what is ignored is inherited down to every unit.
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
-    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(complaints.Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=options.log_level, handlers=[handler])
     try:
         places = instance.Instance.named(options.instance, options.machine_netns)
         if os.geteuid() != 0:
@@ -266,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
             log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)
             purge.purge(places)
     except errors.Error as error:
-        print(f"roadstead-agent: {error.message}", file=sys.stderr)
+        terminal.err(f"roadstead-agent: {error.message}")
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roadstead.agent.hosts import cgroups, disk, folders, mounts, processes, see
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.core.instance import Instance
 
 if TYPE_CHECKING:
@@ -203,9 +203,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         places = Instance.named(options.instance)
         for line in halt(places) if options.keep_disks else purge(places):
-            print(f"{'ended' if options.keep_disks else 'removed'} {line}")
+            terminal.out(f"{'ended' if options.keep_disks else 'removed'} {line}")
     except errors.Error as error:
-        print(f"purge: {error.message}", file=sys.stderr)
+        terminal.err(f"purge: {error.message}")
         return 1
     return 0
 

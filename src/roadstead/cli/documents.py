@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from roadstead.cli import config
-from roadstead.core import errors
+from roadstead.core import errors, foreign
 
 _YAML_1_1_TRUTHS = frozenset(("y", "n", "yes", "no", "on", "off"))
 """Text to us; true and false to readers of YAML 1.1."""
@@ -217,6 +217,8 @@ def yaml_text(data: Any) -> str:
         def represent_str(self, data: str) -> Any:
             resolved = yaml.resolver.VersionedResolver().resolve(yaml.ScalarNode, data, (True, False))
             plain = data and str(resolved).endswith(":str") and data.lower() not in _YAML_1_1_TRUTHS
+            # What is escaped when it is printed is so between double quotes, where an escape says the same.
+            plain = plain and foreign.line(data) == data
             return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
 
     Represented.add_representer(str, Represented.represent_str)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import click
 import msgspec
 from msgspec import inspect
 
 from roadstead.cli import config, defaults, validity
 from roadstead.cli.grammar import flags, tree
+from roadstead.core import terminal
 
 _HEAD = """# Commands of eksctl
 
@@ -230,4 +230,4 @@ def _places(part: type[msgspec.Struct], above: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    click.echo(text(), nl=False)
+    terminal.out(text(), end="")

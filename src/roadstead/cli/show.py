@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import click
-
 from roadstead.cli import documents
+from roadstead.core import foreign, terminal
 from roadstead.wire import shapes
 
 Mark = Literal["ℹ", "✔", "!", "✖", "▶"]
@@ -30,16 +29,17 @@ class Log:
     def line(self, text: str, mark: Mark = "ℹ") -> None:
         if self.verbose >= _LEVEL[mark]:
             now = dt.datetime.now().astimezone()
-            whole = f"{now:%Y-%m-%d %H:%M:%S} [{mark}]  {text}"
+            whole = f"{now:%Y-%m-%d %H:%M:%S} [{mark}]  {foreign.line(text)}"
             if self.above is None:
-                click.echo(whole, err=self.to_error)
+                say = terminal.err if self.to_error else terminal.out
+                say(whole)
             else:
                 self.above(whole)
 
 
 def table(columns: Mapping[str, Sequence[str]]) -> str:
     """Columns with their cells, lined up by tabs as eksctl's tables are: Go's tabwriter, tabs of 8, padding 1."""
-    rows = [tuple(columns), *zip(*columns.values(), strict=True)]
+    rows = [tuple(map(foreign.line, row)) for row in (tuple(columns), *zip(*columns.values(), strict=True))]
     widths = [-(-(max(len(cell) for cell in column) + 1) // _TAB) * _TAB for column in zip(*rows, strict=True)]
     return "".join("".join(map(_padded, row[:-1], widths)) + row[-1] + "\n" for row in rows)
 

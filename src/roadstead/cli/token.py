@@ -17,7 +17,7 @@ import click
 
 from roadstead.cli import profile
 from roadstead.cli.kubeconfig import owner
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.wire import exchange, sigv4
 
 PREFIX = "k8s-aws-v1."
@@ -47,7 +47,7 @@ def get_token(
         environment, profile.read(config), profile.read(credentials), profile=profile_asked, region_asked=region
     )
     now = dt.datetime.now(dt.UTC)
-    click.echo(json.dumps(credential(token(cluster_name, access, now), now, environment), indent=4))
+    terminal.out(json.dumps(credential(token(cluster_name, access, now), now, environment), indent=4))
 
 
 def token(cluster: str, access: profile.Access, now: dt.datetime) -> str:

@@ -19,7 +19,7 @@ import click
 
 from roadstead.cli import asked
 from roadstead.cli.grammar import flags, tree
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -166,7 +166,7 @@ def _run(resource: flags.Resource, values: dict[str, Any]) -> None:
     asked.check(call)
     if (call.number("verbose") or 0) >= 2:
         for warning in asked.warnings(call):
-            click.echo(f"Warning: {warning}", err=True)
+            terminal.err(f"Warning: {warning}")
     module, function = resource.action.split(":")
     getattr(importlib.import_module(f"roadstead.cli.actions.{module}"), function)(call)
 

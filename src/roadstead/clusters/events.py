@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from roadstead.clusters import lifecycles, observed
+from roadstead.core import foreign
 from roadstead.store import keys, writes
 
 KIND = "event"
@@ -28,12 +29,16 @@ _SEVERITIES: Mapping[str, Severity] = {"FAILED": "ERROR", "CREATE_FAILED": "ERRO
 
 @dataclass(frozen=True)
 class Event:
-    """`reason`: one word for programs; `message`: one sentence for people."""
+    """`reason`: one word for programs; `message`: one sentence for people. Both may repeat what tenants wrote."""
 
     severity: Severity
     reason: str
     message: str
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        foreign.bind(self, "reason", "message")
+        object.__setattr__(self, "facts", {name: foreign.bounded(fact) for name, fact in self.facts.items()})
 
 
 def of_turn(thing: keys.Key, before: str, after: str, why: str) -> Event:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from roadstead.core import lifecycle
+from roadstead.core import foreign, lifecycle
 
 NEWS = 10.0
 """Seconds after which it is told why a part is not ready: reasons that pass sooner are how parts are made."""
@@ -59,6 +59,9 @@ class Trouble:
     lasts: bool = False
     """For LASTING seconds by now."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "told", tuple(map(foreign.bounded, self.told)))
+
 
 @dataclass(frozen=True)
 class Part:
@@ -79,6 +82,9 @@ class Part:
     trouble: Trouble | None = None
     failure: Failure | None = None
     """These two are not an agent's to say."""
+
+    def __post_init__(self) -> None:
+        foreign.bind(self, "release", "reason")
 
 
 @dataclass(frozen=True)

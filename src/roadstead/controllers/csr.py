@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.x509 import oid
 
 from roadstead.controllers import postings
+from roadstead.core import foreign
 from roadstead.kube.resources import Json
 
 IDENTITY = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -43,9 +44,12 @@ class Approve:
 
 @dataclass(frozen=True)
 class Refuse:
-    """It can never be right."""
+    """It can never be right. The reason, which may repeat what was asked for, is written into the request, too."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", foreign.line(foreign.bounded(self.reason)))
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,8 @@ def _serving(user: str, asked: _Asked, expected: Mapping[str, postings.Expected]
         return Refuse("a serving certificate is for a name or an address")
     strange = sorted({*asked.names, *asked.addresses} - {asked.name, node.address})
     if strange:
-        return Refuse(f"{', '.join(strange)} is not node {asked.name}'s, which has {node.address}")
+        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
+        return Refuse(f"{foreign.bounded(strange[0], 253)}{more} is not node {asked.name}'s, which has {node.address}")
     return Approve(asked.name, renewal=True)
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from roadstead.controllers import postings
+from roadstead.core import foreign
 
 
 class Drain(enum.Enum):
@@ -35,6 +36,9 @@ class SystemState:
     reason: str = ""
     """Why not: one sentence."""
 
+    def __post_init__(self) -> None:
+        foreign.bind(self, "reason")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodeState:
@@ -52,6 +56,10 @@ class NodeState:
     marks: postings.Marks | None = None
     """What it was given last of its nodegroup's."""
 
+    def __post_init__(self) -> None:
+        foreign.bind(self, "reason", "version")
+        object.__setattr__(self, "blocked", tuple(map(foreign.bounded, self.blocked)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
@@ -64,6 +72,10 @@ class Notice:
     nodegroup: str = ""
     """Whose node it is about, as `postings.Expected` has it; empty: it is the cluster's own."""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        foreign.bind(self, "message")
+        object.__setattr__(self, "facts", {name: foreign.bounded(fact) for name, fact in self.facts.items()})
 
 
 Tell: TypeAlias = Callable[[postings.ClusterKey, Notice], None]

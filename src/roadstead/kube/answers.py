@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import errors, foreign
 from roadstead.kube import resources
 
 _BY_STATUS: dict[int, type[errors.Error]] = {
@@ -41,10 +41,10 @@ def error(status: int, body: bytes, asked: str) -> errors.Error:
     elif reason in ("Expired", "Gone"):
         kind = errors.Gone
     return kind(
-        f"{asked}: {message}",
+        foreign.bounded(f"{asked}: {message}"),
         status=status,
-        reason=reason or ",".join(str(cause.get("reason", "")) for cause in causes),
-        causes="; ".join(str(cause.get("message", "")) for cause in causes),
+        reason=foreign.bounded(reason or ",".join(str(cause.get("reason", "")) for cause in causes)),
+        causes=foreign.bounded("; ".join(str(cause.get("message", "")) for cause in causes)),
     )
 
 

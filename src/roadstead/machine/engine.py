@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from roadstead import engine as engines
-from roadstead.core import errors
+from roadstead.core import errors, foreign, terminal
 from roadstead.engine import cache, catalog, images, install, progress
 from roadstead.engine import settings as engine_settings
 from roadstead.machine.services import engines as services
@@ -86,12 +86,12 @@ def get(specs: tuple[str, ...], source: str | None, path: Path | None, all_neede
     job = getting.Job(_choice(source), chosen, arch)
     processors = len(os.sched_getaffinity(0))
     if said := getting.announced(wanted, job, processors):
-        click.echo(said, err=True)
+        terminal.err(said)
     with _ends_on_signals(), Screen(sys.stderr.isatty()) as screen:
         made = getting.get(wanted, job, screen.show, getting.at_once(processors, _available()))
         screen.clear()
         for installed in made:
-            click.echo(f"{installed.id}\t{next(iter(installed.components.values())).parent}")
+            terminal.out(f"{installed.id}\t{next(iter(installed.components.values())).parent}")
     if os.geteuid() == 0 and tree.CACHE.is_dir():
         _share(chosen.cache)
 
@@ -108,7 +108,7 @@ def share() -> None:
 
 def _share(own: Path) -> None:
     for id in services.share(services.sources({**os.environ, "ROADSTEAD_CACHE": str(own)}, Path.home())):
-        click.echo(f"{id}: copied for the services to {tree.CACHE}", err=True)
+        terminal.err(f"{id}: copied for the services to {tree.CACHE}")
 
 
 @engine.command()
@@ -141,7 +141,7 @@ def remove(specs: tuple[str, ...], arch: str | None) -> None:
             raise errors.Invalid(f"{spec} belongs to the distribution: remove its package there")
         for release in [release for release in known if release.engine.name == spec] or [one]:
             gone = install.remove(release, chosen)
-            click.echo(f"{release.id}: {'removed' if gone else 'was not here'}")
+            terminal.out(f"{release.id}: {'removed' if gone else 'was not here'}")
 
 
 @engine.command()
@@ -153,7 +153,7 @@ def image(name: str, output: Path, arch: str | None) -> None:
     with _ends_on_signals(), Screen(sys.stderr.isatty()) as screen:
         installed = engines.get(name, listener=screen.show, arch=arch)
         screen.clear()
-        click.echo(images.write(_image(installed), output.absolute()))
+        terminal.out(images.write(_image(installed), output.absolute()))
 
 
 class Screen:
@@ -173,25 +173,28 @@ class Screen:
         self.clear()
 
     def show(self, news: progress.Progress) -> None:
-        text = f"{news.engine}: {news.text}"
+        text = foreign.line(f"{news.engine}: {news.text}")
         now = time.monotonic()
         if not news.passing:
             self._passing.pop(news.engine, None)
             self.clear()
-            click.echo(text, err=True)
+            terminal.err(text)
         elif self._terminal:
             self._passing[news.engine] = text
             width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
-            click.echo(f"\r\x1b[K{shortened(list(self._passing.values()), max(20, width))}", err=True, nl=False)
+            self._draw(shortened(list(self._passing.values()), max(20, width)))
         elif now - self._told.get(news.engine, self._began) >= _PIPE_SECONDS:
-            click.echo(text, err=True)
+            terminal.err(text)
         else:
             return
         self._told[news.engine] = now
 
     def clear(self) -> None:
         if self._terminal:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            self._draw("")
+
+    def _draw(self, said: str) -> None:
+        terminal.drawn(f"\r\x1b[K{said}", terminal.stream(error=True))
 
 
 def shortened(texts: Sequence[str], width: int) -> str:
@@ -283,7 +286,7 @@ def _ready(manifest: cache.Manifest, folder: str) -> Row:
 
 def _print(rows: list[Row], output: str) -> None:
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        terminal.out(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return
     cells = [("ENGINE", "VERSION", "ARCH", "STATE", "SIZE", "SOURCE", "VERIFIED")]
     for row in rows:
@@ -292,4 +295,4 @@ def _print(rows: list[Row], output: str) -> None:
         cells.append((row.name, row.version, row.arch, row.state, size, row.source or "-", how))
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        terminal.out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

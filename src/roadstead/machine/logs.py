@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
+import subprocess
 from pathlib import Path
 
 import click
 
 from roadstead.agent_client import Client
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, terminal
 from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.machine.supervision import tree
@@ -40,9 +40,7 @@ def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
     client = Client(places.socket)
     id = names.host(host, names.known(places), client.wanted())
     try:
-        for chunk in client.logs(id, name, lines, follow):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+        terminal.copied(client.logs(id, name, lines, follow))
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
@@ -52,9 +50,22 @@ def _service(folder: Path, lines: int, *, follow: bool) -> None:
     if not (folder / "current").exists():
         raise errors.NotFound(f"{folder} has no log: the service was never started here, see `roadstead status`")
     if follow:
-        # It follows the name, which s6-log gives to a new file at each rotation.
-        os.execvp("tail", ["tail", "-n", str(lines), "-F", str(folder / "current")])
-    sys.stdout.buffer.write(b"".join(last(folder, lines)))
+        _follow(folder / "current", lines)
+    else:
+        terminal.copied(last(folder, lines))
+
+
+def _follow(file: Path, lines: int) -> None:
+    """Until it is interrupted. tail follows the name, which s6-log gives to a new file at each rotation."""
+    with subprocess.Popen(["tail", "-n", str(lines), "-F", str(file)], stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        reading = tail.stdout.fileno()
+        try:
+            terminal.copied(iter(lambda: os.read(reading, 65536), b""))
+        except (KeyboardInterrupt, BrokenPipeError):
+            return
+        finally:
+            tail.kill()
 
 
 def last(folder: Path, lines: int) -> list[bytes]:

@@ -14,7 +14,7 @@ import click
 from click import shell_completion
 
 import roadstead
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def completion(shell: str) -> None:
     found = shell_completion.get_completion_class(shell)
     assert found is not None, shell
     arguments: dict[str, Any] = {}
-    click.echo(found(cli, arguments, "roadstead", "_ROADSTEAD_COMPLETE").source())
+    terminal.out(found(cli, arguments, "roadstead", "_ROADSTEAD_COMPLETE").source())
 
 
 def wants_json(arguments: list[str]) -> bool:
@@ -136,13 +136,13 @@ def run(arguments: list[str]) -> int:
             first.before(arguments)
         code = cli.main(arguments, prog_name="roadstead", standalone_mode=False)
     except errors.Error as error:
-        click.echo(rendered(error, as_json=wants_json(arguments)), err=True)
+        terminal.err(rendered(error, as_json=wants_json(arguments)))
         return _FAILED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        terminal.err("Interrupted.")
         return _INTERRUPTED
     return code if isinstance(code, int) else 0
 

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from roadstead.agent_client import Client
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, terminal
 from roadstead.identity import admin as admins
 from roadstead.machine import caller, installation
 from roadstead.machine.doctor import command as doctor
@@ -56,7 +56,7 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
     ports.check(wanted.address, wanted.port, netns, own=_pid(places, "serve"))
     for finding in doctor.check_before_start(interactive=sys.stdin.isatty(), yes=yes, may_mend=netns is None):
         if finding.level == "warning":
-            click.echo(f"warning: {finding.title}. {finding.remedy}", err=True)
+            terminal.err(f"warning: {finding.title}. {finding.remedy}")
     ensure_user(USER)
     if registries is not None:
         name = None if images is None else registry_files.keep(places, images, USER)
@@ -102,8 +102,10 @@ def _tell(places: instance.Instance, python: Path, *, started: bool, given: tupl
     admin = admins.read(tree.serve_state(places))
     written = profiles.write(caller.caller(os.environ), admin)
     if written.warning:
-        click.echo(f"warning: {written.text}", err=True)
-    click.echo(f"instance {agent.instance}: agent {agent.version} {'is up' if started else 'was up'} (pid {agent.pid})")
+        terminal.err(f"warning: {written.text}")
+    terminal.out(
+        f"instance {agent.instance}: agent {agent.version} {'is up' if started else 'was up'} (pid {agent.pid})"
+    )
     lines = {
         "serve": f"{admin.endpoint}, account {admin.account}",
         "profile": "" if written.warning else written.text,
@@ -113,18 +115,18 @@ def _tell(places: instance.Instance, python: Path, *, started: bool, given: tupl
         "logs": places.log,
         "code": python.parents[1],
     }
-    click.echo("\n".join(f"  {name:<7} {text}" for name, text in lines.items() if text))
+    terminal.out("\n".join(f"  {name:<7} {text}" for name, text in lines.items() if text))
 
 
 def _follow(before: str, now: str) -> None:
     """serve itself moves the endpoints of clusters; what people wrote of them is to be written anew."""
     done = kubeconfigs.follow(os.environ, before, now)
     if done.warning:
-        click.echo(f"warning: the kubeconfig still has the address {before}: {done.warning}", err=True)
-    click.echo(f"  clusters are reached at {now}, no more at {before}")
+        terminal.err(f"warning: the kubeconfig still has the address {before}: {done.warning}")
+    terminal.out(f"  clusters are reached at {now}, no more at {before}")
     for path in done.paths:
-        click.echo(f"  {path} was changed accordingly")
-    click.echo("  other kubeconfigs: `roadstead utils write-kubeconfig --cluster NAME` writes a cluster's entry anew")
+        terminal.out(f"  {path} was changed accordingly")
+    terminal.out("  other kubeconfigs: `roadstead utils write-kubeconfig --cluster NAME` writes a cluster's entry anew")
 
 
 def _pid(places: instance.Instance, service: str) -> int | None:

@@ -15,7 +15,7 @@ from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.cli.estate import found
 from roadstead.clusters.capacity import pace
-from roadstead.core import errors
+from roadstead.core import errors, foreign, terminal
 from roadstead.identity import admin as admins
 from roadstead.machine import caller
 from roadstead.machine.services import names
@@ -70,27 +70,27 @@ def status(instance_id: str, output: str, everything: bool) -> None:
             "serve": {"answers": not silent, "reason": silent}
             | ({} if admin is None else {"endpoint": admin.endpoint, "account": admin.account}),
         }
-        click.echo(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
+        terminal.out(msgspec.json.format(msgspec.json.encode(body), indent=2).decode())
         return
-    click.echo(f"instance {agent.instance}")
+    terminal.out(f"instance {agent.instance}")
     if running:
-        click.echo(services(running, _details(agent, admin, silent)))
+        terminal.out(services(running, _details(agent, admin, silent)))
     else:
-        click.echo(f"agent {agent.version} (pid {agent.pid}), not supervised; {_kept(agent)}")
+        terminal.out(f"agent {agent.version} (pid {agent.pid}), not supervised; {_kept(agent)}")
     if clusters:
-        click.echo(table_of(clusters))
+        terminal.out(table_of(clusters))
     told = [line for one in clusters for line in one.unwell]
     shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
     if (told or shown) and (slow := pace.too_slow(client.machine())):
         told.append(slow)
     if told:
-        click.echo("\n".join(told))
+        terminal.out("\n".join(map(foreign.line, told)))
     if shown:
-        click.echo(table(sorted(shown, key=lambda one: (one.kind, one.id))))
+        terminal.out(table(sorted(shown, key=lambda one: (one.kind, one.id))))
     elif silent:
-        click.echo("what the agent keeps is as it is wanted; of the clusters nothing is known while serve is silent")
+        terminal.out("what the agent keeps is as it is wanted; of the clusters nothing is known while serve is silent")
     elif not told and agent.counts:
-        click.echo("everything is as it is wanted")
+        terminal.out("everything is as it is wanted")
 
 
 def _details(agent: observed.Status, admin: admins.Admin | None, silent: str) -> dict[str, str]:
@@ -192,6 +192,7 @@ def services(running: Sequence[see.Process], details: dict[str, str]) -> str:
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Lines whose columns are as wide as they need to be."""
+    rows = [tuple(map(foreign.line, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

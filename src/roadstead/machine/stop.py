@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from roadstead.core import instance
+from roadstead.core import instance, terminal
 from roadstead.machine import caller, purge, start
 from roadstead.machine.supervision import make
 
@@ -20,4 +20,4 @@ def stop(instance_id: str, timeout: float, hosts: bool) -> None:
     ran = make.down(places, unit=start.unit_of(places), timeout=timeout)
     if hosts:
         raise SystemExit(purge.take_back(instance_id, "--keep-disks"))
-    click.echo(f"instance {instance_id}: {'stopped; its hosts, if any, keep running' if ran else 'was not running'}")
+    terminal.out(f"instance {instance_id}: {'stopped; its hosts, if any, keep running' if ran else 'was not running'}")

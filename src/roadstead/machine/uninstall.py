@@ -13,7 +13,7 @@ from typing import assert_never
 
 import click
 
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, terminal
 from roadstead.machine import installation, start
 from roadstead.machine.doctor import mend
 from roadstead.machine.supervision import make, systemd, tree
@@ -180,15 +180,15 @@ def uninstall(yes: bool) -> None:
     places = Places()
     steps = plan(see(places), places)
     if not steps:
-        click.echo("Nothing of Roadstead is on this machine.")
+        terminal.out("Nothing of Roadstead is on this machine.")
     else:
-        click.echo("This will:\n" + "\n".join(f"  - {explain(step)}" for step in steps))
+        terminal.out("This will:\n" + "\n".join(f"  - {explain(step)}" for step in steps))
         if not yes:
             if not sys.stdin.isatty():
                 raise errors.Invalid("`roadstead uninstall` deletes data and there is no terminal to ask: give --yes")
             click.confirm("Go on?", abort=True)
         for step in steps:
-            click.echo("\n".join((f"{explain(step)}: done", *(f"  {line}" for line in apply(step, places)))))
-    click.echo("The AWS profile 'roadstead' in ~/.aws is left; it leads nowhere now.")
+            terminal.out("\n".join((f"{explain(step)}: done", *(f"  {line}" for line in apply(step, places)))))
+    terminal.out("The AWS profile 'roadstead' in ~/.aws is left; it leads nowhere now.")
     if cache := os.environ.get("ROADSTEAD_CACHE"):
-        click.echo(f"The cache is left: rm -rf {cache}")
+        terminal.out(f"The cache is left: rm -rf {cache}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
+from roadstead.core import foreign
 from roadstead.messages.desired import Message
 from roadstead.messages.forms import Generation
 
@@ -38,6 +41,10 @@ class Observation(Message, frozen=True, kw_only=True):
     exit: Exit | None = None
     restart_pending: bool = False
     """A changed file or flag asks for a restart that waits for the other members of the group."""
+
+    def __post_init__(self) -> None:
+        # It repeats what programs say.
+        msgspec.structs.force_setattr(self, "reason", foreign.bounded(self.reason))
 
 
 class Status(Message, frozen=True, kw_only=True):

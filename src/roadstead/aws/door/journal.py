@@ -10,6 +10,8 @@ import logging
 
 import msgspec
 
+from roadstead.core import complaints, foreign
+
 FIELDS = "roadstead_fields"
 """The attribute of a log record with the fields of its line: `log.info("request", extra={FIELDS: {...}})`."""
 
@@ -27,12 +29,14 @@ class Lines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        # A text from outside may have surrogates that are no Unicode.
-        try:
-            return msgspec.json.encode(line, enc_hook=str).decode()
-        except UnicodeEncodeError:
-            safe = {key: str(value).encode("utf-8", "replace").decode() for key, value in line.items()}
-            return msgspec.json.encode(safe).decode()
+        # A text from outside may be long, and have surrogates that are no Unicode.
+        told = {key: _bounded(value) for key, value in line.items()}
+        # JSON leaves what is no ASCII as it is: an escape in its texts says the same.
+        return foreign.line(msgspec.json.encode(told, enc_hook=lambda value: _bounded(str(value))).decode())
+
+
+def _bounded(value: object) -> object:
+    return foreign.bounded(value, complaints.LONGEST) if isinstance(value, str) else value
 
 
 def start(level: str) -> None:

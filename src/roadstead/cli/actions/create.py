@@ -10,20 +10,19 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import click
 from msgspec import structs
 
 from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import access, building, get, reach
 from roadstead.cli.live import follow, picture, scene
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.wire import client
 
 
 def cluster(call: asked.Asked) -> None:
     wanted = filled(call, defaults.made_up_names(reach.region(call)))
     if call.truth("dry-run"):
-        click.echo(documents.yaml_text(documents.tree(wanted)), nl=False)
+        terminal.out(documents.yaml_text(documents.tree(wanted)), end="")
         return
     name = (wanted.metadata or config.Metadata()).name or ""
     kept = access.asks(call, name) if call.truth("write-kubeconfig") else None
@@ -43,7 +42,7 @@ def cluster(call: asked.Asked) -> None:
         shown = summary(get.cluster(api, name), written, nodes, time.monotonic() - begun)
     _tell(stage, shown, written)
     if (form := call.text("output") or "table") != "table":
-        click.echo(show.document(shown, form))
+        terminal.out(show.document(shown, form))
     if kept is not None and written is None:
         raise errors.Failed(
             f'cluster "{name}" is ready, but the kubeconfig was not written (see above); '

@@ -6,11 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import click
-
 from roadstead.cli import asked, service, show
 from roadstead.cli.actions import get, reach
-from roadstead.core import errors
+from roadstead.core import errors, foreign, terminal
 from roadstead.wire import services
 
 _PAUSE = 0.5
@@ -37,7 +35,7 @@ def events(call: asked.Asked) -> None:
             _watch(call, api, found, asks)
             return
     if not found and call.text("output") == "table":
-        click.echo("No events found")
+        terminal.out("No events found")
         return
     columns = {name: [row[index] for row in map(_row, found)] for index, name in enumerate((*_WIDTHS, "MESSAGE"))}
     get.printed(call, columns, _shaped(found))
@@ -58,7 +56,7 @@ def _watch(call: asked.Asked, api: service.Api, found: list[dict[str, Any]], ask
     form = call.text("output") or "table"
     say: Callable[[Sequence[dict[str, Any]]], None] = _say_lines if form == "table" else _sayer(form)
     if form == "table":
-        click.echo(_line((*_WIDTHS, "MESSAGE")))
+        terminal.out(_line((*_WIDTHS, "MESSAGE")))
     say(found)
     deadline = reach.deadline(call) if "timeout" in call.given else None
     for fresh in _coming(api, found, asks, deadline):
@@ -86,7 +84,7 @@ def _coming(
 
 def _say_lines(found: Sequence[dict[str, Any]]) -> None:
     for each in found:
-        click.echo(_line(_row(each)))
+        terminal.out(_line(_row(each)))
 
 
 def _sayer(form: str) -> Callable[[Sequence[dict[str, Any]]], None]:
@@ -94,7 +92,9 @@ def _sayer(form: str) -> Callable[[Sequence[dict[str, Any]]], None]:
 
     def say(found: Sequence[dict[str, Any]]) -> None:
         for each in _shaped(found):
-            click.echo(("---\n" if form == "yaml" else "") + show.document(each, form), nl=form == "json")
+            terminal.out(
+                ("---\n" if form == "yaml" else "") + show.document(each, form), end="\n" if form == "json" else ""
+            )
 
     return say
 
@@ -105,7 +105,7 @@ def _row(event: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    *columns, last = cells
+    *columns, last = map(foreign.line, cells)
     padded = (cell.ljust(width - 1) + " " for cell, width in zip(columns, _WIDTHS.values(), strict=True))
     return "".join(padded) + last
 

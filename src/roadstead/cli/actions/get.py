@@ -6,11 +6,9 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from roadstead.cli import asked, service, show
 from roadstead.cli.actions import reach
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.wire import client, services, shapes
 
 _MADE_BY = "alpha.eksctl.io/cluster-name"
@@ -31,7 +29,7 @@ def clusters(call: asked.Asked) -> None:
                 "EKSCTL CREATED": [each["Owned"] for each in data],
             }
     if not data and call.text("output") == "table":
-        click.echo("No clusters found")
+        terminal.out("No clusters found")
         return
     printed(call, columns, data)
 
@@ -162,6 +160,6 @@ def failed(what: str, error: client.ServiceError) -> errors.Error:
 def printed(call: asked.Asked, columns: Mapping[str, Sequence[str]], data: Any) -> None:
     form = call.text("output") or "table"
     if form == "table":
-        click.echo(show.table(columns), nl=False)
+        terminal.out(show.table(columns), end="")
     else:
-        click.echo(show.document(data, form), nl=form == "json")
+        terminal.out(show.document(data, form), end="\n" if form == "json" else "")

@@ -10,14 +10,13 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 
-import click
 from msgspec import structs
 
 from roadstead.cli import asked, config, defaults, documents, service, show, validity
 from roadstead.cli.actions import get, reach
 from roadstead.cli.estate import bodies, found, make, parts, refusals, together
 from roadstead.cli.live import follow, scene, warnings
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.wire import client
 
 Subnets = Mapping[str, tuple[str, bool]]
@@ -31,7 +30,7 @@ def create(call: asked.Asked) -> None:
         raise errors.Invalid("--cluster must be set")
     wanted = filled(call, of, reach.region(call))
     if call.truth("dry-run"):
-        click.echo(documents.yaml_text(documents.tree(wanted)), nl=False)
+        terminal.out(documents.yaml_text(documents.tree(wanted)), end="")
         return
     stage = reach.stage(call, "nodes")
     with reach.connection(call) as api, stage.screen:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from roadstead.cli import asked, profile, service, show
 from roadstead.cli.kubeconfig import owner
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 
 if TYPE_CHECKING:
     from roadstead.cli.live import follow
@@ -63,7 +62,7 @@ def stage(call: asked.Asked, *phases: str) -> follow.Stage:
     from roadstead.cli.live import follow, scene, screen
 
     plain = log(call)
-    stream = sys.stderr if plain.to_error else sys.stdout
+    stream = terminal.stream(error=plain.to_error)
     shown = screen.Screen(stream, live=plain.verbose >= _TOLD and screen.wanted(stream, os.environ))
     return follow.Stage(
         show.Log(plain.verbose, plain.to_error, shown.line), shown, deadline(call), scene.empty(*phases)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-import click
 import msgspec
 
 from roadstead.cli import asked, config
+from roadstead.core import terminal
 
 
 def show(call: asked.Asked) -> None:  # noqa: ARG001
-    click.echo(json.dumps(msgspec.json.schema(config.ClusterConfig), indent=2))
+    terminal.out(json.dumps(msgspec.json.schema(config.ClusterConfig), indent=2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from roadstead.cli.live import scene
+from roadstead.core import foreign
 
 _MARKS = {"waiting": " ", "done": "✔", "failed": "✖"}
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -20,7 +21,7 @@ def lines(shown: scene.Scene, now: float, width: int) -> list[str]:
     made = [_phase(each, now, width) for each in shown.phases]
     if shown.note:
         made.append(f" ! {shown.note}")
-    return [cut(line.rstrip(), width) for line in made]
+    return [cut(foreign.line(line.rstrip()), width) for line in made]
 
 
 def cut(line: str, width: int) -> str:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from roadstead.cli.live import picture, scene
+from roadstead.core import foreign, terminal
 
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized output: terminals that know it show all of what is between at once, others ignore it."""
@@ -58,6 +59,7 @@ class Screen(AbstractContextManager["Screen"]):
 
     def line(self, text: str) -> None:
         """One line above the picture."""
+        text = foreign.line(text)
         if not self._drawn:
             self._write(f"{text}\n")
             return
@@ -81,8 +83,7 @@ class Screen(AbstractContextManager["Screen"]):
         return f"\r\x1b[{rows}A" if rows else ""
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        terminal.drawn(text, self._stream)
 
 
 def _joined(lines: list[str]) -> str:

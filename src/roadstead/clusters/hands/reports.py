@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from roadstead.clusters.hands import marks
+from roadstead.core import foreign
 from roadstead.store import keys
 
 
@@ -18,6 +19,9 @@ class Word:
     reason: str = ""
     refused: bool = False
     """It cannot come to be so, and waiting will not help."""
+
+    def __post_init__(self) -> None:
+        foreign.bind(self, "reason")
 
 
 class Reports(Protocol):

@@ -21,7 +21,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 
 KEPT = (
     "/registry/apiregistration.k8s.io/apiservices/",
@@ -151,7 +151,7 @@ def _reduce(etcdctl: str, endpoint: str) -> None:
     status = json.loads(_must(etcdctl, endpoint, "endpoint", "status", "--write-out=json"))
     _must(etcdctl, endpoint, "compact", "--physical", str(status[0]["Status"]["header"]["revision"]))
     _must(etcdctl, endpoint, "defrag")
-    print(f"{len(keys) - len(going)} of {len(keys)} objects are kept", flush=True)
+    terminal.out(f"{len(keys) - len(going)} of {len(keys)} objects are kept")
 
 
 def _must(etcdctl: str, endpoint: str, *words: str, given: str = "") -> str:
@@ -174,11 +174,11 @@ def _until(what: Callable[[], bool], name: str, child: subprocess.Popen[bytes]) 
     while not what():
         ended, late = child.poll() is not None, time.monotonic() > deadline
         if ended or late:
-            print(Path(f"{name}.log").read_text(errors="replace").strip()[-4000:])
+            terminal.out(Path(f"{name}.log").read_text(errors="replace").strip()[-4000:])
             how = f"ended with exit code {child.returncode}" if ended else f"was not ready within {_READY:.0f} s"
             raise errors.Failed(f"{name} {how}: see what it said before this line")
         time.sleep(_PAUSE)
-    print(f"{name} is ready", flush=True)
+    terminal.out(f"{name} is ready")
 
 
 def _key() -> bytes:

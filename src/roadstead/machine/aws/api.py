@@ -11,7 +11,7 @@ import urllib.request
 import click
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.identity import homes
 from roadstead.machine import caller
 
@@ -42,9 +42,9 @@ def coverage(service: str | None, output: str, endpoint: str | None) -> None:
         raise errors.NotFound(f"there is no service {service!r}: {', '.join(sorted(counted))}", service=service)
     chosen = counted if service is None else {service: counted[service]}
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode())
+        terminal.out(msgspec.json.format(msgspec.json.encode(chosen), indent=2).decode())
     else:
-        click.echo(table(counted) if service is None else listed(counted[service]))
+        terminal.out(table(counted) if service is None else listed(counted[service]))
 
 
 def ask(endpoint: str, ca_bundle: str | None) -> Coverage:

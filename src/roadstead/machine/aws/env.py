@@ -8,6 +8,7 @@ import shlex
 
 import click
 
+from roadstead.core import terminal
 from roadstead.identity import homes, profile
 from roadstead.machine import caller
 
@@ -21,7 +22,7 @@ _GONE = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURIT
 def env(output: str, name: str) -> None:
     """Print what AWS's tools need to speak to Roadstead: `eval "$(roadstead env)"`."""
     variables = exports(homes.read(caller.caller(os.environ).home, name))
-    click.echo(json.dumps(variables, indent=2) if output == "json" else shell(variables))
+    terminal.out(json.dumps(variables, indent=2) if output == "json" else shell(variables))
 
 
 def exports(found: profile.Profile) -> dict[str, str]:

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.machine.doctor import checks, facts, findings, mend, report, see
 from roadstead.machine.doctor.mend import Only
 
@@ -33,10 +33,13 @@ def doctor(*, fix: bool, yes: bool, only: Only | None, output: str | None) -> No
             mended = _mend(seen, found, ask=_on_terminal() and not yes and not _in_ci(), only=only)
         except errors.Error as error:
             failure = error.message
-            click.echo(_shown(error), err=True)
+            terminal.err(_shown(error))
         found = checks.check(see.see())
     shown = report.document(found, mended, failure) if output == "json" else _human(found, output)
-    click.echo(shown, color=_colour())
+    if output != "json" and _colour():
+        terminal.drawn(f"{shown}\n", terminal.stream(error=False))
+    else:
+        terminal.out(shown)
     click.get_current_context().exit(1 if failure or findings.blocks(found) else 0)
 
 
@@ -65,7 +68,7 @@ def check_before_start(*, interactive: bool, yes: bool, may_mend: bool = True) -
             findings=", ".join(one.id for one in blocking),
         )
     if failure:
-        click.echo(_shown(failure), err=True)
+        terminal.err(_shown(failure))
     return list(found)
 
 
@@ -79,9 +82,9 @@ def _mend(
     if not seen.root:
         raise errors.Denied("Only root can mend a machine: run `sudo roadstead doctor --fix`.")
     lines = tuple(mend.explain(step) for step in steps)
-    click.echo("To mend:" if ask else "Mending:", err=True)
+    terminal.err("To mend:" if ask else "Mending:")
     for line in lines:
-        click.echo(f"  {line}", err=True)
+        terminal.err(f"  {line}")
     if ask and not click.confirm("Do it?", default=True, err=True):
         return ()
     mend.make(steps, mend.Places())

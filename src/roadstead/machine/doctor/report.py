@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import click
 
+from roadstead.core import foreign
 from roadstead.machine.doctor import findings
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def table(found: tuple[findings.Finding, ...], *, width: int, colour: bool) -> s
 
     lines: list[str] = []
     for group, heading in HEADINGS.items():
-        members = [one for one in found if one.group == group]
+        members = [_escaped(one) for one in found if one.group == group]
         if not members:
             continue
         lines.append(styled(heading, bold=True))
@@ -69,6 +71,12 @@ def table(found: tuple[findings.Finding, ...], *, width: int, colour: bool) -> s
             lines.append(f"  {styled('ok     ', fg=COLOURS['ok'])}  {wrapped[0]}")
             lines += [_INDENT + line for line in wrapped[1:]]
     return "\n".join([*lines, "", summary(found)])
+
+
+def _escaped(one: findings.Finding) -> findings.Finding:
+    """For a terminal that is drawn on."""
+    words = foreign.line(one.title), foreign.line(one.meaning), foreign.line(one.remedy)
+    return replace(one, title=words[0], meaning=words[1], remedy=words[2])
 
 
 def plain(found: tuple[findings.Finding, ...]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from roadstead.agent_client import Client
-from roadstead.core import errors, instance
+from roadstead.core import errors, foreign, instance, terminal
 from roadstead.machine import caller
 from roadstead.machine.load import archives, nodes
 from roadstead.machine.services import names
@@ -60,9 +60,9 @@ def image(
         for result in nodes.into(client, read, cluster, nodes_of):
             results.append(result)
             if output == "text":
-                click.echo(line(result))
+                terminal.out(line(result))
     if output == "json":
-        click.echo(json.dumps([asdict(result) for result in results]))
+        terminal.out(json.dumps([asdict(result) for result in results]))
     if failed := [result for result in results if result.state != "done"]:
         raise errors.Failed(
             f"{len(failed)} of {len(results)} imports failed; the first, on {failed[0].node}: {failed[0].reason}",
@@ -81,4 +81,4 @@ def _copies() -> tempfile.TemporaryDirectory[str]:
 def line(result: nodes.Loaded) -> str:
     """One result for a human."""
     how = f"loaded in {result.seconds:.1f} s" if result.state == "done" else f"failed: {result.reason}"
-    return f"{result.node}\t{', '.join(result.images)}\t{how}"
+    return "\t".join(map(foreign.line, (result.node, ", ".join(result.images), how)))

@@ -24,7 +24,7 @@ import click
 from roadstead.cli import asked, profile, verbs
 from roadstead.cli.actions import reach
 from roadstead.cli.grammar import tree as grammar
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.machine import installation
 from roadstead.machine.services import engines
 from roadstead.machine.supervision import settings
@@ -82,7 +82,7 @@ def before(arguments: Sequence[str]) -> None:
 
     foreseen.check(call)
     if not up or not found.profile:
-        click.echo("Roadstead does not run here yet: `roadstead start`", err=True)
+        terminal.err("Roadstead does not run here yet: `roadstead start`")
         _roadstead("start", "--instance", instance_id)
     _engines(call)
 
@@ -158,7 +158,7 @@ def _engines(call: asked.Asked) -> None:
         return
     if not wanted:
         return
-    click.echo(f"getting the engines of the cluster: {', '.join(wanted)}", err=True)
+    terminal.err(f"getting the engines of the cluster: {', '.join(wanted)}")
     _roadstead("engine", "get", *wanted)
     # Root's own command has shared them already.
     if os.geteuid() != 0:

@@ -11,7 +11,7 @@ import pwd
 import sys
 from pathlib import Path
 
-from roadstead.core import errors
+from roadstead.core import errors, terminal
 from roadstead.machine.supervision import make, settings, tree
 
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         make.prepare(places, tree.services(places, Path(sys.executable), kept, uid_of(tree.USER)))
         make.clear(tree.folder(places), timeout=30)
     except errors.Error as error:
-        print(f"roadstead-boot: {error.message}", file=sys.stderr)
+        terminal.err(f"roadstead-boot: {error.message}")
         return 1
     os.chdir("/")
     os.execvpe("s6-svscan", ["s6-svscan", str(tree.folder(places))], make.ENVIRONMENT)
