@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ MACHINE = text.Machine(
         text.MachinePort("192.0.2.1", 9443, "198.18.0.3", 20002),
     ),
 )
+CLOSED_MACHINE = dataclasses.replace(MACHINE, closed=True, guests=("docker0", "virbr0"), elsewhere=("tun0",))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,8 @@ MACHINE = text.Machine(
         ("router.nft", text.router("roadstead-main", ROUTER)),
         ("router-closed.nft", text.router("roadstead-main", CLOSED)),
         ("machine.nft", text.machine("roadstead-main", MACHINE)),
+        ("machine-closed.nft", text.machine("roadstead-main", CLOSED_MACHINE)),
+        ("machine-empty-closed.nft", text.machine("roadstead-main", text.Machine((), closed=True))),
         ("machine-empty.nft", text.machine("roadstead-main", text.Machine(()))),
         ("black.nft", text.black("roadstead-main", frozenset(("rs000000000009", "rs000000000003")))),
         ("black-none.nft", text.black("roadstead-main", frozenset())),
@@ -65,6 +69,8 @@ def test_what_could_be_more_than_a_word_is_refused(word: str) -> None:
         lambda: text.machine("t", text.Machine((uplink,))),
         lambda: text.machine("t", text.Machine((cidr,))),
         lambda: text.machine("t", text.Machine((), (text.MachinePort(word, 1, "1.1.1.1", 1),))),
+        lambda: text.machine("t", text.Machine((), closed=True, guests=(word,))),
+        lambda: text.machine("t", text.Machine((), elsewhere=(word,))),
         lambda: text.black("t", frozenset((word,))),
         lambda: text.remove(word),
     )

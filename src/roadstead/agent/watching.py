@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from roadstead.agent.fabric import fabric
 from roadstead.agent.work import scene
 from roadstead.messages import desired
 
@@ -29,7 +30,12 @@ async def drift(now: scene.Scene) -> None:
         else:
             await asyncio.sleep(_SETTLE)
         changed.clear()
-        for (kind, id), difference in (await now.fabric.drift(now.wanted().topology())).items():
+        topology = now.wanted().topology()
+        differs = await now.fabric.drift(topology)
+        if fabric.MACHINE in differs:
+            # There is no network whose work would mend it.
+            await now.fabric.apply_publishes(topology)
+        for (kind, id), difference in differs.items():
             record = now.records.get((kind, id))
             seen = now.journal.get((kind, id))
             if record is not None and seen is not None and seen.phase == "ready":

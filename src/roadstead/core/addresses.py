@@ -31,6 +31,9 @@ TAKEN = {
 }
 """Ranges that no VPC and no services may have, and what has them. Nobody in the world has one of these addresses."""
 
+INTERNAL = "198.18.0.0/15"
+"""What TAKEN has for Roadstead itself (RFC 2544: for benchmarks). Nothing for one of these leaves for the world."""
+
 
 def router(subnet: str) -> str:
     """The router's address in a subnet: base+1."""

@@ -20,6 +20,12 @@ STATE_ROOT = Path("/var/lib/roadstead")
 RUN_ROOT = Path("/run/roadstead")
 LOG_ROOT = Path("/var/log/roadstead")
 
+SETTINGS_RECORD = STATE_ROOT / "doctor-before.json"
+"""What settings of the kernel were before Roadstead changed them: the doctor's, read by agents."""
+
+LINKS = "rs"
+"""What names of all instances' links in the machine's namespace begin with."""
+
 HOSTS_SERVICE = "roadstead-hosts.service"
 """The systemd unit whose cgroup hosts run in, where that is cgroup v2 and PID 1 is systemd."""
 
@@ -154,7 +160,7 @@ class Instance:
 
     def interface(self, *names: str) -> str:
         """An interface name of 14 characters for a full name that is kept as its alias."""
-        return "rs" + hashlib.sha256("/".join((self.id, *names)).encode()).hexdigest()[:12]
+        return LINKS + hashlib.sha256("/".join((self.id, *names)).encode()).hexdigest()[:12]
 
     def alias(self, *names: str) -> str:
         """The alias of an interface: `roadstead/INSTANCE/...`, by which it is found when records are lost."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from roadstead.agent.links import topology as topologies
     from roadstead.core import instance as instances
 
+MACHINE = fabric_hand.MACHINE
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -94,6 +96,7 @@ class Fabric:
     async def drift(self, topology: topologies.Topology, *, deep: bool = False) -> dict[tuple[str, str], str]:
         """What differs from the topology, by kind and id, for a human; empty when all is as it was made.
 
+        MACHINE differs where there is no network to tell it of.
         Looks at routers and at the machine; `deep` looks into every host's namespace as well.
         """
         return await self._do(self._hand.drift, topology, deep)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roadstead.agent.links import allotments, wiring
+from roadstead.agent.links import allotments, things, wiring
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.rules import text
+from roadstead.core import addresses
+from roadstead.core import instance as instances
 
 if TYPE_CHECKING:
-    from roadstead.core import instance as instances
+    from collections.abc import Iterable, Mapping
+
+_OF_GUESTS = ("veth", "tun")
+"""By what containers and virtual machines are joined to a bridge. One with another port is a way outside."""
 
 
 def uplink(instance: instances.Instance, network: str, held: allotments.Allotments) -> wiring.Uplink:
@@ -44,8 +49,15 @@ def router(
     )
 
 
-def machine(instance: instances.Instance, topology: topologies.Topology, held: allotments.Allotments) -> text.Machine:
-    """The facts of the machine's namespace: of the networks that have an uplink."""
+def machine(
+    instance: instances.Instance,
+    topology: topologies.Topology,
+    held: allotments.Allotments,
+    view: things.View,
+    *,
+    closed: bool,
+) -> text.Machine:
+    """The facts of the machine's namespace, which is as in `view`: of the networks that have an uplink."""
     uplinks = {id: uplink(instance, id, held) for id in sorted(topology.networks) if id in held.networks}
     return text.Machine(
         uplinks=tuple(
@@ -62,7 +74,31 @@ def machine(instance: instances.Instance, topology: topologies.Topology, held: a
             for name, publish in sorted(topology.publishes.items())
             if publish.network in uplinks and name in held.ports
         ),
+        closed=closed,
+        guests=_guests(view.links) if closed else (),
+        elsewhere=_elsewhere(view.addresses),
     )
+
+
+def _guests(links: Mapping[str, things.SeenLink]) -> tuple[str, ...]:
+    bridges = {link.index: link.name for link in links.values() if link.kind == "bridge"}
+    outside = {link.master for link in links.values() if link.kind not in _OF_GUESTS}
+    return _sayable(name for index, name in bridges.items() if index not in outside)
+
+
+def _elsewhere(held: frozenset[things.Address]) -> tuple[str, ...]:
+    return _sayable(
+        {
+            address.device
+            for address in held
+            if not address.device.startswith(instances.LINKS)
+            and addresses.contains(addresses.INTERNAL, address.cidr.partition("/")[0])
+        }
+    )
+
+
+def _sayable(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(filter(text.is_name, names)))
 
 
 def black(instance: instances.Instance, network: str, topology: topologies.Topology) -> frozenset[str]:

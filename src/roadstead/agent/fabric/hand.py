@@ -7,6 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from roadstead.agent.fabric import facts as fabric_facts
+from roadstead.agent.fabric import forwarding
 from roadstead.agent.fabric import space as fabric_space
 from roadstead.agent.links import allotments, kernel, namespaces, plan, things, wiring
 from roadstead.agent.links import topology as topologies
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 """Kind and id: ("networks", "vpc-1")."""
 
+MACHINE: Key = ("machine", "")
+"""Whose rules differ when there is no network whose making would mend them."""
+_NOTHING = topologies.Topology(networks={}, hosts={}, zones={}, publishes={})
 _ROUTER = "net-"
 _HOST = "host-"
 _SHOWN = 3
 """Differences of one object that a sentence names."""
-_FORWARDING = "net/ipv4/ip_forward"
 
 
 class Hand:
@@ -45,8 +48,16 @@ class Hand:
         """Raises NotFound when the machine's namespace is not there, Failed for damaged records."""
         self._held = allotments.load(self._record)
         self._machine = fabric_space.Space(self._instance.machine_netns or namespaces.OWN, self._table)
+        record = forwarding.record(self._instance)
         if self._instance.machine_netns is not None:
-            self._machine.write_settings({_FORWARDING: 1})
+            forwarding.remember(record, int(self._machine.read_setting(forwarding.SETTING)))
+        if not self._machine.has_rules():
+            # Before the machine forwards. Those of an earlier agent stay until it is known what is wanted.
+            self._machine.put_rules(self._machine_rules(_NOTHING))
+        if self._instance.machine_netns is not None or forwarding.was_off(record):
+            # A container may not; `problems` tells.
+            with contextlib.suppress(OSError):
+                self._machine.write_settings({forwarding.SETTING: 1})
 
     def close(self) -> None:
         for space in (self._machine, *self._routers.values()):
@@ -123,9 +134,8 @@ class Hand:
             space.close()
         namespaces.delete(self._instance.router_netns(id))
         self._hold(allotments.without_network(self._held, id))
-        if not self._held.networks:
-            self._machine.remove_rules()
-        elif self._last is not None:
+        # Without networks, too: the machine forwards still.
+        if self._last is not None:
             networks = {name: network for name, network in self._last.networks.items() if name != id}
             self._last = dataclasses.replace(self._last, networks=networks)
             self._machine.put_rules(self._machine_rules(self._last))
@@ -133,7 +143,7 @@ class Hand:
     def drift(self, topology: topologies.Topology, deep: bool) -> dict[Key, str]:
         machine = self._machine.kernel.see()
         rules = self._machine.rules_differ(self._machine_rules(topology))
-        found: dict[Key, list[str]] = {}
+        found: dict[Key, list[str]] = {} if topology.networks or not rules else {MACHINE: [rules]}
         views: dict[str, things.View] = {}
         for id in topology.networks:
             differences = found.setdefault(("networks", id), [f"the machine: {rules}"] if rules else [])
@@ -149,7 +159,7 @@ class Hand:
     def problems(self, topology: topologies.Topology) -> list[str]:
         wants = sorted(id for id, network in topology.networks.items() if network.egress)
         wants += sorted(f"publish {id}" for id, each in topology.publishes.items() if each.address[:4] != "127.")
-        if not wants or self._machine.read_setting(_FORWARDING) == "1":
+        if not wants or self._machine.read_setting(forwarding.SETTING) == "1":
             return []
         return [
             f"the machine does not forward IPv4 (net.ipv4.ip_forward is 0), so {', '.join(wants)} cannot reach the "
@@ -221,7 +231,8 @@ class Hand:
         self._router(id).put_rules(self._router_rules(id, topology))
 
     def _machine_rules(self, topology: topologies.Topology) -> fabric_space.Rules:
-        facts = fabric_facts.machine(self._instance, topology, self._held)
+        closed = forwarding.closed(self._instance)
+        facts = fabric_facts.machine(self._instance, topology, self._held, self._machine.kernel.see(), closed=closed)
         return fabric_space.Rules(text.machine(self._table, facts))
 
 
@@ -238,6 +249,8 @@ def purge(instance: instances.Instance) -> None:
             machine.remove_rules()
     namespaces.unshare_folder(instance.netns_folder)
     (instance.state / "allotments.json").unlink(missing_ok=True)
+    if instance.machine_netns is not None:
+        forwarding.record(instance).unlink(missing_ok=True)
 
 
 def _namespaces(instance: instances.Instance, prefix: str) -> list[Path]:

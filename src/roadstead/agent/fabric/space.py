@@ -73,6 +73,10 @@ class Space:
             return
         self._applied = _Applied(rules, self._nft.list_table(self._table) or "")
 
+    def has_rules(self) -> bool:
+        """Whether anybody has put the table, in this agent's life or before."""
+        return self._nft.list_table(self._table) is not None
+
     def rules_differ(self, rules: Rules) -> str | None:
         """What differs from these rules, for a human; None when they are in force."""
         if self._applied is None:

@@ -220,6 +220,8 @@ def _seen(message: Any) -> things.SeenLink:
         up=bool(message["flags"] & messages.UP),
         mac=message.get("address") or "",
         alias=message.get("ifalias") or "",
+        kind=message.get(("linkinfo", "kind")) or "",
+        master=message.get("master") or 0,
     )
 
 

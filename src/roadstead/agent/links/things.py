@@ -98,6 +98,10 @@ class SeenLink:
     up: bool
     mac: str
     alias: str
+    kind: str = ""
+    """`veth`, `bridge`, `tun` ...; empty for hardware."""
+    master: int = 0
+    """The index of the bridge whose port it is; 0: of none."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ import re
 from dataclasses import dataclass
 
 from roadstead.core import addresses
+from roadstead.core import instance as instances
 
 _SAFE = re.compile(r"[A-Za-z0-9./_-]+")
 _LOOPBACK = "127.0.0.0/8"
 _ANY = "0.0.0.0"
+_LINKS = f'"{instances.LINKS}*"'
+"""The links of all instances: none judges what is another's."""
 _REFUSE = "counter name refused reject with icmpx admin-prohibited"
 """Who is told at once does not wait."""
 
@@ -87,6 +90,12 @@ class Machine:
 
     uplinks: tuple[Uplink, ...]
     ports: tuple[MachinePort, ...] = ()
+    closed: bool = False
+    """Whether it passes nothing on but for networks: it forwarded nothing before Roadstead came."""
+    guests: tuple[str, ...] = ()
+    """Bridges of others' containers and virtual machines: what is theirs is passed on."""
+    elsewhere: tuple[str, ...] = ()
+    """Links of others that have an address of `addresses.INTERNAL`."""
 
 
 def remove(table: str) -> str:
@@ -185,10 +194,12 @@ def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
 
 
 def machine(table: str, facts: Machine) -> str:
-    """The rules of the machine's namespace; they judge only packets that come or go by an uplink.
+    """The rules of the machine's namespace. What is others' they leave alone, but for the two last sentences.
 
     A network's hosts reach the world under the machine's address, and nothing of the machine itself. Into a network
     lead only published ports, and for its users its CIDRs. Networks reach each other by published ports alone.
+    What is for an address of Roadstead's own and has lost its route is told so: by the default route it would leave for
+    the world. With `closed`, IPv4 is not passed on between links of others.
     """
     devices = [_name(uplink.device) for uplink in facts.uplinks]
     routers = [_safe(uplink.router_address) for uplink in facts.uplinks]
@@ -203,6 +214,12 @@ def _machine_filters(facts: Machine) -> list[str]:
         for uplink in facts.uplinks
         if uplink.users
     ]
+    astray = f"ip daddr {addresses.INTERNAL} oifname != {_LINKS}"
+    if facts.elsewhere:
+        astray += f" oifname != {_among_links(facts.elsewhere)}"
+    others = f"meta nfproto ipv4 iifname != {_LINKS} oifname != {_LINKS}"
+    if facts.guests:
+        others += f" iifname != {_among_links(facts.guests)} oifname != {_among_links(facts.guests)}"
     return [
         _chain(
             "arrive",
@@ -224,10 +241,13 @@ def _machine_filters(facts: Machine) -> list[str]:
             "oifname @uplinks ct state established,related accept",
             "oifname @uplinks ct status dnat accept",
             "oifname @uplinks counter name refused drop",
+            f"iifname @uplinks {astray} {_REFUSE}",
+            *([f"{others} counter name refused drop"] if facts.closed else []),
         ),
         _chain(
             "output",
             "filter hook output priority filter",
+            f'{astray} oifname != "lo" {_REFUSE}',
             "oifname @uplinks ct state established,related accept",
             "oifname @uplinks ct status dnat accept",
             *gate,
@@ -287,6 +307,15 @@ def _set(name: str, kind: str, elements: list[str]) -> str:
 
 def _among(values: tuple[str, ...] | list[str]) -> str:
     return f"{{ {', '.join(_safe(value) for value in values)} }}"
+
+
+def is_name(interface: str) -> bool:
+    """Whether rules can say the name of this interface, which others gave it."""
+    return _SAFE.fullmatch(interface) is not None
+
+
+def _among_links(names: tuple[str, ...]) -> str:
+    return f"{{ {', '.join(map(_name, names))} }}"
 
 
 def _name(interface: str) -> str:

@@ -37,7 +37,7 @@ class Places:
 
     proc_sys: Path = Path("/proc/sys")
     conf: Path = Path("/etc/sysctl.d/60-roadstead.conf")
-    record: Path = instance.STATE_ROOT / "doctor-before.json"
+    record: Path = instance.SETTINGS_RECORD
     links: Path = Path("/sys/class/net")
 
 
@@ -199,8 +199,8 @@ def _set(step: Set, places: Places) -> None:
 
 
 def conf(sysctls: dict[str, Change]) -> str:
-    """The file for sysctl.d(5)."""
-    lines = [f"{name} = {change.set}" for name, change in sorted(sysctls.items())]
+    """The file for sysctl.d(5). Forwarding is not in it: the agent sets it, once its rules say for whom."""
+    lines = [f"{name} = {change.set}" for name, change in sorted(sysctls.items()) if name != FORWARDING]
     return "\n".join(["# Written by `roadstead doctor --fix`; `roadstead uninstall` takes it back.", *lines, ""])
 
 
