@@ -44,6 +44,7 @@ from roadstead.clusters.components import registries as image_sources
 from roadstead.core import clock as clocks
 from roadstead.core import errors, lifecycle, program, structs
 from roadstead.identity import accounts, admin, homes, profile
+from roadstead.messages import bounds
 from roadstead.network import regions
 from roadstead.store import interface, local
 
@@ -96,6 +97,8 @@ class Options:
     """What porter answers from."""
     advertise: str = "127.0.0.1"
     """The address of the machine at which clusters are reached."""
+    ports: range = bounds.ports(bounds.PORTS)
+    """Those of it at which they may be."""
     registries: Path | None = None
     """Settings of where nodes get images from."""
     engines: Path | None = None
@@ -166,7 +169,7 @@ async def _work(
             state=options.state,
             engines=options.engines,
             snapshot=options.snapshot,
-            ground=assembly.public(options.advertise),
+            ground=assembly.public(options.advertise, options.ports),
             registries=registries,
         )
         async with assembly.opened(store, settings) as works, asyncio.TaskGroup() as group:
@@ -294,6 +297,7 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--snapshot", type=Path, help="the file that porter answers from")
     parser.add_argument("--engines", type=Path, help="the cache of the engines")
     parser.add_argument("--advertise-address", default="127.0.0.1", help="where users reach clusters")
+    parser.add_argument("--endpoint-ports", type=bounds.ports, default=bounds.PORTS, help="FIRST-LAST, of that address")
     parser.add_argument("--registries", type=Path, help="a file of settings: mirrors, authorities, proxies")
     parser.add_argument("--profile-of", help="HOME:UID:GID, a person whose AWS profile is written")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -326,6 +330,7 @@ def _options(arguments: list[str] | None) -> Options:
         read.agent,
         read.snapshot,
         read.advertise_address,
+        read.endpoint_ports,
         read.registries,
         read.engines,
     )

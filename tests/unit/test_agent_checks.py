@@ -38,7 +38,7 @@ def asked(**units: desired.Unit) -> None:
         listeners={},
     )
     changed = [store.Record("units", id, 1, "", False, one) for id, one in now.units.items()]
-    checks.check(now, changed, lambda _: True, ("haproxy",))
+    checks.check(now, changed, checks.Facts(lambda _: True, ("haproxy",)))
 
 
 def test_a_unit_may_start_after_another_of_its_host() -> None:

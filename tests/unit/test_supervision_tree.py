@@ -66,7 +66,7 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     kept = settings.Settings(port=5000, advertise_address="10.1.2.3")
     agent, serve, porter = tree.services(PLACES, Path("/p"), kept, 995)
     assert agent.user is None
-    assert agent.command[-2:] == ("--allow-uid", "995")
+    assert agent.command[-4:] == ("--allow-uid", "995", "--publish-address", "10.1.2.3")
     for service in (serve, porter):
         words = _words(service)
         # Into the namespace as root, and only then as the user.
@@ -91,6 +91,8 @@ def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
 
     assert len(write(settings.Settings())) == 6
     assert write(settings.Settings(port=5000)) == {"serve"}
+    assert write(settings.Settings(port=5000, endpoint_ports="30000-30009")) == {"serve", "agent"}
+    assert write(settings.Settings(port=5000, endpoint_ports="30000-30009", machine_ports="80")) == {"agent"}
 
 
 def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
@@ -115,6 +117,27 @@ def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
 def test_an_address_is_an_ip_address(flag: str) -> None:
     with pytest.raises(errors.Invalid, match=f"--{flag.replace('_', '-')} localhost: an IP address"):
         settings.merged(settings.Settings(), **{flag: "localhost"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("endpoint_ports", text) for text in ("22-30000", "30010-30000", "1024-70000", "30000-", "30000\n", "all")),
+        *(("machine_networks", text) for text in ("0.0.0.0/1", "127.0.0.0/8", "10.0.0.1/8", "169.254.0.0/16", "x", "")),
+        *(("machine_ports", text) for text in ("0", "80,", "70000", "http")),
+    ],
+)
+def test_bounds_have_a_form(name: str, text: str) -> None:
+    with pytest.raises(errors.Invalid, match=f"--{name.replace('_', '-')} "):
+        settings.merged(settings.Settings(), **{name: text})
+
+
+def test_bounds_reach_the_agent() -> None:
+    asked = {"endpoint_ports": "30000-30009", "machine_networks": "10.0.0.0/8,198.19.0.0/16", "machine_ports": "80,443"}
+    agent, serve, _ = tree.services(PLACES, Path("/p"), settings.merged(settings.Settings(), **asked), 995)
+    flags = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
+    assert list(agent.command[-6:]) == flags
+    assert list(serve.command[-2:]) == flags[:2]
 
 
 @pytest.mark.parametrize(

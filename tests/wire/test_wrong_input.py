@@ -250,7 +250,7 @@ def test_a_cluster_steps_over_ports_and_networks_that_are_taken() -> None:
         assert (first.port, second.port) == (16444, 16446)
         assert (first.cidr, second.cidr) == ("198.19.0.128/26", "198.19.0.192/26")
         none = land.Land(store, land.Settings(), lambda _, _port: False)
-        with pytest.raises(errors.LimitExceeded, match=r"no port of 127\.0\.0\.1 from 16443 on is free"):
+        with pytest.raises(errors.LimitExceeded, match=r"no port of 127\.0\.0\.1 from 16443 to 20538 is free"):
             await none.give(await _cluster(store, "three"))
         assert await none.find(spec.key("012345678901", "eu-central-1", "three")) is None
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.agent.door import checks, generations
+from roadstead.agent.door import bounds, checks, generations
 from roadstead.agent.records import desired as stored
 from roadstead.agent.records import journal
 from roadstead.agent_client import asynchronous, client
@@ -25,6 +25,12 @@ from roadstead.store import keys
 BLOB = b"a program"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
 OTHERS = ("etcd", "etcdctl", "etcdutl", "containerd", "ctr", "containerd-shim-runc-v2", "roadstead-cni")
+
+
+USER = 64001
+"""The user id of serve and porter here."""
+BOUNDS = bounds.Bounds(users=frozenset({USER}))
+"""The usual ones: what serve asks for is within them."""
 
 
 class CutOff(Exception):
@@ -52,7 +58,8 @@ class Machine(asynchronous.AsyncClient):
         batch = msgspec.json.decode(client.batch(put or {}, delete or {}), type=requests.Batch)
         changed, answer = generations.decide(self.records, batch)
         if changed:
-            checks.check(checks.after(self.records, changed), changed, self.blobs.__contains__, frozenset({"haproxy"}))
+            facts = checks.Facts(self.blobs.__contains__, ("haproxy",), BOUNDS)
+            checks.check(checks.after(self.records, changed), changed, facts)
         for record in changed:
             self.take(record)
         if self.cut == (self.calls, True):

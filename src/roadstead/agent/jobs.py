@@ -52,7 +52,8 @@ def _etcd(job: types.EtcdMember) -> list[str]:
                 raise errors.Invalid("etcd-member add-learner needs name and peer_url")
             return [*argv, "member", "add", job.name, f"--peer-urls={job.peer_url}", "--learner"]
         case "promote" | "remove":
-            if job.member is None:
+            # Its place among the arguments is one where flags are read, too.
+            if job.member is None or not re.fullmatch(r"[0-9a-f]{1,16}", job.member):
                 raise errors.Invalid(f"etcd-member {job.action} needs member, its id in hexadecimal")
             return [*argv, "member", job.action, job.member]
 

@@ -1,6 +1,8 @@
 """The agent's composition root: builds the rooms, starts one task group, ends with everything closed.
 
     python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]...
+        [--listener-uid UID]... [--machine-networks CIDRS] [--endpoint-ports RANGE] [--machine-ports PORTS]
+        [--publish-address ADDRESS]
 
 Ending the agent leaves the hosts running: the next agent adopts them. With `--owner-pid` the instance belongs to that
 process: when it dies, however, the instance is purged and the agent ends.
@@ -26,7 +28,7 @@ from aiohttp import web
 import roadstead
 from roadstead.agent import jobs, listeners, machine, pace, purge, watching, work
 from roadstead.agent.door import accept as door
-from roadstead.agent.door import api
+from roadstead.agent.door import api, bounds
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
 from roadstead.agent.hosts import see as host_facts
@@ -37,6 +39,7 @@ from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
 from roadstead.core import complaints, errors, instance, loop, program, structs, terminal
+from roadstead.messages import bounds as ranges
 from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
 
@@ -57,7 +60,9 @@ async def _apart(work: Coroutine[object, object, None]) -> None:
 class Agent:
     """The rooms of one agent, joined; what the door (api.Rooms) is given."""
 
-    def __init__(self, places: instance.Instance, net: fabric.Fabric, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, places: instance.Instance, net: fabric.Fabric, tasks: asyncio.TaskGroup, allowed: bounds.Bounds
+    ) -> None:
         self.instance = places
         self.since = time.time()
         self.records = store.DesiredStore(places.state / "desired.db")
@@ -81,7 +86,7 @@ class Agent:
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.scene.loop = self.loop
-        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted)
+        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted, allowed)
         self.jobs = jobs.Jobs(
             self.records, self.blobs, host_room.run_for_probe, self._lend, self.scene.spawn, self._uid
         )
@@ -144,7 +149,7 @@ class Agent:
         return self.scene.hosts.shell_argv(host, self._uid(host))
 
 
-async def run(places: instance.Instance, users: frozenset[int], owner: int | None) -> bool:
+async def run(places: instance.Instance, users: frozenset[int], allowed: bounds.Bounds, owner: int | None) -> bool:
     """Serve until told to stop; True when the owner has died and the instance is to be purged."""
     stop = asyncio.Event()
     owner_died = asyncio.Event()
@@ -152,7 +157,7 @@ async def run(places: instance.Instance, users: frozenset[int], owner: int | Non
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _owner_watched(owner, owner_died, stop):
         async with fabric.Fabric(places) as net, asyncio.TaskGroup() as tasks:
-            agent = Agent(places, net, tasks)
+            agent = Agent(places, net, tasks, allowed)
             agent.adopt()
             await agent.pace.look()
             background = [
@@ -240,12 +245,29 @@ def prepare(places: instance.Instance) -> None:
     fresh.rename(places.state / "instance.json")
 
 
+def _bounds(options: argparse.Namespace) -> bounds.Bounds:
+    return bounds.Bounds(
+        users=frozenset({*options.allow_uid, *options.listener_uid}),
+        networks=options.machine_networks,
+        addresses=frozenset({"127.0.0.1", options.publish_address}),
+        ports=options.endpoint_ports,
+        listeners=options.machine_ports,
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="roadstead-agent", description="The agent of one Roadstead instance.")
     parser.add_argument("--instance", default="main")
     parser.add_argument("--machine-netns", type=Path, help="stands for the machine's own network namespace")
     parser.add_argument("--owner-pid", type=int, help="purge the instance when this process dies")
     parser.add_argument("--allow-uid", type=int, action="append", default=[], help="a user that may call")
+    parser.add_argument(
+        "--listener-uid", type=int, action="append", default=[], help="a user to whom sockets are passed"
+    )
+    parser.add_argument("--machine-networks", type=ranges.networks, default=ranges.NETWORKS, metavar="CIDR,...")
+    parser.add_argument("--publish-address", default="127.0.0.1", help="where ports are published, beside 127.0.0.1")
+    parser.add_argument("--endpoint-ports", type=ranges.ports, default=ranges.PORTS, metavar="FIRST-LAST")
+    parser.add_argument("--machine-ports", type=ranges.numbers, default=ranges.NONE, metavar="PORT,...")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
@@ -263,7 +285,8 @@ def main(arguments: list[str] | None = None) -> int:
         prepare(places)
         structs.prepare()
         with _alone(places):
-            abandoned = asyncio.run(run(places, frozenset({0, *options.allow_uid}), options.owner_pid))
+            users = frozenset({0, *options.allow_uid})
+            abandoned = asyncio.run(run(places, users, _bounds(options), options.owner_pid))
         if abandoned:
             log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)
             purge.purge(places)

@@ -127,6 +127,6 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def public(address: str) -> lands.Settings:
-    """Clusters are reached at an address of the machine."""
-    return lands.Settings(public=address)
+def public(address: str, ports: range) -> lands.Settings:
+    """Clusters are reached at an address of the machine, each at one of these ports."""
+    return lands.Settings(public=address, ports=ports)

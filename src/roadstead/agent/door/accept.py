@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from roadstead.agent.door import checks, generations
+from roadstead.agent.door import bounds, checks, generations
 from roadstead.agent.records import blobs
 from roadstead.agent.records import desired as store
 from roadstead.core import errors
@@ -13,7 +13,10 @@ from roadstead.messages import requests
 
 
 class Door:
-    """One batch at a time, so that every check sees the state that it is kept on top of."""
+    """One batch at a time, so that every check sees the state that it is kept on top of.
+
+    `allowed`: what of the machine others than root may ask for.
+    """
 
     def __init__(
         self,
@@ -21,21 +24,24 @@ class Door:
         kept_blobs: blobs.Blobs,
         system: Iterable[str],
         accepted: Callable[[store.Record], None],
+        allowed: bounds.Bounds,
     ) -> None:
         self._records = records
         self._blobs = kept_blobs
         self._system = frozenset(system)
         self._accepted = accepted
+        self._allowed = allowed
         self._lock = asyncio.Lock()
 
-    async def accept(self, batch: requests.Batch) -> requests.BatchAnswer:
-        """All of the batch, or an error and nothing of it. What is answered is on disk."""
+    async def accept(self, batch: requests.Batch, user: int) -> requests.BatchAnswer:
+        """All of the batch of a user (its id), or an error and nothing of it. What is answered is on disk."""
         async with self._lock:
             changed, answer = generations.decide(self._records.records, batch)
             changed += self._with_their_hosts(changed)
             if changed:
                 now = checks.after(self._records.records, changed)
-                checks.check(now, changed, self._blobs.has, self._system)
+                allowed = None if user == 0 else self._allowed
+                checks.check(now, changed, checks.Facts(self._blobs.has, self._system, allowed))
                 await asyncio.to_thread(self._records.commit, changed)
         for record in changed:
             self._accepted(record)

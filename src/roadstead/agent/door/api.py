@@ -171,17 +171,18 @@ class _Routes:
         return _answer(await self._rooms.machine())
 
     async def put_batch(self, request: web.Request) -> web.StreamResponse:
-        return _answer(await self._rooms.door.accept(await _body(request, requests.Batch)))
+        return _answer(await self._rooms.door.accept(await _body(request, requests.Batch), peer_uid(request)))
 
     async def put_one(self, request: web.Request) -> web.StreamResponse:
         put = await _body(request, requests.Put)
         kind, id = request.match_info["kind"], request.match_info["id"]
-        return _answer(await self._rooms.door.accept(requests.Batch(put={kind: {id: put}})))
+        return _answer(await self._rooms.door.accept(requests.Batch(put={kind: {id: put}}), peer_uid(request)))
 
     async def delete_one(self, request: web.Request) -> web.StreamResponse:
         kind, id = request.match_info["kind"], request.match_info["id"]
         delete = requests.Delete(generation=max(1, _number(request, "generation")))
-        return _answer(await self._rooms.door.accept(requests.Batch(delete={kind: {id: delete}})), 202)
+        batch = requests.Batch(delete={kind: {id: delete}})
+        return _answer(await self._rooms.door.accept(batch, peer_uid(request)), 202)
 
     async def get_desired(self, _request: web.Request) -> web.StreamResponse:
         body: dict[str, dict[str, object]] = {}

@@ -5,9 +5,11 @@ Each check is one small pure function that yields sentences; the first object th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from roadstead.agent.door import bounds
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.records import desired as store
 from roadstead.core import errors
@@ -15,6 +17,21 @@ from roadstead.messages import desired
 
 SYSTEM = "system"
 """The name of the engine that stands for programs of the machine."""
+
+_LONGEST = 3600.0
+"""Seconds for which anything may be waited for."""
+_PATH = re.compile(r"/[!-~]*")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is decided by beside the desired states themselves."""
+
+    has_blob: Callable[[str], bool]
+    system: Collection[str]
+    """Programs of the machine that hosts may run."""
+    bounds: bounds.Bounds | None = None
+    """Of who asks; None: root does, whose machine it is."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +65,23 @@ def after(records: Mapping[store.Key, store.Record], changed: Iterable[store.Rec
     return wanted({**records, **{record.key: record for record in changed}}.values())
 
 
-def check(now: Wanted, changed: Iterable[store.Record], has_blob: Callable[[str], bool], system: Iterable[str]) -> None:
+def check(now: Wanted, changed: Collection[store.Record], facts: Facts) -> None:
     """Raises Conflict or Invalid with every reason why these changes may not be kept."""
     keys = {record.key for record in changed}
     problems = [str(problem) for problem in topologies.check(now.topology())]
     for id, unit in now.units.items():
         if ("units", id) in keys:
-            problems += _unit(id, unit, now, has_blob, frozenset(system))
+            problems += _unit(id, unit, now, facts)
     for id, engine in now.engines.items():
         if ("engines", id) in keys:
-            problems += _engine(id, engine, has_blob)
+            problems += _engine(id, engine, facts.has_blob)
     for id, host in now.hosts.items():
         if ("hosts", id) in keys:
             problems += _host(id, host)
     for id, listener in now.listeners.items():
         problems += _listener(id, listener, now)
+    if facts.bounds is not None:
+        problems += bounds.check(facts.bounds, changed)
     for record in changed:
         if record.deleting:
             problems += _still_needed(record, now)
@@ -70,15 +89,13 @@ def check(now: Wanted, changed: Iterable[store.Record], has_blob: Callable[[str]
         raise errors.Invalid("; ".join(problems[:10]), problems=len(problems))
 
 
-def _unit(
-    id: str, unit: desired.Unit, now: Wanted, has_blob: Callable[[str], bool], system: frozenset[str]
-) -> Iterator[str]:
+def _unit(id: str, unit: desired.Unit, now: Wanted, facts: Facts) -> Iterator[str]:
     host = id.split("/")[0]
     if host not in now.hosts:
         yield f"unit {id}: there is no host {host}; put it first, or in the same batch"
     if unit.engine == SYSTEM:
-        if unit.component not in system:
-            yield f"unit {id}: hosts may run these programs of the machine: {', '.join(sorted(system))}"
+        if unit.component not in facts.system:
+            yield f"unit {id}: hosts may run these programs of the machine: {', '.join(sorted(facts.system))}"
     elif unit.engine not in now.engines:
         yield f"unit {id}: engine {unit.engine} is not installed"
     elif unit.component not in now.engines[unit.engine].components:
@@ -87,16 +104,18 @@ def _unit(
     for name, file in unit.files.items():
         if (file.content is None) == (file.blob is None):
             yield f"unit {id}: file {name} needs either content or blob"
-        elif file.blob is not None and not has_blob(file.blob):
+        elif file.blob is not None and not facts.has_blob(file.blob):
             yield f"unit {id}: file {name}: blob {file.blob} is not here; stream it first"
         if file.secret and file.content is not None:
             yield f"unit {id}: file {name} is secret: send its bytes as a blob, not in the desired state"
     if unit.environment_file is not None and unit.environment_file not in unit.files:
         yield f"unit {id}: its environment is in the file {unit.environment_file}, which the unit does not have"
-    yield from _probe_files(id, unit)
+    if not 0 <= unit.stop_timeout <= _LONGEST:
+        yield f"unit {id}: a stop takes 0 to {_LONGEST:g} s"
+    yield from _probe(id, unit)
     yield from _first(id, unit, now)
     yield from _after(id, unit, now)
-    yield from _images(id, unit, now, has_blob)
+    yield from _images(id, unit, now, facts.has_blob)
 
 
 def _after(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
@@ -136,9 +155,15 @@ def _first(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
         yield f"unit {id}: where what is run before its first start writes to is not for the unit to say"
 
 
-def _probe_files(id: str, unit: desired.Unit) -> Iterator[str]:
+def _probe(id: str, unit: desired.Unit) -> Iterator[str]:
     match unit.ready:
-        case desired.HttpsProbe(ca=ca, certificate=certificate, key=key):
+        case desired.NotifyProbe(descriptor=descriptor) if not 3 <= descriptor <= 9:
+            yield f"unit {id}: notification descriptor {descriptor}: use 3 to 9"
+        case desired.CommandProbe(timeout=timeout) if not 0 < timeout <= _LONGEST:
+            yield f"unit {id}: a probe's command may take up to {_LONGEST:g} s"
+        case desired.HttpsProbe(path=path, ca=ca, certificate=certificate, key=key):
+            if not _PATH.fullmatch(path):
+                yield f"unit {id}: its probe asks for {path!r}, which is no path of a URL"
             for name in (ca, certificate, key):
                 if name is not None and name not in unit.files:
                     yield f"unit {id}: its probe names the file {name}, which the unit does not have"

@@ -123,7 +123,8 @@ class Prober:
         context = ssl.create_default_context(cafile=str(place.files / probe.ca))
         if probe.certificate is not None:
             key = None if probe.key is None else place.files / probe.key
-            context.load_cert_chain(place.files / probe.certificate, key)
+            # Without a password the library would ask the terminal for that of an encrypted key, and wait.
+            context.load_cert_chain(place.files / probe.certificate, key, password="")
         self._contexts[place.files, probe] = (stamps, context)
         return context
 

@@ -20,14 +20,13 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import names
 from roadstead.core import addresses, errors
+from roadstead.messages import bounds
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys, writes
 
 KIND = "ground"
 LETTERS = ("a", "b", "c")
 _EDGE = "edge"
-_FIRST_PORT = 16443
-_PORTS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,9 @@ class Settings:
 
     public: str = "127.0.0.1"
     """The address of the machine at which endpoints are published."""
-    control: str = "198.19.0.0/16"
+    ports: range = bounds.ports(bounds.PORTS)
+    """Of that address."""
+    control: str = bounds.NETWORKS
     """What control-plane networks are cut from."""
 
 
@@ -166,7 +167,7 @@ class Land:
         public = self._settings.public
         if standing.public == public:
             return standing
-        if self._free(public, standing.port):
+        if standing.port in self._settings.ports and self._free(public, standing.port):
             return replace(standing, public=public)
         return replace(standing, public=public, port=self._port([other.port for other in await self._all()]))
 
@@ -240,10 +241,12 @@ class Land:
         return ground
 
     def _port(self, taken: list[int]) -> int:
-        for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+        for port in self._settings.ports:
             if port not in taken and self._free(self._settings.public, port):
                 return port
-        raise errors.LimitExceeded(f"no port of {self._settings.public} from {_FIRST_PORT} on is free")
+        raise errors.LimitExceeded(
+            f"no port of {self._settings.public} from {self._settings.ports[0]} to {self._settings.ports[-1]} is free"
+        )
 
     async def _all(self) -> list[Ground]:
         found = await interface.everything(self._store, kind=KIND)

@@ -6,14 +6,22 @@ A later `roadstead start` without flags keeps what stands here, and so does a bo
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from roadstead.core import errors, instance
+from roadstead.messages import bounds
 
 FILE = "settings.json"
 LOOPBACK = "127.0.0.1"
+
+_FORMS: Mapping[str, Callable[[str], object]] = {
+    "endpoint_ports": bounds.ports,
+    "machine_networks": bounds.networks,
+    "machine_ports": bounds.numbers,
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +36,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The name of a file beside this one; None: nodes get images straight from registries."""
     region: str = "eu-central-1"
     """Of the AWS profile."""
+    endpoint_ports: str = bounds.PORTS
+    """Ports of the machine at which clusters are reached, FIRST-LAST."""
+    machine_networks: str = bounds.NETWORKS
+    """CIDRs of which the machine may be given routes, with commas."""
+    machine_ports: str = bounds.NONE
+    """Ports of the machine on which the agent may open sockets for the services, with commas."""
     machine_netns: str | None = None
     """Stands for the machine's network namespace."""
 
@@ -53,6 +67,11 @@ def merged(kept: Settings, **asked: str | int | None) -> Settings:
             ipaddress.ip_address(address or "127.0.0.1")
         except ValueError as error:
             raise errors.Invalid(f"{flag} {address}: an IP address is wanted, such as 127.0.0.1") from error
+    for name, form in _FORMS.items():
+        try:
+            form(getattr(wanted, name))
+        except ValueError as error:
+            raise errors.Invalid(f"--{name.replace('_', '-')} {error}") from error
     endpoints = ipaddress.ip_address(wanted.advertised)
     if endpoints.version != 4 or endpoints.is_unspecified or endpoints.is_multicast:
         raise errors.Invalid(

@@ -46,16 +46,28 @@ class Service:
 
 def services(places: instance.Instance, python: Path, kept: settings.Settings, uid: int) -> tuple[Service, ...]:
     """All of an instance, in the order in which they are waited for. `uid`: of USER."""
-    return agent(places, python, uid), serve(places, python, kept), porter(places, python)
+    return agent(places, python, uid, kept), serve(places, python, kept), porter(places, python)
 
 
-def agent(places: instance.Instance, python: Path, allowed: int | None = None) -> Service:
-    """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it."""
+def agent(
+    places: instance.Instance,
+    python: Path,
+    allowed: int | None = None,
+    kept: settings.Settings = settings.Settings(),  # noqa: B008 - it is frozen
+) -> Service:
+    """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it,
+    and what of the machine those may ask for."""
     command = [str(python), "-m", "roadstead.agent.main", "--instance", places.id]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
     if allowed is not None:
         command += ["--allow-uid", str(allowed)]
+    usual = settings.Settings()
+    for name in ("endpoint_ports", "machine_networks", "machine_ports"):
+        if getattr(kept, name) != getattr(usual, name):
+            command += [f"--{name.replace('_', '-')}", getattr(kept, name)]
+    if kept.advertise_address is not None:
+        command += ["--publish-address", kept.advertise_address]
     return Service("agent", tuple(command))
 
 
@@ -68,6 +80,8 @@ def serve(places: instance.Instance, python: Path, kept: settings.Settings) -> S
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
+    if kept.endpoint_ports != settings.Settings().endpoint_ports:
+        command += ["--endpoint-ports", kept.endpoint_ports]
     if kept.registries is not None:
         command += ["--registries", str(places.state / kept.registries)]
     return Service(
