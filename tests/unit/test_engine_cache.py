@@ -84,7 +84,7 @@ def test_a_changed_byte_is_seen_by_digest_only(tmp_path: Path) -> None:
         (lambda place: os.truncate(place / "c", 3), "3 bytes instead of 7"),
         (lambda place: (place / "c").chmod(0o444), "cannot be executed"),
         (lambda place: (place / "manifest.json").unlink(), "has no manifest.json"),
-        (lambda place: (place / "manifest.json").write_text("{"), "manifest.json: "),
+        (lambda place: (place / "manifest.json").write_text("{"), "manifest.json is damaged: "),
         (lambda place: swap(place / "manifest.json", '"amd64"', '"arm64"'), "is that of demo 1.0 arm64"),
         (lambda place: swap(place / "manifest.json", '"b"', '"d"'), "other components: a, c, d"),
         (lambda place: (place / "a").unlink() or (place / "a").symlink_to("c"), "a is missing"),

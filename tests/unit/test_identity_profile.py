@@ -56,6 +56,14 @@ def test_a_setting_twice_or_with_lines_below_becomes_one() -> None:
     assert profile.with_settings(text, "x", {"a": "9"}) == "[x]\na = 9\nb = 3\n"
 
 
+@pytest.mark.parametrize("more", ["\n", "\r", "\x0b", "\x85", "\u2028", "\x1b", "\0"])
+def test_a_value_is_one_line_or_refused(more: str) -> None:
+    wanted = {"endpoint_url": f"http://127.0.0.1:1{more}credential_process = x"}
+    for section in ("profile roadstead", "new"):
+        with pytest.raises(errors.Invalid, match="endpoint_url has control characters"):
+            profile.with_settings("[profile roadstead]\n", section, wanted)
+
+
 _NAME = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 _FILE = st.dictionaries(_NAME, st.dictionaries(_NAME, st.from_regex(r"[a-z0-9/]{1,9}", fullmatch=True)), max_size=4)
 

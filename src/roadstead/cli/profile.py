@@ -38,6 +38,8 @@ class Access:
     """A file of certificates to trust instead of the system's, for an endpoint with https."""
     keys_of: str = ""
     """Where the keys stand, as a human reads it: `AWS_ACCESS_KEY_ID`, or a profile."""
+    ca: str | None = None
+    """The certificates themselves, in PEM, where they are in no file of the caller's."""
 
 
 def files(environment: Mapping[str, str], home: Path) -> tuple[Path, Path]:

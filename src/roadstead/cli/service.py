@@ -153,7 +153,7 @@ class Connection(AbstractContextManager["Connection"]):
 
         bundle = self._access.ca_bundle
         try:
-            context = ssl.create_default_context(cafile=bundle)
+            context = ssl.create_default_context(cafile=bundle, cadata=self._access.ca)
         except OSError as error:
             raise errors.Invalid(f"the CA bundle {bundle} cannot be used: {error}") from error
         return http.client.HTTPSConnection(parts.hostname, parts.port, context=context)

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import msgspec
 
+from roadstead.core import errors, left
 from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
 
 POLL = 0.25
 """Seconds between two looks at the file: a look is one stat."""
+LARGEST = 1 << 28
+"""Bytes: some ten thousand access keys."""
 EMPTY = porter.Snapshot(format=porter.FORMAT, revision=0)
 
 
@@ -39,16 +42,16 @@ class Reader:
     def look(self) -> bool:
         """Read the file if it is another than the last one that was looked at; whether there is a new snapshot."""
         try:
-            facts = self._path.stat()
+            facts = self._path.lstat()
             seen = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
             if seen == self._seen:
                 return False
-            body = self._path.read_bytes()
-        except FileNotFoundError:
+            body = left.read(self._path, LARGEST)
+        except (FileNotFoundError, errors.NotFound):
             # Not there yet, or not any more: what was read counts.
             return False
-        except OSError as error:
-            self._complain(error.strerror or type(error).__name__)
+        except (OSError, errors.Failed) as error:
+            self._complain(str(error))
             return False
         self._seen = seen
         try:

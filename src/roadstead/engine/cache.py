@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import errors, left
 from roadstead.engine import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MANIFEST = "manifest.json"
+_MANIFEST_LARGEST = 1 << 20
 _TURN = 0.1
 """Seconds between looks at a lock that somebody else has."""
 
@@ -95,11 +96,12 @@ def see(cache: Path, key: Key, *, digests: bool = True) -> Entry:
     if not folder.is_dir():
         return Absent()
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except FileNotFoundError:
+        # root looks into the services' cache, too, which is not its own.
+        manifest = left.decode(folder / MANIFEST, _MANIFEST_LARGEST, Manifest)
+    except errors.NotFound:
         return Broken(f"{folder} has no {MANIFEST}")
-    except msgspec.DecodeError as error:
-        return Broken(f"{folder / MANIFEST}: {error}")
+    except errors.Failed as error:
+        return Broken(error.message)
     release = key.release
     said = (manifest.name, manifest.version, manifest.arch, manifest.recipe)
     if said != (release.engine.name, release.version, release.arch, key.recipe):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from roadstead.core import left
+
 NAME = "roadstead"
 
 _HEADER = re.compile(r"\[(?P<name>[^]]*)\]")
@@ -52,8 +54,11 @@ def with_settings(text: str, section: str, wanted: Mapping[str, str], gone: tupl
     """The text with these settings in that section, and without those named in `gone`.
 
     A new section is added at the end. Settings of the section that are not named, every other line, and the way in
-    which lines end stay as they are.
+    which lines end stay as they are. Raises Invalid for a value that is more than a line: AWS's tools run commands that
+    they find here (`credential_process`).
     """
+    for key, value in wanted.items():
+        left.line(value, key)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines(keepends=True)
     place = _section(lines, section)

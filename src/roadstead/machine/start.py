@@ -73,7 +73,7 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
     finally:
         registry_files.prune(places, instance_settings.read(places).registries)
     given = engines.share(engines.sources(os.environ, Path.home()))
-    _tell(places, python, started=started, given=given)
+    _tell(places, python, wanted, started=started, given=given)
     if kept.advertised != wanted.advertised:
         _follow(kept.advertised, wanted.advertised)
 
@@ -100,9 +100,16 @@ def _services(places: instance.Instance, python: Path, wanted: instance_settings
     return tree.services(places, python, wanted, pwd.getpwnam(USER).pw_uid)
 
 
-def _tell(places: instance.Instance, python: Path, *, started: bool, given: tuple[str, ...]) -> None:
+def _tell(
+    places: instance.Instance,
+    python: Path,
+    wanted: instance_settings.Settings,
+    *,
+    started: bool,
+    given: tuple[str, ...],
+) -> None:
     agent = Client(places.socket, timeout=30.0).status()
-    admin = admins.read(tree.serve_state(places))
+    admin = admins.read(tree.serve_state(places)).at(wanted.endpoint, wanted.region)
     written = profiles.write(caller.caller(os.environ), admin)
     if written.warning:
         terminal.err(f"warning: {written.text}")

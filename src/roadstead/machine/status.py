@@ -49,18 +49,20 @@ class Cluster:
 @click.option("--all", "everything", is_flag=True, help="List every object, not only what is not well.")
 def status(instance_id: str, output: str, everything: bool) -> None:
     """Show agent, serve and porter, the clusters, and what is not as it is wanted."""
-    places, _ = settings.instance_of(instance_id)
+    places, kept = settings.instance_of(instance_id)
     running = [found for name in SERVICES if (found := see.process(tree.folder(places), name)) is not None]
     client = Client(places.socket, timeout=10)
     agent = client.status()
     seen = client.observations().observations
     try:
-        admin: admins.Admin | None = admins.read(tree.serve_state(places))
+        admin: admins.Admin | None = admins.read(tree.serve_state(places)).at(kept.endpoint, kept.region)
     except errors.NotFound:
         admin = None
-    # The certificate of serve's own CA, where it speaks TLS.
-    bundle = tree.serve_state(places) / "tls" / "ca.pem"
-    clusters, silent = _clusters(admin, None if admin is None or admin.ca is None else str(bundle), names.known(places))
+    except errors.Failed as error:
+        # The agent and what it keeps are to be seen all the same.
+        click.echo(f"warning: {error}", err=True)
+        admin = None
+    clusters, silent = _clusters(admin, names.known(places))
     if output == "json":
         body = {
             "agent": agent,
@@ -102,7 +104,7 @@ def _kept(agent: observed.Status) -> str:
     return f"keeps {', '.join(counted(kind, count) for kind, count in agent.counts.items() if count) or 'nothing yet'}"
 
 
-def _clusters(admin: admins.Admin | None, ca_bundle: str | None, ids: Mapping[str, str]) -> tuple[list[Cluster], str]:
+def _clusters(admin: admins.Admin | None, ids: Mapping[str, str]) -> tuple[list[Cluster], str]:
     """All clusters as serve tells them; or their names and ids alone, and why it was not asked or did not answer."""
     if admin is None or admin.secret is None:
         return untold(ids), "there is no key to ask with"
@@ -113,7 +115,7 @@ def _clusters(admin: admins.Admin | None, ca_bundle: str | None, ids: Mapping[st
             apis = [
                 open_ones.enter_context(service.Connection(access, deadline))
                 for region in regions(admin.region, ids)
-                for access in (profile.Access(region, admin.endpoint, keys, ca_bundle=ca_bundle),)
+                for access in (profile.Access(region, admin.endpoint, keys, ca=admin.ca),)
             ]
             return told(apis, ids), ""
     except (errors.Error, wire_client.ServiceError) as error:

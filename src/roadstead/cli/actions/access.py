@@ -81,6 +81,7 @@ def write(api: service.Api, found: Mapping[str, Any], wanted: Wanted, call: aske
         raise errors.Busy(f'cluster "{name}" has no endpoint yet: it is {found.get("status")}')
     caller = api.call("sts", "GetCallerIdentity")["Arn"]
     made = entry.Entry(name, api.region, server, authority, caller, program(api, name, wanted, call.text("profile")))
+    entry.check(made)
     default = str(wanted.files.default)
     with owner.acting(wanted.owner):
         files.change(wanted.files, functools.partial(_put, default=default, made=made, current=wanted.current))

@@ -5,15 +5,22 @@ Source: eksctl's pkg/utils/kubeconfig; Kubernetes, "Client authentication: exec 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from roadstead.core import errors
 
 Kind = Literal["clusters", "contexts", "users"]
 KINDS: tuple[Kind, ...] = ("clusters", "contexts", "users")
 SINGULAR: Mapping[Kind, str] = {"clusters": "cluster", "contexts": "context", "users": "user"}
 API = "client.authentication.k8s.io/v1beta1"
 ROOT = "iam-root-account"
+
+_SERVER = re.compile(r"https://[0-9A-Za-z.:\[\]-]{1,300}(/[0-9A-Za-z._~/-]{0,300})?")
+_AUTHORITY = re.compile(r"[0-9A-Za-z+/=]{1,131072}")
+_CALLER = re.compile(r"arn:[!-~]{1,2048}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,17 @@ class Entry:
             "contexts": {"cluster": self.cluster_name, "user": self.context_name},
             "users": {"exec": program},
         }
+
+
+def check(entry: Entry) -> None:
+    """Raises Invalid for what no service should have answered: it would go into the caller's kubeconfig."""
+    for what, text, form in (
+        ("endpoint", entry.server, _SERVER),
+        ("certificate authority", entry.authority, _AUTHORITY),
+        ("caller", entry.caller, _CALLER),
+    ):
+        if not form.fullmatch(text):
+            raise errors.Invalid(f"cluster {entry.cluster}: the service told a {what} of a form that there is not")
 
 
 def cluster_name(cluster: str, region: str) -> str:

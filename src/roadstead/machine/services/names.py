@@ -7,22 +7,26 @@ id; a node is what `kubectl get nodes` calls it, or the first word of that, behi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import click
 import msgspec
 
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, left
 from roadstead.machine.supervision import tree
 
 FILE = "names.json"
 """In serve's state: `{"REGION/NAME": "c-1a2b3c4d"}`, of all clusters that there are."""
+_LARGEST = 1 << 20
+_Named = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,32}/[0-9A-Za-z][0-9A-Za-z_-]{0,99}\Z")]
+_Id = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
 
 
 def ids(places: instance.Instance) -> dict[str, str]:
-    """By `REGION/NAME`. Raises NotFound when serve never wrote them."""
+    """By `REGION/NAME`. Raises NotFound when serve never wrote them, Failed for what it cannot have written."""
     try:
-        return msgspec.json.decode((tree.serve_state(places) / FILE).read_bytes(), type=dict[str, str])
-    except FileNotFoundError as error:
+        return left.decode(tree.serve_state(places) / FILE, _LARGEST, dict[_Named, _Id])
+    except errors.NotFound as error:
         raise errors.NotFound(
             "there are no clusters on this machine yet: `roadstead create cluster` makes one"
         ) from error
@@ -42,10 +46,13 @@ def cluster_id(clusters: Mapping[str, str], name: str, region: str | None) -> st
 
 
 def known(places: instance.Instance) -> Mapping[str, str]:
-    """`ids`, as far as they are known: none where serve never wrote them."""
+    """`ids`, as far as they are known: none where serve never wrote them, or, with a warning, something else."""
     try:
         return ids(places)
     except errors.NotFound:
+        return {}
+    except errors.Failed as error:
+        click.echo(f"warning: {error}", err=True)
         return {}
 
 

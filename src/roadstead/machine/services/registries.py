@@ -81,9 +81,7 @@ def prune(places: instance.Instance, kept: str | None) -> None:
 def _document(path: Path) -> Any:
     """What is in the file: TOML by its name, else YAML."""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise errors.Invalid("it is too large for a file of settings")
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"it cannot be read: {error}") from error
     try:
@@ -95,6 +93,15 @@ def _document(path: Path) -> Any:
         raise errors.Invalid(f"it is not {kind}: {' '.join(str(error).split())}") from error
 
 
+def _text(path: Path) -> str:
+    """Raises Invalid for more than anybody writes, OSError and UnicodeDecodeError."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise errors.Invalid(f"{path} is too large for a file of settings")
+    return content.decode()
+
+
 def _list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
@@ -103,6 +110,6 @@ def _pem(text: str, folder: Path) -> str:
     if text.lstrip().startswith(_PEM):
         return f"{text.strip()}\n"
     try:
-        return f"{(folder / text).read_text(encoding='utf-8').strip()}\n"
+        return f"{_text(folder / text).strip()}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"authorities: {folder / text} cannot be read: {error}") from error
