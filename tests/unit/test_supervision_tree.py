@@ -14,7 +14,7 @@ import pytest
 
 from roadstead.core import errors, instance
 from roadstead.identity import admin
-from roadstead.machine import installation, uninstall
+from roadstead.machine import installation
 from roadstead.machine.services import ports
 from roadstead.machine.supervision import make, see, settings, systemd, tree
 
@@ -361,55 +361,3 @@ def test_a_folder_that_others_may_not_enter_is_not_open_to_all(tmp_path: Path) -
     assert not installation.open_to_all(inner)
     assert installation.open_to_all(Path("/usr/bin"))
     assert not installation.open_to_all(tmp_path / "absent")
-
-
-def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
-    places = uninstall.Places()
-    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), places.units, user=True, settings=True)
-    assert uninstall.plan(seen, places) == (
-        uninstall.EndInstance("main"),
-        uninstall.EndInstance("t-1"),
-        *(uninstall.RemoveUnit(unit) for unit in places.units),
-        uninstall.RestoreSettings(),
-        uninstall.RemoveFolder(places.state),
-        uninstall.RemoveFolder(places.programs),
-        uninstall.RemoveUser("roadstead"),
-    )
-    assert all(uninstall.explain(step) for step in uninstall.plan(seen, places))
-    assert uninstall.plan(uninstall.Seen((), (), (), user=False, settings=False), places) == ()
-
-
-def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> None:
-    places = uninstall.Places(
-        state=tmp_path / "lib",
-        run=tmp_path / "run",
-        log=tmp_path / "log",
-        programs=tmp_path / "opt",
-        cache=tmp_path / "cache",
-        units=(tmp_path / "x.service",),
-        user="no-such-user-of-ours",
-        doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
-    )
-    assert uninstall.plan(uninstall.see(places), places) == ()
-    (places.state / "main").mkdir(parents=True)
-    (places.state / "doctor-before.json").touch()
-    (places.log / "t-2").mkdir(parents=True)
-    places.cache.mkdir()
-    seen = uninstall.see(places)
-    assert seen == uninstall.Seen(
-        ("main", "t-2"), (places.state, places.log, places.cache), (), user=False, settings=False
-    )
-    for path in seen.folders:
-        uninstall.apply(uninstall.RemoveFolder(path), places)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_uninstall_spares_what_is_mounted(tmp_path: Path) -> None:
-    disk = tmp_path / "state" / "disk"
-    disk.mkdir(parents=True)
-    line = f"36 35 98:0 / {disk} rw,noatime - ext4 /dev/loop0 rw\n"
-    with pytest.raises(errors.Failed, match=f"{disk} is mounted"):
-        uninstall.remove(tmp_path / "state", line)
-    assert disk.is_dir()
-    uninstall.remove(tmp_path / "state", line.replace(str(disk), str(tmp_path / "other")))
-    assert not disk.exists()

@@ -60,7 +60,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         admin = None
     except errors.Failed as error:
         # The agent and what it keeps are to be seen all the same.
-        click.echo(f"warning: {error}", err=True)
+        terminal.err(f"warning: {error}")
         admin = None
     clusters, silent = _clusters(admin, names.known(places))
     if output == "json":

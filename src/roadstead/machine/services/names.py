@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import click
 import msgspec
 
-from roadstead.core import errors, instance, left
+from roadstead.core import errors, instance, left, terminal
 from roadstead.machine.supervision import tree
 
 FILE = "names.json"
@@ -52,7 +51,7 @@ def known(places: instance.Instance) -> Mapping[str, str]:
     except errors.NotFound:
         return {}
     except errors.Failed as error:
-        click.echo(f"warning: {error}", err=True)
+        terminal.err(f"warning: {error}")
         return {}
 
 
