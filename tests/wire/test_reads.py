@@ -337,6 +337,18 @@ MISSING: tuple[tuple[str, dict[str, Any], str], ...] = (
 )
 
 
+def test_what_clients_read_without_asking_is_there(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        made = customer.eks.create_cluster(**customer.cluster())["cluster"]
+        assert made["certificateAuthority"] == {}
+        role = customer.place.client("iam").get_role(RoleName=customer.roles[0]["RoleName"])["Role"]
+        assert (role["RoleLastUsed"], role["MaxSessionDuration"]) == ({}, 3600)
+        everything = customer.eks.describe_cluster_versions()["clusterVersions"]
+        assert customer.eks.describe_cluster_versions(clusterType="")["clusterVersions"] == everything != []
+
+    told(tmp_path, story)
+
+
 def test_a_dry_run_would_have_been_and_types_that_there_are_not(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as caught:

@@ -18,6 +18,6 @@ async def describe_cluster_versions(_: calls.Call, asked: calls.Asked) -> calls.
         if (not named or offered.minor in named)
         and (not asked.get("defaultOnly") or offered.minor == versions.DEFAULT)
         and {asked.get("status"), asked.get("versionStatus")} <= {None, *_STATUS}
-        and asked.get("clusterType") in (None, "eks")
+        and asked.get("clusterType") in (None, "", "eks")
     ]
     return {"clusterVersions": [views.version(offered) for offered in chosen]}

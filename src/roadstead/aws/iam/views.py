@@ -24,6 +24,9 @@ def role(account: str, kept: roles.Role, *, whole: bool = True) -> dict[str, Any
     }
     if kept.description is not None:
         shown["Description"] = kept.description
+    if whole:
+        # Nobody has assumed one yet.
+        shown["RoleLastUsed"] = {}
     if whole and kept.tags:
         shown["Tags"] = tags(kept.tags)
     return shown
