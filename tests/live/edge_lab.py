@@ -99,13 +99,36 @@ class Edge:
         finally:
             self.servers[letter].send_signal(signal.SIGCONT)
 
-    def connect(self) -> Connection:
-        """A new one, to whichever server the proxy chooses."""
+    @contextlib.contextmanager
+    def called(self, address: str, count: int, *sources: str) -> Iterator[None]:
+        """By so many connections from each source that say nothing; when all of them were begun."""
+        program = (sys.executable, str(Path(__file__).with_name("edge_callers.py")))
+        with subprocess.Popen(
+            ["nsenter", f"--net={self.netns}", *program, address, str(facts.API_PORT), str(count), *sources],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as callers:
+            assert callers.stdout is not None
+            try:
+                assert callers.stdout.readline() == b"calling\n"
+                yield
+            finally:
+                callers.kill()
+
+    def held(self, address: str, source: str) -> int:
+        """How many connections from there the proxies have: those that they refused are closed."""
+        asked = ("ss", "-Htn", "state", "established", f"src {address} and dst {source}")
+        return len(fleet.inside(self.netns, *asked).stdout.splitlines())
+
+    def connect(self, address: str = "", source: str = "") -> Connection:
+        """A new one, to whichever server the proxy chooses; from outside unless another address is named."""
         plain = namespaces.open_socket(self.netns, socket.AF_INET, socket.SOCK_STREAM)
         with contextlib.ExitStack() as unless_made:
             unless_made.callback(plain.close)
             plain.settimeout(5)
-            plain.connect((plane().endpoint.control, facts.API_PORT))
+            if source:
+                plain.bind((source, 0))
+            plain.connect((address or plane().endpoint.control, facts.API_PORT))
             wrapped = self.client.wrap_socket(plain, server_hostname="kubernetes")
             made = Connection(wrapped, _asked(wrapped))
             unless_made.pop_all()

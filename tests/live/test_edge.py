@@ -17,6 +17,7 @@ pytestmark = pytest.mark.live
 STALL = 2.0
 BOUND = 3.0
 """Seconds: a stall that ends nothing, and how long nobody hangs."""
+OUTSIDE, INSIDE = edge_lab.plane().endpoint.control, edge_lab.plane().endpoint.private
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,47 @@ def test_when_none_is_ready_all_that_answer_are_used_and_none_of_theirs_is_ended
     edge.etcd_goes_on("ac")
     edge.until_all_are_ready()
     assert all(each.answers() for letter in "ab" for each in before[letter])
+
+
+def test_a_source_with_thousands_of_idle_connections_shuts_nobody_out(edge: edge_lab.Edge) -> None:
+    """As many as both proxies may have at all."""
+    before = edge.some_to_each()
+    with edge.called(OUTSIDE, 16_000, "127.0.0.66"):
+        theirs = _unready_within(edge, BOUND)
+        for address in (OUTSIDE, INSIDE):
+            assert all(edge.connect(address, "127.0.0.77").answers() for _ in range(20))
+        assert theirs == set()
+        # By its own address it has no more than its share.
+        assert edge.held(OUTSIDE, "127.0.0.66") <= 1000
+    assert all(each.answers() for all_of_one in before.values() for each in all_of_one)
+
+
+def test_many_sources_together_shut_out_neither_the_checks_nor_the_other_side_and_not_for_long(
+    edge: edge_lab.Edge,
+) -> None:
+    before = edge.some_to_each()
+    with edge.called(OUTSIDE, 450, *(f"127.0.6.{n}" for n in range(1, 41))):
+        assert _unready_within(edge, BOUND) == set()
+        assert all(edge.connect(INSIDE).answers() for _ in range(20))
+        # Who says nothing has to go.
+        services.until("there is room again", lambda: _can_connect(edge), 60)
+    assert all(each.answers() for all_of_one in before.values() for each in all_of_one)
+
+
+def _unready_within(edge: edge_lab.Edge, seconds: float) -> set[str]:
+    """Servers that a proxy took for unready at any moment of that time: it is the log of both that tells."""
+    began = [len(edge.log(number)) for number in (1, 2)]
+    time.sleep(seconds)
+    told = "".join(edge.log(number)[at:] for number, at in zip((1, 2), began, strict=True))
+    return {letter for letter in edge_lab.LETTERS if f"api-{letter} is DOWN" in told} | (set("abc") - edge.ready())
+
+
+def _can_connect(edge: edge_lab.Edge) -> bool:
+    try:
+        return edge.connect().answers()
+    except OSError:
+        # No room yet.
+        return False
 
 
 def test_one_that_comes_back_does_not_get_all_new_connections(edge: edge_lab.Edge) -> None:

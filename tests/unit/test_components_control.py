@@ -200,6 +200,19 @@ def test_the_edge_sends_to_every_api_server_and_asks_each() -> None:
     assert "bind 127.0.0.1:8442" in text
 
 
+def test_checks_have_connections_that_no_caller_can_take() -> None:
+    text = edge.configuration(PLANE, 1)
+    whole, *sides = (int(found) for found in re.findall(r"^  maxconn (\d+)$", text, re.MULTILINE))
+    assert len(sides) == 2
+    # Each of three servers is asked by one connection to the proxy itself, and by one of its own to the server.
+    assert sum(sides) + 100 <= whole
+    for bind in ("bind 198.19.0.52:443\n", "bind 192.168.0.5:443\n"):
+        side = text[text.index(bind) :].partition("\nfrontend")[0]
+        (each,) = re.findall(r"reject if { sc0_conn_cur gt (\d+) }", side)
+        assert 5 * int(each) < min(sides)
+        assert "track-sc0 src\n" in side
+
+
 def test_the_edge_ends_no_connection_because_a_check_failed() -> None:
     text = edge.configuration(PLANE, 1)
     assert "shutdown-sessions" not in text

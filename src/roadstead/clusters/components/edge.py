@@ -22,6 +22,9 @@ for `/readyz`, and goes by the answer:
   server needs 0.1 s, on a busy machine 0.4, which those who hang do not have. So its etcd is then asked itself, for no
   more than a TLS handshake. One that has gone on answers at once, and its API server has 2 s more.
 - So connections end 2.15 to 2.55 s after a member was frozen, and their clients have 0.4 s to come back in time.
+- **Nobody takes the room of others.** A source has at most so many connections (`_SOURCE`), all from outside and all
+  from within the VPC so many each (`_SIDE`); the rest of the whole is for the checks, so that no number of callers
+  makes a server look silent. Who says nothing for 10 s is not kept: TLS clients speak first.
 - **Checks go by connections that are kept**: each by a listener of the proxy's own, which verifies the certificate and
   makes a new connection after 20 questions. With a TLS handshake for each, checks at this pace would cost an idle
   control plane two fifths more; so it is a tenth.
@@ -46,6 +49,8 @@ SESSIONS = "sessions.lua"
 """The file by which a proxy ends the connections to a server that does not come back."""
 _READINESS_PORT = 8400
 """Each proxy asks the API servers by way of its own ports on loopback: from this plus ten times its number on."""
+_WHOLE, _SIDE, _SOURCE = 8000, 3500, 500
+"""Connections of one proxy, of which there are two: all, those from one side, those of one source."""
 _CHECKS = ("etcd", "etcd-readiness")
 """Of the state of etcd, in `/readyz`; they differ in their flags only."""
 
@@ -88,9 +93,13 @@ def configuration(plane: facts.ControlPlane, number: int) -> str:
     alive = [f"  server alive-{letter} {where} backup" for letter, where, _ in members]
     ca = files.at(name(number), "ca.pem")
     return _TEXT.format(
-        control=plane.endpoint.control,
-        private=plane.endpoint.private,
-        port=facts.API_PORT,
+        whole=_WHOLE,
+        outside=_SIDES.format(
+            side="outside", address=plane.endpoint.control, port=facts.API_PORT, most=_SIDE, each=_SOURCE
+        ),
+        inside=_SIDES.format(
+            side="inside", address=plane.endpoint.private, port=facts.API_PORT, most=_SIDE, each=_SOURCE
+        ),
         health=HEALTH_PORT + number,
         watch=files.at(name(number), WATCH),
         sessions=files.at(name(number), SESSIONS),
@@ -135,7 +144,7 @@ def watch(number: int, patience: int = 1) -> str:
 _TEXT = """\
 global
   log stdout format raw local0 notice
-  maxconn 8000
+  maxconn {whole}
   nbthread 1
   lua-load {watch}
   lua-load {sessions}
@@ -154,11 +163,8 @@ defaults
   timeout server 1h
   timeout client-fin 10s
 
-frontend endpoint
-  bind {control}:{port}
-  bind {private}:{port}
-  default_backend api-servers
-
+{outside}
+{inside}
 frontend health
   bind 127.0.0.1:{health}
   mode http
@@ -176,6 +182,19 @@ backend api-servers
   default-server inter 300ms downinter 100ms fall 1 rise 1 slowstart 5s
 {servers}
 {readiness}"""
+
+_SIDES = """\
+frontend {side}
+  bind {address}:{port}
+  maxconn {most}
+  stick-table type ip size 20k expire 1m store conn_cur
+  tcp-request connection track-sc0 src
+  tcp-request connection reject if {{ sc0_conn_cur gt {each} }}
+  tcp-request inspect-delay 10s
+  tcp-request content accept if {{ req.len gt 0 }}
+  tcp-request content reject
+  default_backend api-servers
+"""
 
 _READINESS = """
 listen readiness-{letter}
