@@ -92,6 +92,7 @@ def _options(arguments: list[str] | None) -> Options:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
+    program.keep_private()
     program.raise_descriptors(_DESCRIPTORS)
     structs.prepare()
     asyncio.run(run(options))

@@ -343,6 +343,7 @@ def main(
     agent: agents.Agent | None = None,
 ) -> int:
     options = _options(arguments)
+    program.keep_private()
     structs.prepare()
     try:
         asyncio.run(run(options, modules, states, agent))

@@ -118,13 +118,15 @@ class RunningAgent:
     client: Client
     process: subprocess.Popen[bytes]
     log: Path
-    users: tuple[int, ...] = ()
-    """User ids besides root's that may call."""
+    user: int | None = None
+    """The user id besides root's that may call."""
+    listener: int | None = None
+    """The one that sockets are passed to."""
 
     def restart(self) -> float:
         """Start an agent after the last one ended; seconds until it answers."""
         started = time.monotonic()
-        self.process = spawn(self.places, self.log, users=self.users)
+        self.process = spawn(self.places, self.log, None, self.user, self.listener)
         answered(self.client, self.process, self.log)
         return time.monotonic() - started
 
@@ -135,11 +137,16 @@ class RunningAgent:
 
 
 def spawn(
-    places: instance.Instance, log: Path, owner: int | None = None, users: tuple[int, ...] = ()
+    places: instance.Instance,
+    log: Path,
+    owner: int | None = None,
+    user: int | None = None,
+    listener: int | None = None,
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "roadstead.agent.main", "--instance", places.id]
     command += ["--owner-pid", str(owner or os.getpid())]
-    command += [f"--allow-uid={user}" for user in users]
+    command += [] if user is None else [f"--allow-uid={user}"]
+    command += [] if listener is None else [f"--listener-uid={listener}"]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
     with log.open("ab") as out:
@@ -166,7 +173,7 @@ def answered(client: Client, process: subprocess.Popen[bytes], log: Path) -> Non
 
 
 @contextlib.contextmanager
-def running_agent(folder: Path, users: tuple[int, ...] = ()) -> Iterator[RunningAgent]:
+def running_agent(folder: Path, user: int | None = None, listener: int | None = None) -> Iterator[RunningAgent]:
     """An agent of a new instance; afterwards everything of the instance is gone, or the test fails."""
     id = f"t-{secrets.token_hex(4)}"
     netns = machine_namespace(id)
@@ -176,8 +183,8 @@ def running_agent(folder: Path, users: tuple[int, ...] = ()) -> Iterator[Running
     places = instance.Instance.named(id, netns)
     client = Client(places.socket)
     log = folder / f"agent-{id}.log"
-    process = spawn(places, log, users=users)
-    agent = RunningAgent(places, client, process, log, users)
+    process = spawn(places, log, None, user, listener)
+    agent = RunningAgent(places, client, process, log, user, listener)
     try:
         answered(client, process, log)
         yield agent
@@ -192,9 +199,10 @@ def running_agent(folder: Path, users: tuple[int, ...] = ()) -> Iterator[Running
 
 
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAgent]:
-    """One agent for a module's tests; each leaves it empty."""
-    with running_agent(tmp_path_factory.mktemp("agent")) as running:
+def agent(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningAgent]:
+    """One agent for a module's tests; each leaves it empty. A module's CALLER may call it, LISTENER gets sockets."""
+    users = (getattr(request.module, name, None) for name in ("CALLER", "LISTENER"))
+    with running_agent(tmp_path_factory.mktemp("agent"), *users) as running:
         yield running
         log = running.log.read_text()
         assert "Traceback" not in log, log[-6000:]

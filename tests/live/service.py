@@ -260,7 +260,7 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
     """Afterwards everything of the instance is gone, or the test fails. `minors`: more releases of Kubernetes."""
     # Had before anything is started: what is built now is found by serve.
     built = {name: engine.get(name) for name in (*ENGINES, *minors, *(f"seed-{minor}" for minor in minors))}
-    with conftest.running_agent(folder, users=(USER,)) as agent:
+    with conftest.running_agent(folder, USER, USER) as agent:
         places = agent.places
         assert places.machine_netns is not None
         cache = places.state / "cache"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +25,10 @@ from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 
-USER = 64100
+USER = LISTENER = 64100
 """A user id that nobody has: the unprivileged process of these tests."""
+CALLER = 64102
+"""One that may call, as serve does."""
 
 PYTHON = shutil.which("python3", path="/usr/bin:/bin:/usr/local/bin") or sys.executable
 """One that other users can read."""
@@ -86,8 +90,9 @@ def test_a_socket_in_a_hosts_namespace_is_passed_to_its_unprivileged_process(pai
         from_ = fleet.address(1, fleet.network())[1]
         assert answer.stdout.strip() == f"hello {from_} from {USER}", answer.stderr
         assert process.wait(20) == 0
-    with unprivileged(pair, "porter", USER + 1) as process:
-        assert process.communicate(timeout=20)[0].strip() == "[]"
+    for other in (USER + 1, CALLER):
+        with unprivileged(pair, "porter", other) as process:
+            assert "Permission denied" in process.communicate(timeout=20)[1]
     pair.client.accept(delete={"listeners": {"door": 1}})
     pair.client.wait(lambda seen: ("listeners", "door") not in seen, 10)
 
@@ -115,8 +120,9 @@ def test_a_published_port_leads_from_the_machine_into_the_host(pair: conftest.Ru
 
 
 def test_the_socket_is_roots_and_the_machines_own_network_is_untouched(pair: conftest.RunningAgent) -> None:
-    assert pair.places.socket.stat().st_mode & 0o777 == 0o600
-    assert pair.places.socket.stat().st_uid == 0
+    for path, user in ((pair.places.socket, CALLER), (pair.places.passing_socket, LISTENER)):
+        facts = path.stat()
+        assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (0, user, 0o660)
     knock = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     done = subprocess.run(
         [PYTHON, "-c", knock, str(pair.places.socket)],
@@ -189,6 +195,96 @@ def test_a_slow_reader_and_a_broken_request_do_not_disturb_the_agent(pair: conft
         for one in idle:
             one.close()
     assert pair.places.socket.exists()
+
+
+FLOOD = """
+import socket, sys
+held = []
+for _ in range(int(sys.argv[2])):
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].settimeout(10)
+    held[-1].connect(sys.argv[1])
+ended = 0
+for one in held:
+    one.settimeout(0.01 if ended else 5)
+    try:
+        ended += one.recv(1) == b""
+    except TimeoutError:
+        pass
+    except ConnectionResetError:
+        ended += 1
+print(ended, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def flood(path: Path, user: int, count: int) -> Iterator[subprocess.Popen[str]]:
+    """Connections of a user that say nothing; the first line says how many of them were ended by the agent."""
+    with subprocess.Popen(
+        [PYTHON, "-c", FLOOD, str(path), str(count)],
+        user=user,
+        group=user,
+        extra_groups=[],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize(("which", "user", "most"), [("socket", CALLER, 128), ("passing_socket", LISTENER, 16)])
+def test_a_user_has_so_many_connections_at_once_and_takes_nothing_from_others(
+    pair: conftest.RunningAgent, which: str, user: int, most: int
+) -> None:
+    before = len(list(Path(f"/proc/{pair.process.pid}/fd").iterdir()))
+    with flood(getattr(pair.places, which), user, 400) as flooding:
+        assert flooding.stdout is not None
+        assert int(flooding.stdout.readline()) >= 400 - most
+        assert len(list(Path(f"/proc/{pair.process.pid}/fd").iterdir())) < before + most + 20
+        assert pair.client.status().pid == pair.process.pid
+    # What is closed counts no more.
+    with flood(getattr(pair.places, which), user, 1) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "0\n"
+
+
+def test_without_a_descriptor_left_whoever_knocks_waits_and_is_answered(pair: conftest.RunningAgent) -> None:
+    """As where a unit, a pod or a file has the last one: nobody is let in, and nothing ends."""
+    agent = pair.process.pid
+    used = len(list(Path(f"/proc/{agent}/fd").iterdir()))
+    limits = resource.prlimit(agent, resource.RLIMIT_NOFILE)
+    asker = threading.Thread(target=pair.client.status)
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.prlimit, agent, resource.RLIMIT_NOFILE, limits)
+        resource.prlimit(agent, resource.RLIMIT_NOFILE, (used, limits[1]))
+        knock = stack.enter_context(socket.socket(socket.AF_UNIX))
+        knock.connect(str(pair.places.passing_socket))
+        asker.start()
+        deadline = time.monotonic() + 20
+        while pair.log.read_text().count("nobody can connect just now: [Errno 24]") < 2:
+            assert time.monotonic() < deadline, pair.log.read_text()[-2000:]
+            time.sleep(0.05)
+        assert asker.is_alive()
+    asker.join(20)
+    assert not asker.is_alive()
+    assert pair.process.poll() is None
+    listed = subprocess.run(
+        [PYTHON, "-c", FETCH, str(pair.places.passing_socket), "nobody"],
+        user=USER,
+        group=USER,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert listed.stdout == "[]\n", listed.stderr
 
 
 def test_units_are_told_by_signals_also_when_the_agents_starter_ignored_them(tmp_path: Path) -> None:

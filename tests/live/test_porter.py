@@ -32,7 +32,7 @@ from roadstead.wire import sigv4
 
 pytestmark = pytest.mark.live
 
-USER = 64200
+USER = LISTENER = 64200
 """A user id that nobody has."""
 CLUSTER, VPC = "c-1a2b3c4d", "vpc-1"
 REGION, ACCOUNT = "eu-central-1", "123456789012"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-import json
 import shlex
 import stat
 import sys
@@ -13,12 +12,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from roadstead.core import errors, instance
-from roadstead.identity import admin
 from roadstead.machine import installation
 from roadstead.machine.services import ports
 from roadstead.machine.supervision import make, see, settings, systemd, tree
 
-ENDPOINT = "http://127.0.0.1:1"
 PLACES = instance.Instance.named("t-one", Path("/run/netns/its own"))
 
 
@@ -47,12 +44,13 @@ def test_the_agents_service_folder() -> None:
     assert files[PurePosixPath("agent/log/run")][0].endswith(" T /var/log/roadstead/t-one/agent\n")
 
 
-def test_a_service_of_a_user_is_run_and_logged_as_that_user() -> None:
+def test_a_service_of_a_user_is_run_as_that_user_and_its_log_is_roots() -> None:
     service = tree.Service("serve", ("/bin/serve", "a b"), {"X": "1 2"}, user="roadstead", notifies=False)
     files = tree.files([service], PLACES)
-    for path in ("serve/run", "serve/log/run"):
-        last = files[PurePosixPath(path)][0].splitlines()[-1]
-        assert last.startswith("exec s6-setuidgid roadstead "), last
+    for path, begins in (("serve/run", "exec s6-setuidgid roadstead "), ("serve/log/run", "exec s6-log ")):
+        lines = files[PurePosixPath(path)][0].splitlines()
+        assert lines[-1].startswith(begins), lines
+        assert "umask 077" in lines
     words = shlex.split(files[PurePosixPath("serve/run")][0].splitlines()[-1])
     assert "X=1 2" in words
     assert words[-2:] == ["/bin/serve", "a b"]
@@ -68,7 +66,8 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     kept = settings.Settings(port=5000, advertise_address="10.1.2.3")
     agent, serve, porter = tree.services(PLACES, Path("/p"), kept, 995)
     assert agent.user is None
-    assert agent.command[-4:] == ("--allow-uid", "995", "--publish-address", "10.1.2.3")
+    users = ("--allow-uid", "995", "--listener-uid", "995")
+    assert agent.command[-6:] == (*users, "--publish-address", "10.1.2.3")
     for service in (serve, porter):
         words = _words(service)
         # Into the namespace as root, and only then as the user.
@@ -174,58 +173,6 @@ _REST = "00000000:00000000 00:00000000 00000000   995        0"
 )
 def test_who_listens_where_is_read_from_the_kernels_table(line: str, taken: bool) -> None:
     assert ports.inodes(_HEAD + line + "\n", "127.0.0.1", 4566) == (frozenset({77}) if taken else frozenset())
-
-
-def test_what_serve_leaves_for_root(tmp_path: Path) -> None:
-    left = admin.Admin(
-        account="123456789012", access_key="AKIA" * 5, secret="s3cr" * 10, endpoint=ENDPOINT, region="us-east-1"
-    )
-    with pytest.raises(errors.NotFound):
-        admin.read(tmp_path)
-    for _ in range(2):
-        admin.write(tmp_path, left)
-    assert admin.read(tmp_path) == left
-    assert "s3cr" not in repr(left)
-    assert [(path.name, stat.S_IMODE(path.stat().st_mode)) for path in tmp_path.iterdir()] == [("admin.json", 0o600)]
-    found = left.profile("/ca.pem")
-    assert found is not None
-    assert found.config() == {"region": "us-east-1", "endpoint_url": ENDPOINT, "ca_bundle": "/ca.pem"}
-    assert dataclasses.replace(found).secret == "s3cr" * 10
-    # Where root has started it counts, and not where the file leads to.
-    assert left.at("http://127.0.0.1:2", "eu-west-1").endpoint == "http://127.0.0.1:2"
-
-
-def test_root_reads_only_a_plain_file_of_serves(tmp_path: Path) -> None:
-    (tmp_path / "other").write_text("{}")
-    (tmp_path / admin.FILE).symlink_to("other")
-    with pytest.raises(errors.Failed, match="cannot be read"):
-        admin.read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"endpoint": f"{ENDPOINT}\ncredential_process = /bin/sh"},
-        {"endpoint": f"{ENDPOINT}\n"},
-        {"endpoint": "https://elsewhere.example:1"},
-        {"region": "us-east-1\r[profile other]"},
-        {"access_key": "AKIA" * 5 + "\n"},
-        {"secret": "s3cr" * 9 + "\u2028"},
-        {"account": "123456789012\n"},
-        {"account": "\u0661" * 12},
-        {"ca": "-----BEGIN CERTIFICATE-----\n\x1b[2J"},
-        {"ca": "-----BEGIN CERTIFICATE-----\n" + "A" * (1 << 16)},
-    ],
-)
-def test_root_believes_no_word_of_serves_that_could_be_more_than_a_word(tmp_path: Path, wrong: dict[str, str]) -> None:
-    right = {"account": "123456789012", "access_key": "AKIA" * 5, "secret": "s3cr" * 10, "region": "us-east-1"}
-    right |= {"endpoint": ENDPOINT, "ca": "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"}
-    (tmp_path / admin.FILE).write_text(json.dumps(right))
-    assert admin.read(tmp_path).endpoint == ENDPOINT
-    (tmp_path / admin.FILE).write_text(json.dumps(right | wrong))
-    with pytest.raises(errors.Failed, match=r"admin.json is damaged: .*restart serve") as told:
-        admin.read(tmp_path)
-    assert not any(text in str(told.value) for text in wrong.values())
 
 
 def test_the_main_instance_and_another_never_meet() -> None:

@@ -11,6 +11,7 @@ not know each other; the modules of this folder put them together:
     watching   what wakes the work: the kernel's news, s6's events, time
     jobs       typed one-shot work
     listeners  sockets opened in namespaces and passed to unprivileged processes
+    peers      sockets for other users: who may connect, who has, and how many at once
     main       the composition root
     purge      takes an instance back from disk records alone
 """

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from roadstead.agent import peers
 from roadstead.core import errors, instance
 from roadstead.messages import desired, requests
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _LINE_LIMIT = 4096
 _DEADLINE = 5.0
+_MOST = 16
+"""Askers at once."""
 _AT_ONCE = 200
 """Descriptors of one message: Linux takes 253 (SCM_MAX_FD)."""
 
@@ -31,8 +33,10 @@ OpenSocket = Callable[[Path | None, int, int], socket.socket]
 
 
 class Listeners:
-    def __init__(self, places: instance.Instance, open_socket: OpenSocket) -> None:
+    def __init__(self, places: instance.Instance, open_socket: OpenSocket, user: int | None) -> None:
+        """`user`: the one that sockets are passed to; None: nobody."""
         self._places = places
+        self._user = user
         self._open_socket = open_socket
         self._open: dict[str, tuple[desired.Listener, socket.socket]] = {}
 
@@ -79,18 +83,10 @@ class Listeners:
 
     async def serve(self) -> None:
         """Answer on the passing socket until cancelled."""
-        path = self._places.passing_socket
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-            server.setblocking(False)
-            server.bind(str(path))
-            # Who may have what is decided by the peer's user id, not by the path's mode.
-            path.chmod(0o666)
-            server.listen(64)
-            loop = asyncio.get_running_loop()
+        gate = peers.Gate(frozenset() if self._user is None else frozenset({self._user}), _MOST)
+        with peers.listening(self._places.passing_socket, self._user) as server:
             async with asyncio.TaskGroup() as tasks:
-                while True:
-                    peer, _ = await loop.sock_accept(server)
+                async for peer in peers.accepted(server, gate):
                     tasks.create_task(self._one(peer))
 
     async def _one(self, peer: socket.socket) -> None:
@@ -98,12 +94,12 @@ class Listeners:
             try:
                 async with asyncio.timeout(_DEADLINE):
                     await self._pass(peer)
-            except (TimeoutError, OSError, errors.Error, msgspec.DecodeError) as error:
-                log.warning("passing of sockets refused: %s", error)
+            except (TimeoutError, OSError, errors.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
+                log.warning("passing of sockets refused: %s", error or type(error).__name__)
 
     async def _pass(self, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        uid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        uid = peers.uid(peer)
         line = b""
         while not line.endswith(b"\n"):
             chunk = await loop.sock_recv(peer, _LINE_LIMIT)
@@ -112,11 +108,35 @@ class Listeners:
                 raise errors.Invalid("one line of JSON with the process's name was expected")
         asked = msgspec.json.decode(line, type=requests.Passing)
         given = chosen({id: spec for id, (spec, _) in self._open.items()}, asked.process, uid)
-        peer.setblocking(True)
-        peer.settimeout(_DEADLINE)
         for some in _portions(list(given), _AT_ONCE):
-            listed = [_passed(id, given[id]) for id in some]
-            socket.send_fds(peer, [msgspec.json.encode(listed) + b"\n"], [self._open[id][1].fileno() for id in some])
+            body = msgspec.json.encode([_passed(id, given[id]) for id in some]) + b"\n"
+            # One that was closed while a slow reader was waited for is no more to be had: it asks again.
+            descriptors = [self._open[id][1].fileno() for id in some if id in self._open]
+            if len(descriptors) != len(some):
+                raise errors.Conflict("its listeners have changed meanwhile")
+            await _send(peer, body, descriptors)
+
+
+async def _send(peer: socket.socket, body: bytes, descriptors: list[int]) -> None:
+    """All of it, however slowly it is read: nobody else waits for this reader."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            sent = socket.send_fds(peer, [body], descriptors)
+            break
+        except BlockingIOError:
+            await _writable(peer)
+    await loop.sock_sendall(peer, body[sent:])
+
+
+async def _writable(peer: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_writer(peer, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_writer(peer)
 
 
 def _portions(ids: list[str], most: int) -> Iterator[list[str]]:
@@ -130,9 +150,9 @@ def _passed(id: str, spec: desired.Listener) -> requests.Passed:
 
 
 def chosen(open_: Mapping[str, desired.Listener], process: str, uid: int) -> dict[str, desired.Listener]:
-    """The listeners of a process of this user, by id. Raises Denied when they are another user's."""
+    """The listeners of a process of this user, by id. Raises Denied where all of that process are another user's."""
     named = {id: spec for id, spec in sorted(open_.items()) if spec.process == process}
-    for id, spec in named.items():
-        if spec.user != uid:
-            raise errors.Denied(f"listener {id} is for user id {spec.user}, not {uid}", id=id)
-    return named
+    own = {id: spec for id, spec in named.items() if spec.user == uid}
+    if named and not own:
+        raise errors.Denied(f"the listeners of {process} are not for user id {uid}", process=process)
+    return own

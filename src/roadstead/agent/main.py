@@ -1,7 +1,7 @@
 """The agent's composition root: builds the rooms, starts one task group, ends with everything closed.
 
-    python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]...
-        [--listener-uid UID]... [--machine-networks CIDRS] [--endpoint-ports RANGE] [--machine-ports PORTS]
+    python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]
+        [--listener-uid UID] [--machine-networks CIDRS] [--endpoint-ports RANGE] [--machine-ports PORTS]
         [--publish-address ADDRESS]
 
 Ending the agent leaves the hosts running: the next agent adopts them. With `--owner-pid` the instance belongs to that
@@ -18,15 +18,18 @@ import json
 import logging
 import os
 import signal
+import socket
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 import roadstead
-from roadstead.agent import jobs, listeners, machine, pace, purge, watching, work
+from roadstead.agent import jobs, listeners, machine, pace, peers, purge, watching, work
 from roadstead.agent.door import accept as door
 from roadstead.agent.door import api, bounds
 from roadstead.agent.fabric import fabric
@@ -47,6 +50,10 @@ log = logging.getLogger("roadstead.agent")
 
 _AT_ONCE = 8
 """Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
+_FOR_ALL = "settings.json"
+"""In the state: what the instance was started with, for commands of every user."""
+_DESCRIPTORS = 16384
+"""Open files: some for each node, and for all connections that are let in at once."""
 
 
 async def _apart(work: Coroutine[object, object, None]) -> None:
@@ -57,11 +64,26 @@ async def _apart(work: Coroutine[object, object, None]) -> None:
         log.exception("a task in the background failed")
 
 
+@dataclass(frozen=True)
+class Users:
+    """Who else than root has to do with the agent; None: nobody."""
+
+    caller: int | None = None
+    """May call."""
+    listener: int | None = None
+    """Sockets are passed to it."""
+
+
 class Agent:
     """The rooms of one agent, joined; what the door (api.Rooms) is given."""
 
     def __init__(
-        self, places: instance.Instance, net: fabric.Fabric, tasks: asyncio.TaskGroup, allowed: bounds.Bounds
+        self,
+        places: instance.Instance,
+        net: fabric.Fabric,
+        tasks: asyncio.TaskGroup,
+        users: Users,
+        allowed: bounds.Bounds,
     ) -> None:
         self.instance = places
         self.since = time.time()
@@ -78,7 +100,7 @@ class Agent:
             fabric=net,
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
-            listeners=listeners.Listeners(places, net.open_socket),
+            listeners=listeners.Listeners(places, net.open_socket, users.listener),
             pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
             stores=stores.Stores(places, self.blobs.path),
             spawn=lambda work: tasks.create_task(_apart(work)),
@@ -149,7 +171,7 @@ class Agent:
         return self.scene.hosts.shell_argv(host, self._uid(host))
 
 
-async def run(places: instance.Instance, users: frozenset[int], allowed: bounds.Bounds, owner: int | None) -> bool:
+async def run(places: instance.Instance, users: Users, allowed: bounds.Bounds, owner: int | None) -> bool:
     """Serve until told to stop; True when the owner has died and the instance is to be purged."""
     stop = asyncio.Event()
     owner_died = asyncio.Event()
@@ -157,7 +179,7 @@ async def run(places: instance.Instance, users: frozenset[int], allowed: bounds.
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _owner_watched(owner, owner_died, stop):
         async with fabric.Fabric(places) as net, asyncio.TaskGroup() as tasks:
-            agent = Agent(places, net, tasks, allowed)
+            agent = Agent(places, net, tasks, users, allowed)
             agent.adopt()
             await agent.pace.look()
             background = [
@@ -168,7 +190,7 @@ async def run(places: instance.Instance, users: frozenset[int], allowed: bounds.
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
                 tasks.create_task(agent.pace.run()),
             ]
-            async with _door(agent, places, users):
+            async with _door(agent, places, users.caller):
                 program.say_ready()
                 await stop.wait()
             await agent.scene.pods.close_all()
@@ -182,19 +204,31 @@ async def run(places: instance.Instance, users: frozenset[int], allowed: bounds.
 
 
 @contextlib.asynccontextmanager
-async def _door(agent: Agent, places: instance.Instance, users: frozenset[int]) -> AsyncIterator[None]:
+async def _door(agent: Agent, places: instance.Instance, caller: int | None) -> AsyncIterator[None]:
+    """The API is answered. Whose process has connected is known before anything of it is read."""
+    users = frozenset({0} if caller is None else {0, caller})
     runner = web.AppRunner(api.application(agent, users), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    places.socket.unlink(missing_ok=True)
     try:
-        await web.UnixSite(runner, str(places.socket)).start()
-        # The peer's user id is checked at each request; the path only has to be reachable for those users.
-        places.socket.chmod(0o666 if users - {0} else 0o600)
-        log.info("instance %s: listening on %s", places.id, places.socket)
-        yield
+        with peers.listening(places.socket, caller) as server:
+            answering = asyncio.create_task(_answer(runner, server, peers.Gate(users)))
+            log.info("instance %s: listening on %s", places.id, places.socket)
+            try:
+                yield
+            finally:
+                answering.cancel()
     finally:
         await runner.cleanup()
-        places.socket.unlink(missing_ok=True)
+
+
+async def _answer(runner: web.AppRunner, server: socket.socket, gate: peers.Gate) -> None:
+    assert runner.server is not None
+    async for peer in peers.accepted(server, gate):
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(runner.server, peer)
+        except OSError as error:
+            log.warning("a connection was not taken: %s", error)
+            peer.close()
 
 
 @contextlib.contextmanager
@@ -233,9 +267,8 @@ def _alone(places: instance.Instance) -> Iterator[None]:
 
 def prepare(places: instance.Instance) -> None:
     """The instance's folders, and the record that it exists, before anything else is made."""
-    for folder, mode in ((places.state, 0o711), (places.run, 0o755), (places.log, 0o711)):
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        folder.chmod(mode)
+    instance.make(places)
+    _close(places)
     record = {
         "instance": places.id,
         "machine_netns": None if places.machine_netns is None else str(places.machine_netns),
@@ -247,7 +280,7 @@ def prepare(places: instance.Instance) -> None:
 
 def _bounds(options: argparse.Namespace) -> bounds.Bounds:
     return bounds.Bounds(
-        users=frozenset({*options.allow_uid, *options.listener_uid}),
+        users=frozenset({options.allow_uid, options.listener_uid} - {None}),
         networks=options.machine_networks,
         addresses=frozenset({"127.0.0.1", options.publish_address}),
         ports=options.endpoint_ports,
@@ -255,15 +288,21 @@ def _bounds(options: argparse.Namespace) -> bounds.Bounds:
     )
 
 
+def _close(places: instance.Instance) -> None:
+    """What earlier releases left open is root's alone, too, but for what is for a group or for all to read."""
+    for path in (*places.state.iterdir(), *places.run.iterdir()):
+        facts = path.lstat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_gid == 0 and path.name != _FOR_ALL:
+            path.chmod(stat.S_IMODE(facts.st_mode) & 0o700)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="roadstead-agent", description="The agent of one Roadstead instance.")
     parser.add_argument("--instance", default="main")
     parser.add_argument("--machine-netns", type=Path, help="stands for the machine's own network namespace")
     parser.add_argument("--owner-pid", type=int, help="purge the instance when this process dies")
-    parser.add_argument("--allow-uid", type=int, action="append", default=[], help="a user that may call")
-    parser.add_argument(
-        "--listener-uid", type=int, action="append", default=[], help="a user to whom sockets are passed"
-    )
+    parser.add_argument("--allow-uid", type=int, help="the user that may call, besides root")
+    parser.add_argument("--listener-uid", type=int, help="the user to whom sockets are passed")
     parser.add_argument("--machine-networks", type=ranges.networks, default=ranges.NETWORKS, metavar="CIDR,...")
     parser.add_argument("--publish-address", default="127.0.0.1", help="where ports are published, beside 127.0.0.1")
     parser.add_argument("--endpoint-ports", type=ranges.ports, default=ranges.PORTS, metavar="FIRST-LAST")
@@ -282,10 +321,12 @@ def main(arguments: list[str] | None = None) -> int:
         places = instance.Instance.named(options.instance, options.machine_netns)
         if os.geteuid() != 0:
             raise errors.Denied("the agent makes namespaces, mounts and rules: it must run as root")
+        program.keep_private()
+        program.raise_descriptors(_DESCRIPTORS)
         prepare(places)
         structs.prepare()
         with _alone(places):
-            users = frozenset({0, *options.allow_uid})
+            users = Users(options.allow_uid, options.listener_uid)
             abandoned = asyncio.run(run(places, users, _bounds(options), options.owner_pid))
         if abandoned:
             log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)

@@ -30,6 +30,9 @@ HOSTS_SERVICE = "roadstead-hosts.service"
 """The systemd unit whose cgroup hosts run in, where that is cgroup v2 and PID 1 is systemd."""
 
 
+_ROOTS = (STATE_ROOT, RUN_ROOT, LOG_ROOT)
+
+
 @dataclass(frozen=True)
 class HostPlaces:
     """The folders of one host on the machine, and its namespace of the network."""
@@ -165,3 +168,15 @@ class Instance:
     def alias(self, *names: str) -> str:
         """The alias of an interface: `roadstead/INSTANCE/...`, by which it is found when records are lost."""
         return "/".join(("roadstead", self.id, *names))
+
+
+def make(places: Instance) -> None:
+    """An instance's folders with their modes, and those that all instances are in. They are root's.
+
+    Others pass through to what is theirs: serve to its state and to the agent's socket. Logs are root's alone.
+    """
+    for folder, mode in ((places.state, 0o711), (places.run, 0o711), (places.log, 0o700)):
+        for each in (folder.parent, folder):
+            each.mkdir(parents=True, exist_ok=True, mode=0o711)
+            if each is folder or each in _ROOTS:
+                each.chmod(mode if each is folder else 0o711)

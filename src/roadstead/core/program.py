@@ -6,6 +6,11 @@ import contextlib
 import os
 import resource
 
+PRIVATE = 0o077
+"""The umask of our own programs."""
+USUAL = 0o022
+"""That of programs of others that we start, which make what all of a host are to see: runc, containerd."""
+
 
 def say_ready() -> None:
     """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
@@ -14,6 +19,11 @@ def say_ready() -> None:
         with contextlib.suppress(OSError):
             os.write(int(descriptor), b"\n")
             os.close(int(descriptor))
+
+
+def keep_private() -> None:
+    """What this program makes is its user's alone, but where it says so itself; whatever its starter's umask was."""
+    os.umask(PRIVATE)
 
 
 def raise_descriptors(wanted: int) -> None:

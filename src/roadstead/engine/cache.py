@@ -184,6 +184,8 @@ def seal(folder: Path, release: catalog.Release) -> dict[str, Component]:
 def put(cache: Path, key: Key, folder: Path, manifest: Manifest) -> None:
     """Move a sealed folder with its manifest to its place; what was there goes. The lock must be held."""
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    # For all to read, whatever the umask: everybody's `roadstead kubectl` may look here.
+    (folder / MANIFEST).chmod(0o644)
     folder.chmod(0o755)
     _sync(folder / MANIFEST)
     move(cache, key.name, folder, key.folder(cache))
@@ -192,7 +194,10 @@ def put(cache: Path, key: Key, folder: Path, manifest: Manifest) -> None:
 def move(cache: Path, name: str, folder: Path, place: Path) -> None:
     """Rename a finished work folder to its place, through to the disk."""
     _sync(folder)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    for above in reversed([each for each in place.parents if each.is_relative_to(cache) and each != cache]):
+        if not above.is_dir():
+            above.mkdir(parents=True, exist_ok=True)
+            above.chmod(0o755)
     if place.exists():
         _discard(cache, name, place)
     folder.rename(place)
@@ -276,7 +281,10 @@ def _sweep(cache: Path, held: str) -> None:
 def _lock_file(cache: Path, name: str) -> Iterator[int]:
     locks = cache / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Whoever could open one could hold it. In earlier releases anybody could.
+    with suppress(PermissionError):
+        locks.chmod(0o700)
+    lock = os.open(locks / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         yield lock
     finally:

@@ -121,9 +121,14 @@ def alone(root: Path = ROOT) -> Iterator[None]:
     """One process at a time makes, begins to use, or removes environments."""
     root.mkdir(parents=True, exist_ok=True, mode=0o755)
     root.chmod(0o755)
-    with (root / ".lock").open("w") as file:
+    # Whoever can open the file can hold the lock.
+    file = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(file, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
 
 
 def install(place: Path, interpreter: Interpreter, root: Path = ROOT) -> Path:

@@ -23,14 +23,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 from aiohttp import typedefs, web
 
+from roadstead.agent import peers
 from roadstead.core import errors
 from roadstead.messages import jobs as job_types
 from roadstead.messages import machine as machines
@@ -138,10 +137,7 @@ def _callers(users: frozenset[int]) -> typedefs.Middleware:
 def peer_uid(request: web.Request) -> int:
     """The user id of the process at the other end, as the kernel knows it (SO_PEERCRED, unix(7))."""
     assert request.transport is not None
-    peer: socket.socket = request.transport.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    uid: int = struct.unpack("3i", raw)[1]
-    return uid
+    return peers.uid(request.transport.get_extra_info("socket"))
 
 
 def _number(request: web.Request, name: str, default: int | None = None) -> int:

@@ -28,7 +28,7 @@ from roadstead.agent.hosts import (
     tree,
     wanted,
 )
-from roadstead.core import errors
+from roadstead.core import errors, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,6 +265,7 @@ class Hosts:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
+            umask=program.USUAL,
         )
         kept = bytearray()
         cut = False
@@ -330,8 +331,12 @@ def _make_shape(made: wanted.Shape) -> None:
         return
     new = made.folder.with_name(f"{made.folder.name}.{os.urandom(8).hex()}")
     for name, text in made.files.items():
-        (new / name).parent.mkdir(parents=True, exist_ok=True)
-        (new / name).write_text(text)
+        above, _, last = name.rpartition("/")
+        folders.make_at(new)
+        with folders.opened(new) as top:
+            folders.make(top, *(above.split("/") if above else ()))
+            with folders.below(top, *(above.split("/") if above else ())) as within:
+                folders.write(within, last, text)
     for name, target in made.links.items():
         (new / name).symlink_to(target)
     try:

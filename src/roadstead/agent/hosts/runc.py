@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roadstead.agent.hosts import bundle, processes
-from roadstead.core import errors
+from roadstead.core import errors, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ async def run(instance: Instance, facts: MachineFacts, host_id: str, places: Hos
     )
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, cwd="/"
+            *argv, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, cwd="/", umask=program.USUAL
         )
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ it whole. What is to be deleted stays as a record, marked, until everything it s
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 import zlib
@@ -71,12 +72,17 @@ class DesiredStore:
     def __init__(self, path: Path) -> None:
         self.version = 0
         """Counts the changes, so that what is computed from all records can be kept until the next."""
+        # Its log and its index (-wal, -shm) get the mode of the database. Who can read the index can lock it, and so
+        # everyone else out.
+        path.touch(0o600)
+        for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            with contextlib.suppress(FileNotFoundError):
+                each.chmod(0o600)
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
-            path.chmod(0o600)
             self._records = {
                 record.key: record
                 for record in (

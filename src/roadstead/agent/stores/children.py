@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from roadstead.core import errors
+from roadstead.core import errors, program
 
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 # The kernel sends it when the thread that started the child ends: ours is the loop's, which is the agent's first.
@@ -34,6 +34,7 @@ async def running(
             pass_fds=tuple(descriptors),
             env=_ENVIRONMENT,
             cwd="/",
+            umask=program.USUAL,
         )
     except OSError as error:
         raise errors.Failed(f"{words[0]} cannot be started: {error}", command=" ".join(map(str, words))) from error

@@ -29,7 +29,10 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
 
 def _install(folder: Path, sources: dict[str, Path]) -> None:
     """Each component as a hard link of its blob: one file, whose pages all hosts share. Replaced whole."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Units of every user run what is in it.
+    for each in (folder.parent, folder):
+        each.chmod(0o755)
     for name, blob in sources.items():
         target = folder / name
         if target.exists() and target.samefile(blob):

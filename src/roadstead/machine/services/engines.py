@@ -22,9 +22,11 @@ _COPYING = 300.0
 
 _UNPACK = """
 set -eu
-umask 022
+umask 077
 exec 9>"$1/incoming.lock"
+chmod 600 "$1/incoming.lock"
 flock 9
+umask 022
 rm -rf "$1/incoming"
 [ ! -e "$2" ] || { cat >/dev/null; exit 0; }
 mkdir -p "$1/incoming/entry" "${2%/*}"

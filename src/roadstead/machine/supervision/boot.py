@@ -11,7 +11,7 @@ import pwd
 import sys
 from pathlib import Path
 
-from roadstead.core import errors, terminal
+from roadstead.core import errors, program, terminal
 from roadstead.machine.supervision import make, settings, tree
 
 
@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="roadstead-boot", description="The root s6 tree of one instance.")
     parser.add_argument("--instance", default="main")
     options = parser.parse_args(arguments)
+    program.keep_private()
     try:
         places, kept = settings.instance_of(options.instance)
         # Without the lock of `start`: a start holds it while it waits for what this makes. systemd runs one of these

@@ -8,12 +8,13 @@ import math
 import os
 import select
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from roadstead.core import errors, instance
+from roadstead.core import errors, instance, program
 from roadstead.machine.supervision import see, tree
 
 _MOMENT = 0.01
@@ -56,29 +57,53 @@ def call(*command: str, timeout: float) -> str:
 @contextlib.contextmanager
 def alone(places: instance.Instance) -> Iterator[None]:
     """One start or stop of an instance at a time; others wait. The lock goes with the process."""
-    places.run.mkdir(parents=True, exist_ok=True, mode=0o755)
-    with (places.run / "tree.lock").open("w") as file:
+    instance.make(places)
+    with locked(places.run / "tree.lock"):
+        yield
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that goes with the process. Whoever could open the file could hold it, too: it is root's alone."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(file, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
 
 
 def prepare(places: instance.Instance, services: Iterable[tree.Service]) -> frozenset[str]:
     """Write the tree and the log folders; the names of services (`NAME`, `NAME/log`) whose files changed."""
     wanted = tuple(services)
-    for folder, mode in ((places.state, 0o711), (places.run, 0o755), (places.log, 0o711)):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(mode)
+    instance.make(places)
+    tree.folder(places).mkdir(exist_ok=True)
+    tree.folder(places).chmod(0o700)
     for service in wanted:
-        log = tree.log_folder(places, service.name)
-        log.mkdir(exist_ok=True)
-        log.chmod(0o750)
+        _log(tree.log_folder(places, service.name))
         if service.user is not None:
-            shutil.chown(log, service.user, service.user)
             for place, mode in service.folders:
                 place.mkdir(parents=True, exist_ok=True, mode=mode)
                 shutil.chown(place, service.user, service.user)
                 place.chmod(mode)
     return write(tree.folder(places), tree.files(wanted, places))
+
+
+def _log(folder: Path) -> None:
+    """The folder of a service's log, root's alone. In earlier releases it was the service's own."""
+    folder.mkdir(exist_ok=True)
+    # First its name, and only then what is in it: nobody puts anything else there any more.
+    os.chown(folder, 0, 0, follow_symlinks=False)
+    folder.chmod(0o700)
+    for file in folder.iterdir():
+        facts = file.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+            # s6-log makes nothing of the kind.
+            file.unlink()
+        elif (facts.st_uid, facts.st_mode & 0o077) != (0, 0):
+            os.chown(file, 0, 0, follow_symlinks=False)
+            file.chmod(facts.st_mode & 0o700)
 
 
 def write(folder: Path, files: Mapping[PurePosixPath, tree.File]) -> frozenset[str]:
@@ -160,7 +185,7 @@ def launch(places: instance.Instance, unit: str | None) -> None:
         return
     clear(folder, timeout=_TO_KILL)
     command = ("setsid", "--fork", "s6-svscan", str(folder))
-    with (places.log / "tree.log").open("ab") as log:
+    with open(places.log / "tree.log", "ab", opener=_private) as log:
         try:
             subprocess.run(
                 command,
@@ -169,11 +194,16 @@ def launch(places: instance.Instance, unit: str | None) -> None:
                 stderr=log,
                 env=ENVIRONMENT,
                 cwd="/",
+                umask=program.PRIVATE,
                 check=True,
                 timeout=10,
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise errors.Failed(f"s6-svscan could not be started: {error}", command=" ".join(command)) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def wait_ready(places: instance.Instance, service: tree.Service, *, deadline: float, died: int = 0) -> None:

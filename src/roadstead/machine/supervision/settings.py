@@ -99,8 +99,7 @@ def write(places: instance.Instance, wanted: Settings | None) -> None:
     if wanted is None:
         path.unlink(missing_ok=True)
         return
-    places.state.mkdir(parents=True, exist_ok=True)
-    places.state.chmod(0o711)
+    instance.make(places)
     fresh = path.with_name(f".{FILE}.new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
     fresh.chmod(0o644)

@@ -59,7 +59,7 @@ TasksMax=infinity
 LimitNOFILE=1048576
 OOMPolicy=continue
 OOMScoreAdjust=-500
-UMask=0022
+UMask=0077
 
 [Install]
 WantedBy=multi-user.target

@@ -61,7 +61,7 @@ def agent(
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
     if allowed is not None:
-        command += ["--allow-uid", str(allowed)]
+        command += ["--allow-uid", str(allowed), "--listener-uid", str(allowed)]
     usual = settings.Settings()
     for name in ("endpoint_ports", "machine_networks", "machine_ports"):
         if getattr(kept, name) != getattr(usual, name):
@@ -128,7 +128,7 @@ def files(services: Iterable[Service], places: instance.Instance) -> dict[PurePo
         made[root / "run"] = (_run(service), 0o755)
         if service.notifies:
             made[root / "notification-fd"] = (f"{NOTIFICATION_FD}\n", 0o644)
-        made[root / "log" / "run"] = (_log_run(service, log_folder(places, service.name)), 0o755)
+        made[root / "log" / "run"] = (_log_run(log_folder(places, service.name)), 0o755)
     return made
 
 
@@ -137,12 +137,13 @@ def _run(service: Service) -> str:
     if service.notifies:
         environment["ROADSTEAD_NOTIFY_FD"] = str(NOTIFICATION_FD)
     words = ["env", "-i", *(f"{name}={value}" for name, value in sorted(environment.items())), *service.command]
-    return f"#!/bin/sh\nexec 2>&1\ncd /\numask 022\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"
+    return f"#!/bin/sh\nexec 2>&1\ncd /\numask 077\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"
 
 
-def _log_run(service: Service, log: Path) -> str:
+def _log_run(log: Path) -> str:
     words = ["s6-log", "-b", "--", f"n{LOG_FILES}", f"s{LOG_FILE_BYTES}", "T", str(log)]
-    return f"#!/bin/sh\ncd /\nexec {_as_user(service)}{shlex.join(words)}\n"
+    # As root: what was said stays said, whoever takes the service over, and its readers are not led elsewhere.
+    return f"#!/bin/sh\ncd /\numask 077\nexec {shlex.join(words)}\n"
 
 
 def _inside(service: Service) -> str:
