@@ -9,5 +9,6 @@ anything, write down a token or what a customer's pods look up.
     names       DNS messages, as far as a resolver looks into them (pure)
     dns         the resolver of VPCs: the names of hosts itself, all others from the machine's resolvers
     upstream    the machine's resolvers
+    gate        how many may connect, and who gives way; serve's door asks it, too
     listening   the sockets that the agent passes, each with who answers there
 """

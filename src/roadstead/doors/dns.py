@@ -15,13 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from roadstead.doors import names, upstream
+from roadstead.doors import gate, names, upstream
 
 log = logging.getLogger(__name__)
 
 IN_WORK = 256
 """Questions to others of one VPC at a time."""
-CONNECTIONS = 64
+EACH_IN_WORK = 64
+"""The same of one source, by UDP."""
+CONNECTIONS = gate.Limits(64, 8)
 """TCP connections to one socket at a time."""
 IDLE = 10.0
 """Seconds for the next question on a TCP connection, and for taking an answer."""
@@ -43,6 +45,7 @@ class Resolver:
         self._known = known
         self._room = asyncio.Semaphore(IN_WORK)
         self.tasks: set[asyncio.Task[None]] = set()
+        self._asking: Counter[str] = Counter()
 
     def at_once(self, query: bytes) -> bytes | None:
         """The response that needs nobody else; None when others are to be asked."""
@@ -60,8 +63,8 @@ class Resolver:
             self._known.counts["names answered"] += 1
         return response
 
-    def full(self) -> bool:
-        return len(self.tasks) >= IN_WORK
+    def full(self, source: str) -> bool:
+        return len(self.tasks) >= IN_WORK or self._asking[source] >= EACH_IN_WORK
 
     async def others(self, query: bytes, *, stream: bool) -> bytes:
         """The response of the machine's resolvers."""
@@ -74,12 +77,16 @@ class Resolver:
     def count(self, what: str) -> None:
         self._known.counts[what] += 1
 
-    def spawn(self, task: asyncio.Task[None]) -> None:
+    def spawn(self, task: asyncio.Task[None], source: str) -> None:
         self.tasks.add(task)
-        task.add_done_callback(self._done)
+        self._asking[source] += 1
+        task.add_done_callback(lambda done: self._done(done, source))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None], source: str) -> None:
         self.tasks.discard(task)
+        self._asking[source] -= 1
+        if not self._asking[source]:
+            del self._asking[source]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a question failed: %s", type(error).__name__)
 
@@ -99,11 +106,11 @@ class _Datagrams(asyncio.DatagramProtocol):
         response = self._resolver.at_once(data)
         if response is not None:
             self._send(response, addr)
-        elif self._resolver.full():
+        elif self._resolver.full(source := gate.source(addr)):
             # Its sender asks again, as it would after any loss.
             self._resolver.count("questions dropped")
         else:
-            self._resolver.spawn(asyncio.get_running_loop().create_task(self._forward(data, addr)))
+            self._resolver.spawn(asyncio.get_running_loop().create_task(self._forward(data, addr)), source)
 
     async def _forward(self, query: bytes, addr: tuple[str, int]) -> None:
         self._send(await self._resolver.others(query, stream=False), addr)
@@ -122,24 +129,17 @@ async def datagrams(resolver: Resolver, passed: socket.socket) -> Callable[[], N
 
 async def streams(resolver: Resolver, passed: socket.socket) -> Callable[[], None]:
     """Answer on a listening TCP socket, which is taken over; what ends it."""
-    open_ = 0
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal open_
-        if open_ >= CONNECTIONS:
-            resolver.count("connections refused")
-            writer.transport.abort()
-            return
-        open_ += 1
         try:
             await _talk(resolver, reader, writer)
         except (OSError, EOFError, TimeoutError):
             resolver.count("connections ended by their clients")
         finally:
-            open_ -= 1
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, sock=passed, limit=names.LONGEST + 2)
+    held = gate.Gate(passed, CONNECTIONS, lambda: resolver.count("connections refused"))
+    server = await asyncio.start_server(connected, sock=held, limit=names.LONGEST + 2)
     return server.close
 
 

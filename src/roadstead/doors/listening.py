@@ -22,7 +22,7 @@ from typing import TypeAlias, assert_never
 import msgspec
 
 from roadstead.core import errors
-from roadstead.doors import dns, names, review, snapshot, upstream
+from roadstead.doors import dns, gate, names, review, snapshot, upstream
 from roadstead.messages import porter, requests
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ LOOK = 0.25
 ANYWAY = 30.0
 """Seconds after which it is asked even if nothing seems to be missing."""
 _DEADLINE = 5.0
+_HELD = gate.Limits(4 * review.CONNECTIONS, 2 * review.EACH)
+"""Of a cluster's door, with those that have not spoken TLS yet."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,11 @@ class Listening:
             spoken = self._spoken[cluster] = _Spoken(context, door)
         _load(spoken, self._reader.now.clusters[cluster])
         server = await asyncio.get_running_loop().create_server(
-            spoken.door.protocol, sock=given, backlog=128, ssl=spoken.context, ssl_handshake_timeout=5.0
+            spoken.door.protocol,
+            sock=gate.Gate(given, _HELD),
+            backlog=128,
+            ssl=spoken.context,
+            ssl_handshake_timeout=5.0,
         )
         return server.close
 

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 from aiohttp import hdrs, web, web_protocol
 
-from roadstead.doors import tokens
+from roadstead.doors import gate, tokens
 from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ ARRIVING = 10.0
 IDLE = 120.0
 """Seconds without a request. API servers keep connections for 90."""
 CONNECTIONS = 128
-"""To one door at a time: three API servers need one or two each."""
+EACH = 64
+"""To one door at a time, and of one source: three API servers need one or two each."""
 Version = Literal["authentication.k8s.io/v1", "authentication.k8s.io/v1beta1"]
 
 
@@ -72,8 +73,7 @@ class Door:
         self._found = found
         self._counts = counts
         self._now = now
-        self._idle: dict[_Connection, None] = {}
-        self._open = 0
+        self._callers: gate.Callers[_Connection] = gate.Callers(gate.Limits(CONNECTIONS, EACH))
         self._http = web.Server(
             self._handle,
             access_log=None,
@@ -92,25 +92,21 @@ class Door:
         await self._http.shutdown(0.5)
 
     def enter(self, connection: _Connection) -> bool:
-        """Whether a new connection may stay: the one that has waited longest without a request gives way."""
-        if self._open >= CONNECTIONS:
+        """Whether a new connection may stay: one that waits without a request may give way to it."""
+        if self._callers.full(connection.source):
             self._counts["connections evicted"] += 1
-            oldest = next(iter(self._idle), None)
+            oldest = self._callers.gives_way(connection.source)
             if oldest is None:
                 return False
             oldest.drop()
-        self._open += 1
-        self._idle[connection] = None
+        self._callers.enter(connection, connection.source)
         return True
 
     def left(self, connection: _Connection) -> None:
-        self._open -= 1
-        self._idle.pop(connection, None)
+        self._callers.left(connection)
 
     def waits(self, connection: _Connection, *, waits: bool) -> None:
-        self._idle.pop(connection, None)
-        if waits:
-            self._idle[connection] = None
+        self._callers.waits(connection, waits=waits)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
@@ -155,16 +151,18 @@ class Door:
 class _Connection(web_protocol.RequestHandler):
     """aiohttp's connection with a clock: aiohttp itself has none for a head or a body that never ends."""
 
-    __slots__ = ("_alarm", "_door", "_entered")
+    __slots__ = ("_alarm", "_door", "_entered", "source")
 
     def __init__(self, door: Door, manager: web.Server) -> None:
         super().__init__(manager, loop=asyncio.get_running_loop(), **manager._kwargs)
         self._door = door
         self._alarm: asyncio.TimerHandle | None = None
         self._entered = False
+        self.source = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.source = gate.source(transport.get_extra_info("peername"))
         self._entered = self._door.enter(self)
         if not self._entered:
             self.drop()

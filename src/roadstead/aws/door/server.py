@@ -2,8 +2,8 @@
 
 What holds off slow and greedy callers: a request must be there, whole, some seconds after its first byte; bodies are
 bounded each and together; a large body is read only for an access key that there is; and when there are as many
-connections as may be, the one that has waited longest without a request being worked on gives way to the new one.
-So there are always connections left for those who do ask something.
+connections as may be, of all or of one source, one that has long waited without a request being worked on gives way to
+the new one: of those who have most. So there are always connections left for those who do ask something.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,6 +22,7 @@ import msgspec
 from aiohttp import hdrs, http, web, web_protocol
 
 from roadstead.aws.door import desk, metrics
+from roadstead.doors import gate
 from roadstead.wire import exchange, refusals, sigv4
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class Limits:
     """What one caller, and all of them together, may take."""
 
     connections: int = 512
+    each: int = 384
+    """Connections of one source; on loopback all are one."""
     arriving: float = 10.0
     """Seconds from the first byte of a request to its last."""
     idle: float = 75.0
@@ -61,10 +65,11 @@ class Server:
         self._desk = desk
         self._limits = limits
         self._held = 0
-        self._waiting: dict[_Connection, None] = {}
-        self._open = 0
+        self._callers: gate.Callers[_Connection] = gate.Callers(gate.Limits(limits.connections, limits.each))
         self._evicted = 0
         self._slow = 0
+        # With those that have not spoken TLS yet.
+        self.held = gate.Limits(8 * limits.connections, 2 * limits.each)
         self._pages = {**pages, "/healthz": _health, "/metrics": self._metrics}
         self.requests = metrics.Requests()
         self._http = web.Server(
@@ -85,26 +90,22 @@ class Server:
         self._http.pre_shutdown()
         await self._http.shutdown(_CLOSING)
 
-    def enter(self) -> bool:
+    def enter(self, connection: _Connection) -> bool:
         """Whether a new connection may stay. One that waits gives way; when all are at work, the new one does."""
-        if self._open >= self._limits.connections:
-            oldest = next(iter(self._waiting), None)
+        if self._callers.full(connection.source):
+            oldest = self._callers.gives_way(connection.source)
             self._evicted += 1
             if oldest is None:
                 return False
             oldest.drop()
-        self._open += 1
+        self._callers.enter(connection, connection.source)
         return True
 
     def left(self, connection: _Connection) -> None:
-        self._open -= 1
-        self._waiting.pop(connection, None)
+        self._callers.left(connection)
 
     def waits(self, connection: _Connection, *, waits: bool) -> None:
-        """A connection is without a request in work (again: it goes to the end of the queue), or has one."""
-        self._waiting.pop(connection, None)
-        if waits:
-            self._waiting[connection] = None
+        self._callers.waits(connection, waits=waits)
 
     def too_slow(self) -> None:
         self._slow += 1
@@ -183,8 +184,8 @@ class Server:
 
     async def _metrics(self) -> tuple[str, bytes]:
         gauges = {
-            "roadstead_connections": ("Connections now.", float(self._open)),
-            "roadstead_connections_waiting": ("Connections without a request in work.", float(len(self._waiting))),
+            "roadstead_connections": ("Connections now.", float(self._callers.open)),
+            "roadstead_connections_waiting": ("Connections without a request in work.", float(self._callers.waiting)),
             "roadstead_connections_evicted": ("Connections that gave way, or found no room.", float(self._evicted)),
             "roadstead_connections_slow": ("Connections that were too slow.", float(self._slow)),
             "roadstead_body_bytes": ("Bytes of bodies that are held now.", float(self._held)),
@@ -195,7 +196,7 @@ class Server:
 class _Connection(web_protocol.RequestHandler):
     """aiohttp's connection with a clock of ours: aiohttp itself has none for a head or a body that never ends."""
 
-    __slots__ = ("_alarm", "_arriving", "_entered", "_limits", "_server", "_working")
+    __slots__ = ("_alarm", "_arriving", "_entered", "_limits", "_server", "_working", "source")
 
     def __init__(self, server: Server, manager: web.Server, limits: Limits) -> None:
         super().__init__(
@@ -207,14 +208,15 @@ class _Connection(web_protocol.RequestHandler):
         self._limits = limits
         self._alarm: asyncio.TimerHandle | None = None
         self._arriving = self._working = self._entered = False
+        self.source = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._entered = self._server.enter()
+        self.source = gate.source(transport.get_extra_info("peername"))
+        self._entered = self._server.enter(self)
         if not self._entered:
             self.drop()
             return
-        self._server.waits(self, waits=True)
         self._arriving = True
         self._set_alarm(self._limits.arriving)
 
@@ -322,7 +324,9 @@ async def opened(
     """Listen while inside; where (port 0 takes a free one). Requests in work are waited for at the end, for a while."""
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": 10.0}
-    listener = await loop.create_server(server.protocol, address, port, backlog=1024, reuse_address=True, **options)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    held = gate.Gate(socket.create_server((address, port), family=family, backlog=1024), server.held)
+    listener = await loop.create_server(server.protocol, sock=held, backlog=1024, **options)
     where = listener.sockets[0].getsockname()
     try:
         yield str(where[0]), int(where[1])
