@@ -6,6 +6,7 @@ Cost: about 15 s.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import resource
 import shutil
@@ -202,10 +203,9 @@ import socket, sys
 held = []
 for _ in range(int(sys.argv[2])):
     held.append(socket.socket(socket.AF_UNIX))
-    held[-1].settimeout(10)
     held[-1].connect(sys.argv[1])
 ended = 0
-for one in held:
+for one in reversed(held):
     one.settimeout(0.01 if ended else 5)
     try:
         ended += one.recv(1) == b""
@@ -253,38 +253,29 @@ def test_a_user_has_so_many_connections_at_once_and_takes_nothing_from_others(
         assert one.stdout.readline() == "0\n"
 
 
-def test_without_a_descriptor_left_whoever_knocks_waits_and_is_answered(pair: conftest.RunningAgent) -> None:
-    """As where a unit, a pod or a file has the last one: nobody is let in, and nothing ends."""
-    agent = pair.process.pid
-    used = len(list(Path(f"/proc/{agent}/fd").iterdir()))
-    limits = resource.prlimit(agent, resource.RLIMIT_NOFILE)
-    asker = threading.Thread(target=pair.client.status)
-    with contextlib.ExitStack() as stack:
-        stack.callback(resource.prlimit, agent, resource.RLIMIT_NOFILE, limits)
-        resource.prlimit(agent, resource.RLIMIT_NOFILE, (used, limits[1]))
-        knock = stack.enter_context(socket.socket(socket.AF_UNIX))
-        knock.connect(str(pair.places.passing_socket))
+def test_without_a_descriptor_left_whoever_knocks_waits_and_is_answered(tmp_path: Path) -> None:
+    """As where units, pods and files have the last one: nobody is let in, and nothing ends."""
+    with conftest.running_agent(tmp_path, CALLER, LISTENER) as agent, contextlib.ExitStack() as stack:
+        limits = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
+        back = functools.partial(resource.prlimit, agent.process.pid, resource.RLIMIT_NOFILE, limits)
+        stack.callback(back)
+        # Numbers below it were all taken at the agent's start.
+        resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (6, limits[1]))
+        asker = threading.Thread(target=agent.client.status)
         asker.start()
+        knock = stack.enter_context(socket.socket(socket.AF_UNIX))
+        knock.connect(str(agent.places.passing_socket))
         deadline = time.monotonic() + 20
-        while pair.log.read_text().count("nobody can connect just now: [Errno 24]") < 2:
-            assert time.monotonic() < deadline, pair.log.read_text()[-2000:]
+        while agent.log.read_text().count("nobody can connect just now: [Errno 24]") < 2:
+            assert time.monotonic() < deadline, agent.log.read_text()[-2000:]
             time.sleep(0.05)
         assert asker.is_alive()
-    asker.join(20)
-    assert not asker.is_alive()
-    assert pair.process.poll() is None
-    listed = subprocess.run(
-        [PYTHON, "-c", FETCH, str(pair.places.passing_socket), "nobody"],
-        user=USER,
-        group=USER,
-        extra_groups=[],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    assert listed.stdout == "[]\n", listed.stderr
+        back()
+        asker.join(20)
+        assert not asker.is_alive()
+        assert agent.process.poll() is None
+        with unprivileged(agent, "nobody") as process:
+            assert process.communicate(timeout=20)[0] == "[]\n"
 
 
 def test_units_are_told_by_signals_also_when_the_agents_starter_ignored_them(tmp_path: Path) -> None:
