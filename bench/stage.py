@@ -150,6 +150,7 @@ def _start(stage: Stage) -> None:
     folder, instance_id = stage.folder, stage.places.id
     agent = ["-m", "roadstead.agent.main", "--instance", instance_id, "--owner-pid", str(os.getpid())]
     agent += ["--machine-netns", str(stage.places.machine_netns), "--allow-uid", str(USER)]
+    agent += ["--listener-uid", str(USER)]
     stage.processes["agent"] = _process(stage, "agent", agent, root=True)
     kube.until(lambda: _answers(stage), 60, "the agent")
     state = folder / "serve"

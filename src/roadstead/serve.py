@@ -14,6 +14,7 @@ import asyncio
 import datetime as dt
 import ipaddress
 import logging
+import os
 import re
 import signal
 import ssl
@@ -103,6 +104,8 @@ class Options:
     """Settings of where nodes get images from."""
     engines: Path | None = None
     """The cache of the engines; None: as the environment has it."""
+    porter: int | None = None
+    """The user id of porter; None: serve's own."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ async def _work(
             state=options.state,
             engines=options.engines,
             snapshot=options.snapshot,
+            porter=os.getuid() if options.porter is None else options.porter,
             ground=assembly.public(options.advertise, options.ports),
             registries=registries,
         )
@@ -295,6 +299,7 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--key", type=Path, help="PEM")
     parser.add_argument("--agent", type=Path, help="the agent's socket")
     parser.add_argument("--snapshot", type=Path, help="the file that porter answers from")
+    parser.add_argument("--porter-uid", type=int, help="the user id of porter; serve's own where none is given")
     parser.add_argument("--engines", type=Path, help="the cache of the engines")
     parser.add_argument("--advertise-address", default="127.0.0.1", help="where users reach clusters")
     parser.add_argument("--endpoint-ports", type=bounds.ports, default=bounds.PORTS, help="FIRST-LAST, of that address")
@@ -333,6 +338,7 @@ def _options(arguments: list[str] | None) -> Options:
         read.endpoint_ports,
         read.registries,
         read.engines,
+        read.porter_uid,
     )
 
 

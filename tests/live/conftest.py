@@ -241,8 +241,9 @@ def machine_before() -> Iterator[None]:
     for path in set(roots) - there:
         if path.exists() and not any(path.iterdir()):
             path.rmdir()
-    if start.USER in {entry.pw_name for entry in pwd.getpwall()} - users:
-        subprocess.run(["userdel", start.USER], check=True, timeout=30)
+    made = {entry.pw_name for entry in pwd.getpwall()} - users
+    for user in set(start.USERS) & made:
+        subprocess.run(["userdel", user], check=True, timeout=30)
 
 
 @pytest.fixture

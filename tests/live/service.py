@@ -34,8 +34,8 @@ from roadstead.machine import shell
 from roadstead.machine.supervision import tree
 from roadstead.wire import services
 
-USER = 1_800_000_002
-"""A user id of nobody: serve and porter run as it."""
+USER, PORTER = 1_800_000_002, 1_800_000_003
+"""User ids of nobody: serve and porter run as them."""
 REGION = "eu-central-1"
 ENGINES = ("1.37", "etcd", "containerd", "coredns", "pause", "cni", "volumes", "seed")
 WORLD = "127.0.0.1:5353"
@@ -53,6 +53,7 @@ class Program:
     words: tuple[str, ...]
     netns: Path
     log: Path
+    user: int = USER
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -65,7 +66,15 @@ class Program:
             "PYTHONDONTWRITEBYTECODE": "1",
             "ROADSTEAD_NOTIFY_FD": str(say),
         }
-        command = ["nsenter", f"--net={self.netns}", "setpriv", *without_root(), sys.executable, "-m", *self.words]
+        command = [
+            "nsenter",
+            f"--net={self.netns}",
+            "setpriv",
+            *without_root(self.user),
+            sys.executable,
+            "-m",
+            *self.words,
+        ]
         try:
             with self.log.open("ab") as out:
                 self.process = subprocess.Popen(
@@ -106,11 +115,11 @@ class Program:
                 self.process.wait(10)
 
 
-def without_root() -> list[str]:
+def without_root(user: int = USER) -> list[str]:
     """Flags of setpriv. Where the environment or the checkout is closed to others, as below root's home, reading it is
     allowed all the same: what is installed for services is another test's.
     """
-    flags = [f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--pdeathsig=KILL", "--no-new-privs"]
+    flags = [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig=KILL", "--no-new-privs"]
     needed = (Path(sys.prefix), Path(sys.base_prefix), conftest.ROOT / "src")
     if all(_open_to_all(place) for place in needed):
         return flags
@@ -260,19 +269,24 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
     """Afterwards everything of the instance is gone, or the test fails. `minors`: more releases of Kubernetes."""
     # Had before anything is started: what is built now is found by serve.
     built = {name: engine.get(name) for name in (*ENGINES, *minors, *(f"seed-{minor}" for minor in minors))}
-    with conftest.running_agent(folder, USER, USER) as agent:
+    with conftest.running_agent(folder, USER, PORTER) as agent:
         places = agent.places
         assert places.machine_netns is not None
         cache = places.state / "cache"
         # The newest seed has two names.
         _lend_engines({next(iter(one.components.values())).parent for one in built.values()}, cache)
-        for owned in (tree.serve_state(places), tree.snapshot(places).parent):
-            owned.mkdir(mode=0o700)
-            os.chown(owned, USER, USER)
+        for owned, group, mode in (
+            (tree.serve_state(places), USER, 0o700),
+            (tree.snapshot(places).parent, PORTER, 0o2750),
+        ):
+            owned.mkdir()
+            os.chown(owned, USER, group)
+            owned.chmod(mode)
         snapshot = str(tree.snapshot(places))
         serve = (
             *("roadstead.serve", "--instance", places.id, "--state", str(tree.serve_state(places))),
             *("--agent", str(places.socket), "--engines", str(cache), "--snapshot", snapshot),
+            f"--porter-uid={PORTER}",
         )
         porter = ("roadstead.porter", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
         service = Service(
@@ -281,7 +295,7 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
             places.machine_netns,
             built["1.37"].components["kubectl"],
             Program("serve", serve, places.machine_netns, folder / "serve.log"),
-            Program("porter", porter, places.machine_netns, folder / "porter.log"),
+            Program("porter", porter, places.machine_netns, folder / "porter.log", PORTER),
         )
         try:
             service.start()

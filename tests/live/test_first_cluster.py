@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import conftest
+from tests.live import conftest, ownership
 from tests.live import service as services
 
 from roadstead.core import instance
@@ -80,6 +80,8 @@ def test_from_the_first_command_to_the_last(person: Person) -> None:
     _the_cluster_is_the_callers(person)
     group = _nodegroup_grows(person)
     _what_happened_is_told(person, group)
+    # With hosts of every kind, and all that has been written for them.
+    assert ownership.wrong(person.places) == []
     person.roadstead("delete", "nodegroup", *ABOUT, f"--name={group}", "--wait")
     services.until("no node is left", lambda: person.objects("nodes") == [], 15)
     assert "all cluster resources were deleted" in person.roadstead("delete", "cluster", "--name=cluster-1")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.live import conftest
+from tests.live import conftest, ownership, taken_over
 
 from roadstead.core import errors, instance
 from roadstead.machine import installation, start, uninstall
@@ -269,16 +269,13 @@ def test_serve_and_porter_run_without_root_and_are_shown(started_instance: insta
     others.parent.mkdir(mode=0o700)
     others.write_text("[default]\nregion = somewhere\n")
     person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4577", "--yes")
-    user = pwd.getpwnam(start.USER)
-    for name in ("serve", "porter"):
+    for name, user in zip(("serve", "porter"), map(pwd.getpwnam, start.USERS), strict=True):
         process = Path(f"/proc/{pid(places, name)}")
         assert _ids(process, "Uid") == {user.pw_uid}
         assert _ids(process, "Gid") == {user.pw_gid} == _ids(process, "Groups")
-        log = tree.log_folder(places, name)
-        assert (log.stat().st_uid, (log / "current").stat().st_uid) == (0, 0)
-    for folder in (tree.serve_state(places), tree.snapshot(places).parent):
-        assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (user.pw_uid, 0o700)
 
+    assert ownership.wrong(places) == []
+    taken_over.porter_has_nothing(places, [pid(places, "agent"), pid(places, "serve")])
     told = json.loads(person.told("status", "-o", "json"))
     assert [(one["name"], one["pid"]) for one in told["services"]] == [(name, pid(places, name)) for name in SERVICES]
     assert all(one["pss"] > 1 << 20 for one in told["services"])
@@ -376,7 +373,8 @@ def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
 ) -> None:
     """/run is empty; `boot` becomes the s6-svscan, and is told to stop as systemd would: SIGTERM to it alone."""
     places = started_instance
-    start.ensure_user(start.USER)
+    for user in start.USERS:
+        start.ensure_user(user)
     settings.write(places, settings.Settings(port=4580, machine_netns=str(places.machine_netns)))
     command = [sys.executable, "-m", "roadstead.machine.supervision.boot", "--instance", places.id]
     # The services of this tree find no package (their environment is their own), so they cannot touch the machine.

@@ -215,13 +215,13 @@ class Place:
     async def run(self) -> None:
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
-        routed = networks.Networks(self.store, known, machine.USER, self.clock)
+        routed = networks.Networks(self.store, known, machine.PORTER, self.clock)
         secret = materials.Materials(
             self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), self.seeds
         )
         shared = (self.store, known, ground, self.shelf, routed, secret)
         drawers = (
-            control.Drawer(control.Tools(*shared, machine.USER)),
+            control.Drawer(control.Tools(*shared, machine.USER, machine.PORTER)),
             workers.Drawer(workers.Tools(*shared, _pause, self.archives, registries.Registries())),
         )
         made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, self.told))

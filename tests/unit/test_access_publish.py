@@ -78,7 +78,7 @@ def test_a_snapshot_has_all_that_tokens_are_checked_with(tmp_path: Path) -> None
     async def story(store: interface.Store, account: accounts.Opened, _: Doors, reader: snapshot.Reader) -> None:
         id, first, secret = account.account.id, reader.now, str(account.secret)
         file = tmp_path / "snapshot"
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
         assert secret.encode() not in file.read_bytes()
         assert first.clusters["c-1a2b3c4d"].entries == {}
         principal = first.principals[account.account.access_key]

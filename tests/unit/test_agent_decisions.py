@@ -65,10 +65,11 @@ def test_sockets_go_to_the_process_by_name_and_user() -> None:
     opened = {"one": listener("porter", 900), "two": listener("porter", 900), "three": listener("serve", 900)}
     # As an earlier release would have it.
     opened["old"] = listener("porter", 800)
-    assert list(listeners.chosen(opened, "porter", 900)) == ["one", "two"]
-    assert listeners.chosen(opened, "nobody", 900) == {}
-    with pytest.raises(errors.Denied, match="are not for user id 1000"):
-        listeners.chosen(opened, "porter", 1000)
+    assert list(listeners.chosen(opened, "porter", {900})) == ["one", "two"]
+    assert list(listeners.chosen(opened, "porter", {900, 800})) == ["old", "one", "two"]
+    assert listeners.chosen(opened, "nobody", {900, None}) == {}
+    with pytest.raises(errors.Denied, match="are for another user"):
+        listeners.chosen(opened, "porter", {1000})
 
 
 def etcd_job(action: Action, **more: str) -> types.EtcdMember:

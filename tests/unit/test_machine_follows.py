@@ -94,10 +94,10 @@ def test_what_serve_is_given_is_not_for_everyone_and_named_by_its_content(tmp_pa
 
 
 def test_serve_is_told_where_settings_of_registries_are() -> None:
-    places = instance.Instance.named("t-one")
-    serve = tree.serve(places, Path("/p"), settings.Settings(registries="registries-1.json"))
+    places, ids = instance.Instance.named("t-one"), tree.Ids(serve=995, porter=994)
+    serve = tree.serve(places, Path("/p"), settings.Settings(registries="registries-1.json"), ids)
     assert serve.command[-2:] == ("--registries", "/var/lib/roadstead/t-one/registries-1.json")
-    assert "--registries" not in tree.serve(places, Path("/p"), settings.Settings()).command
+    assert "--registries" not in tree.serve(places, Path("/p"), settings.Settings(), ids).command
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::1", "224.0.0.1"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,12 @@ import pytest
 
 from roadstead.agent import main
 from roadstead.agent.records import desired as store
+from roadstead.clusters.access import publisher
 from roadstead.core import instance
 from roadstead.engine import cache
 from roadstead.machine import installation
 from roadstead.machine.supervision import make, tree
+from roadstead.messages import porter
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +119,29 @@ def test_an_engine_is_for_all_to_read_whatever_the_umask(tmp_path: Path) -> None
         (folder / "made").mkdir()
         cache.move(tmp_path, "one", folder / "made", tmp_path / "engines" / "demo" / "1.0")
     assert [mode(tmp_path / each) for each in ("engines", "engines/demo")] == [0o755, 0o755]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make what belongs to others")
+def test_what_serve_writes_for_porter_is_porters_to_read_also_where_both_were_one_user(
+    places: instance.Instance, tmp_path: Path
+) -> None:
+    serve, group = pwd.getpwnam("daemon"), grp.getgrnam("bin").gr_gid
+    room, shadow = tree.snapshot(places).parent, tmp_path / "shadow"
+    room.mkdir(parents=True, mode=0o700)
+    shadow.write_text("root:secret")
+    shadow.chmod(0o600)
+    (room / "snapshot").write_text("kept")
+    (room / "snapshot").chmod(0o600)
+    for each in (room, room / "snapshot"):
+        os.chown(each, serve.pw_uid, serve.pw_gid)
+    (room / "second").hardlink_to(shadow)
+    (room / "link").symlink_to(shadow)
+    for _ in range(2):
+        make.prepare(places, [tree.Service("serve", ("/bin/serve",), user="daemon", rooms=((room, "bin"),))])
+        facts = room.stat()
+        assert (facts.st_uid, facts.st_gid, mode(room)) == (serve.pw_uid, group, 0o2750)
+    facts = (room / "snapshot").stat()
+    assert (facts.st_uid, facts.st_gid, mode(room / "snapshot")) == (serve.pw_uid, group, 0o640)
+    assert (shadow.stat().st_gid, mode(shadow)) == (0, 0o600)
+    publisher.write(room / "snapshot", porter.Snapshot(format=porter.FORMAT, revision=1))
+    assert ((room / "snapshot").stat().st_gid, mode(room / "snapshot")) == (group, 0o640)

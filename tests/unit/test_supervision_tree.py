@@ -16,6 +16,7 @@ from roadstead.machine import installation
 from roadstead.machine.services import ports
 from roadstead.machine.supervision import make, see, settings, systemd, tree
 
+IDS = tree.Ids(serve=995, porter=994)
 PLACES = instance.Instance.named("t-one", Path("/run/netns/its own"))
 
 
@@ -64,31 +65,34 @@ def _words(service: tree.Service) -> list[str]:
 
 def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     kept = settings.Settings(port=5000, advertise_address="10.1.2.3")
-    agent, serve, porter = tree.services(PLACES, Path("/p"), kept, 995)
+    agent, serve, porter = tree.services(PLACES, Path("/p"), kept, IDS)
     assert agent.user is None
-    users = ("--allow-uid", "995", "--listener-uid", "995")
+    users = ("--allow-uid", "995", "--listener-uid", "994")
     assert agent.command[-6:] == (*users, "--publish-address", "10.1.2.3")
-    for service in (serve, porter):
+    for service, user in ((serve, "roadstead"), (porter, "roadstead-porter")):
         words = _words(service)
         # Into the namespace as root, and only then as the user.
         assert words[:5] == ["exec", "nsenter", "--net=/run/netns/its own", "--", "s6-setuidgid"]
-        assert words[5:8] == ["roadstead", "env", "-i"]
+        assert words[5:8] == [user, "env", "-i"]
         assert service.notifies
     state = "/var/lib/roadstead/t-one"
     assert " ".join(serve.command[1:]) == (
         f"-m roadstead.serve --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
         "--region eu-central-1 --agent /run/roadstead/t-one/agent.sock --engines /var/cache/roadstead "
-        f"--snapshot {state}/porter/snapshot --advertise-address 10.1.2.3"
+        f"--snapshot {state}/porter/snapshot --porter-uid 994 --advertise-address 10.1.2.3"
     )
     assert "ROADSTEAD_CACHE=/var/cache/roadstead" in _words(serve)
     assert " ".join(porter.command[1:]) == f"-m roadstead.porter --instance t-one --snapshot {state}/porter/snapshot"
-    modes = {str(place): mode for service in (serve, porter) for place, mode in service.folders}
-    assert modes == {f"{state}/serve": 0o700, f"{state}/porter": 0o700, "/var/cache/roadstead": 0o755}
+    modes = {str(place): mode for place, mode in serve.folders}
+    assert modes == {f"{state}/serve": 0o700, "/var/cache/roadstead": 0o755}
+    # What serve makes there is porter's to read, who has nothing of its own.
+    assert serve.rooms == ((Path(f"{state}/porter"), "roadstead-porter"),)
+    assert (porter.folders, porter.rooms) == ((), ())
 
 
 def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
     def write(kept: settings.Settings) -> frozenset[str]:
-        return make.write(tmp_path, tree.files(tree.services(PLACES, Path("/p"), kept, 995), PLACES))
+        return make.write(tmp_path, tree.files(tree.services(PLACES, Path("/p"), kept, IDS), PLACES))
 
     assert len(write(settings.Settings())) == 6
     assert write(settings.Settings(port=5000)) == {"serve"}
@@ -135,7 +139,7 @@ def test_bounds_have_a_form(name: str, text: str) -> None:
 
 def test_bounds_reach_the_agent() -> None:
     asked = {"endpoint_ports": "30000-30009", "machine_networks": "10.0.0.0/8,198.19.0.0/16", "machine_ports": "80,443"}
-    agent, serve, _ = tree.services(PLACES, Path("/p"), settings.merged(settings.Settings(), **asked), 995)
+    agent, serve, _ = tree.services(PLACES, Path("/p"), settings.merged(settings.Settings(), **asked), IDS)
     flags = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
     assert list(agent.command[-6:]) == flags
     assert list(serve.command[-2:]) == flags[:2]

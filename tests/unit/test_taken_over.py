@@ -21,7 +21,9 @@ from roadstead.core import errors
 from roadstead.messages import requests
 
 SERVE, PORTER = 64001, 64002
-ALLOWED = bounds.Bounds(users=frozenset({SERVE, PORTER}), addresses=frozenset({"127.0.0.1", "192.0.2.7"}))
+ALLOWED = bounds.Bounds(
+    users=frozenset({SERVE}), passed=frozenset({PORTER}), addresses=frozenset({"127.0.0.1", "192.0.2.7"})
+)
 
 Spec = dict[str, object]
 Specs = Mapping[str, Mapping[str, Spec]]
@@ -93,8 +95,9 @@ ROUTES = [
     ("the routes of the machine", network("0.0.0.0/1"), "198.19.0.0/16 alone, not to 0.0.0.0/1"),
     ("a network beside the machine", network("192.168.1.0/24"), "198.19.0.0/16 alone"),
     ("more than the range", network("198.18.0.0/15"), "198.19.0.0/16 alone"),
-    ("root into a network", network("198.19.1.0/26", 0), "user id 0 is none of the services'"),
-    ("somebody into a network", network("198.19.1.0/26", SERVE, 1000), "user id 1000 is none of the services'"),
+    ("root into a network", network("198.19.1.0/26", 0), "user id 0 is not whom this is for"),
+    ("somebody into a network", network("198.19.1.0/26", SERVE, 1000), "user id 1000 is not whom this is for"),
+    ("porter into a network", network("198.19.1.0/26", PORTER), f"user id {PORTER} is not whom this is for"),
 ]
 PORTS = [
     ("the port of another server", publish(port=22), "16443 to 20538 are published, not 22"),
@@ -105,7 +108,8 @@ PORTS = [
 SOCKETS = [
     ("a web server", listener(namespace="machine", of=None, address="0.0.0.0", port=80), "on ports none, not 80"),
     ("a high port", listener(namespace="machine", of=None, address="127.0.0.1", port=18080), "on ports none"),
-    ("for somebody", listener(user=1000), "user id 1000 is none of the services'"),
+    ("for somebody", listener(user=1000), "user id 1000 is not whom this is for"),
+    ("porter's", listener(user=SERVE), f"user id {SERVE} is not whom this is for"),
     ("for root", listener(user=0), "unprivileged users only"),
 ]
 UNITS = [
@@ -182,7 +186,11 @@ def test_what_root_asked_for_is_left_alone_and_not_for_others_to_have(door: acce
 def test_bounds_are_roots_to_move(tmp_path: Path) -> None:
     records = store.DesiredStore(tmp_path / "desired.db")
     wide = bounds.Bounds(
-        users=ALLOWED.users, networks=("10.0.0.0/8",), ports=range(30000, 30010), listeners=frozenset({8080})
+        users=ALLOWED.users,
+        passed=ALLOWED.passed,
+        networks=("10.0.0.0/8",),
+        ports=range(30000, 30010),
+        listeners=frozenset({8080}),
     )
     door = accept.Door(records, blobs.Blobs(tmp_path / "blobs"), ("haproxy",), lambda _: None, wide)
     try:

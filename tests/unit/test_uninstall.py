@@ -13,8 +13,8 @@ from roadstead.machine import uninstall
 
 def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
     places = uninstall.Places()
-    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), places.units, user=True, settings=True)
-    assert uninstall.plan(seen, places) == (
+    seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), places.units, places.users, settings=True)
+    assert uninstall.plan(seen) == (
         uninstall.EndInstance("main"),
         uninstall.EndInstance("t-1"),
         *(uninstall.RemoveUnit(unit) for unit in places.units),
@@ -22,9 +22,10 @@ def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
         uninstall.RemoveFolder(places.state),
         uninstall.RemoveFolder(places.programs),
         uninstall.RemoveUser("roadstead"),
+        uninstall.RemoveUser("roadstead-porter"),
     )
-    assert all(uninstall.explain(step) for step in uninstall.plan(seen, places))
-    assert uninstall.plan(uninstall.Seen((), (), (), user=False, settings=False), places) == ()
+    assert all(uninstall.explain(step) for step in uninstall.plan(seen))
+    assert uninstall.plan(uninstall.Seen((), (), (), (), settings=False)) == ()
 
 
 def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> None:
@@ -35,18 +36,16 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
         programs=tmp_path / "opt",
         cache=tmp_path / "cache",
         units=(tmp_path / "x.service",),
-        user="no-such-user-of-ours",
+        users=("no-such-user-of-ours",),
         doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
     )
-    assert uninstall.plan(uninstall.see(places), places) == ()
+    assert uninstall.plan(uninstall.see(places)) == ()
     (places.state / "main").mkdir(parents=True)
     (places.state / "doctor-before.json").touch()
     (places.log / "t-2").mkdir(parents=True)
     places.cache.mkdir()
     seen = uninstall.see(places)
-    assert seen == uninstall.Seen(
-        ("main", "t-2"), (places.state, places.log, places.cache), (), user=False, settings=False
-    )
+    assert seen == uninstall.Seen(("main", "t-2"), (places.state, places.log, places.cache), (), (), settings=False)
     for path in seen.folders:
         uninstall.apply(uninstall.RemoveFolder(path), places)
     assert list(tmp_path.iterdir()) == []

@@ -27,9 +27,9 @@ PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube
 OTHERS = ("etcd", "etcdctl", "etcdutl", "containerd", "ctr", "containerd-shim-runc-v2", "roadstead-cni")
 
 
-USER = 64001
-"""The user id of serve and porter here."""
-BOUNDS = bounds.Bounds(users=frozenset({USER}))
+USER, PORTER = 64001, 64002
+"""The user ids of serve and porter here."""
+BOUNDS = bounds.Bounds(users=frozenset({USER}), passed=frozenset({PORTER}))
 """The usual ones: what serve asks for is within them."""
 
 

@@ -77,7 +77,7 @@ class Place:
         lender = cast("Any", self.shelf)
         known = mirror.Mirror(self.machine, self.clock)
         ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
-        routed = networks.Networks(self.store, known, machine.USER, self.clock)
+        routed = networks.Networks(self.store, known, machine.PORTER, self.clock)
         secret = materials.Materials(self.store, self.machine, lambda: self.moment, hands_place.no_seed)
         shared = (self.store, known, ground, lender, routed, secret)
         shown = images.SystemImages(lender, engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"}))
@@ -91,7 +91,7 @@ class Place:
                 self.store,
                 known,
                 ground,
-                control.Drawer(control.Tools(*shared, machine.USER)),
+                control.Drawer(control.Tools(*shared, machine.USER, machine.PORTER)),
                 workers.Drawer(workers.Tools(*shared, _pause, _images, registries.Registries())),
                 told,
             )

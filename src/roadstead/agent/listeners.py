@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -33,9 +33,14 @@ OpenSocket = Callable[[Path | None, int, int], socket.socket]
 
 
 class Listeners:
-    def __init__(self, places: instance.Instance, open_socket: OpenSocket, user: int | None) -> None:
-        """`user`: the one that sockets are passed to; None: nobody."""
+    def __init__(
+        self, places: instance.Instance, open_socket: OpenSocket, user: int | None, former: int | None
+    ) -> None:
+        """`user`: the one that sockets are passed to; None: nobody. `former`: who it was in earlier releases: the one
+        who asked for them. Listeners of then are passed to who it is now.
+        """
         self._places = places
+        self._former = former
         self._user = user
         self._open_socket = open_socket
         self._open: dict[str, tuple[desired.Listener, socket.socket]] = {}
@@ -107,7 +112,7 @@ class Listeners:
             if not chunk or len(line) > _LINE_LIMIT:
                 raise errors.Invalid("one line of JSON with the process's name was expected")
         asked = msgspec.json.decode(line, type=requests.Passing)
-        given = chosen({id: spec for id, (spec, _) in self._open.items()}, asked.process, uid)
+        given = chosen({id: spec for id, (spec, _) in self._open.items()}, asked.process, {uid, self._former})
         for some in _portions(list(given), _AT_ONCE):
             body = msgspec.json.encode([_passed(id, given[id]) for id in some]) + b"\n"
             # One that was closed while a slow reader was waited for is no more to be had: it asks again.
@@ -149,10 +154,12 @@ def _passed(id: str, spec: desired.Listener) -> requests.Passed:
     return requests.Passed(id=id, address=spec.address, port=spec.port, protocol=spec.protocol)
 
 
-def chosen(open_: Mapping[str, desired.Listener], process: str, uid: int) -> dict[str, desired.Listener]:
-    """The listeners of a process of this user, by id. Raises Denied where all of that process are another user's."""
+def chosen(
+    open_: Mapping[str, desired.Listener], process: str, users: Collection[int | None]
+) -> dict[str, desired.Listener]:
+    """The listeners of a process of these users, by id. Raises Denied where all of that process are another user's."""
     named = {id: spec for id, spec in sorted(open_.items()) if spec.process == process}
-    own = {id: spec for id, spec in named.items() if spec.user == uid}
+    own = {id: spec for id, spec in named.items() if spec.user in users}
     if named and not own:
-        raise errors.Denied(f"the listeners of {process} are not for user id {uid}", process=process)
+        raise errors.Denied(f"the listeners of {process} are for another user", process=process)
     return own

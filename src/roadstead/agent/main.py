@@ -100,7 +100,7 @@ class Agent:
             fabric=net,
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
-            listeners=listeners.Listeners(places, net.open_socket, users.listener),
+            listeners=listeners.Listeners(places, net.open_socket, users.listener, users.caller),
             pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
             stores=stores.Stores(places, self.blobs.path),
             spawn=lambda work: tasks.create_task(_apart(work)),
@@ -280,7 +280,8 @@ def prepare(places: instance.Instance) -> None:
 
 def _bounds(options: argparse.Namespace) -> bounds.Bounds:
     return bounds.Bounds(
-        users=frozenset({options.allow_uid, options.listener_uid} - {None}),
+        users=frozenset({options.allow_uid} - {None}),
+        passed=frozenset({options.listener_uid} - {None}),
         networks=options.machine_networks,
         addresses=frozenset({"127.0.0.1", options.publish_address}),
         ports=options.endpoint_ports,

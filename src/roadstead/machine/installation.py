@@ -139,6 +139,8 @@ def install(place: Path, interpreter: Interpreter, root: Path = ROOT) -> Path:
             shutil.rmtree(left)
         partial = root / f".partial-{final.name}"
         _make_environment(place, interpreter, partial)
+        # uv's, for all to write; nobody asks for it again.
+        (partial / ".lock").unlink(missing_ok=True)
         copy(place, partial)
         # Whole on the disk before it has its name: a power cut may not leave a named half.
         _run("sync", "-f", str(partial), timeout=300)

@@ -23,7 +23,8 @@ from roadstead.machine.supervision import settings as instance_settings
 from roadstead.network import regions
 
 USER = tree.USER
-"""The system user of all services that need no root."""
+USERS = (tree.USER, tree.PORTER_USER)
+"""The system users of the services that need no root."""
 
 
 @click.command()
@@ -60,7 +61,8 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
     for finding in doctor.check_before_start(interactive=sys.stdin.isatty(), yes=yes, may_mend=netns is None):
         if finding.level == "warning":
             terminal.err(f"warning: {finding.title}. {finding.remedy}")
-    ensure_user(USER)
+    for user in USERS:
+        ensure_user(user)
     if registries is not None:
         name = None if images is None else registry_files.keep(places, images, USER)
         wanted = msgspec.structs.replace(wanted, registries=name)
@@ -97,7 +99,7 @@ def _up(places: instance.Instance, python: Path, wanted: instance_settings.Setti
 
 
 def _services(places: instance.Instance, python: Path, wanted: instance_settings.Settings) -> tuple[tree.Service, ...]:
-    return tree.services(places, python, wanted, pwd.getpwnam(USER).pw_uid)
+    return tree.services(places, python, wanted, see.ids())
 
 
 def _tell(

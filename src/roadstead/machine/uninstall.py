@@ -32,7 +32,7 @@ class Places:
     programs: Path = installation.ROOT
     cache: Path = tree.CACHE
     units: tuple[Path, ...] = (systemd.UNIT, systemd.HOSTS)
-    user: str = start.USER
+    users: tuple[str, ...] = start.USERS
     doctor: mend.Places = field(default_factory=mend.Places)
 
 
@@ -43,7 +43,7 @@ class Seen:
     instances: tuple[str, ...]
     folders: tuple[Path, ...]
     units: tuple[Path, ...]
-    user: bool
+    users: tuple[str, ...]
     settings: bool
     """The doctor has changed settings of the kernel and remembers the old values."""
 
@@ -91,12 +91,12 @@ def see(places: Places) -> Seen:
         instances=tuple(sorted(ids)),
         folders=tuple(path for path in (*roots, places.programs, places.cache) if path.is_dir()),
         units=tuple(path for path in places.units if path.exists()),
-        user=any(entry.pw_name == places.user for entry in pwd.getpwall()),
+        users=tuple(name for name in places.users if any(entry.pw_name == name for entry in pwd.getpwall())),
         settings=places.doctor.record.exists() or places.doctor.conf.exists(),
     )
 
 
-def plan(seen: Seen, places: Places) -> tuple[Step, ...]:
+def plan(seen: Seen) -> tuple[Step, ...]:
     """What is to be done, in an order in which nothing that still runs loses its folders or its user. Pure.
 
     Settings before the folders: their record lies in one of them.
@@ -106,8 +106,7 @@ def plan(seen: Seen, places: Places) -> tuple[Step, ...]:
     if seen.settings:
         steps.append(RestoreSettings())
     steps += [RemoveFolder(path) for path in seen.folders]
-    if seen.user:
-        steps.append(RemoveUser(places.user))
+    steps += [RemoveUser(name) for name in seen.users]
     return tuple(steps)
 
 
@@ -172,13 +171,13 @@ def remove(path: Path, mountinfo: str) -> None:
 @click.command()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def uninstall(yes: bool) -> None:
-    """Take everything back: all instances with their data, services, programs, settings, the system user.
+    """Take everything back: all instances with their data, services, programs, settings, the system users.
 
     The checkout and the cache in your home (environments, built engines) are yours to delete; it says where they are.
     """
     start.need_root("uninstall")
     places = Places()
-    steps = plan(see(places), places)
+    steps = plan(see(places))
     if not steps:
         terminal.out("Nothing of Roadstead is on this machine.")
     else:

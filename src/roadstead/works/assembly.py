@@ -40,7 +40,9 @@ class Settings:
     """What porter answers from; None: there is no porter."""
     ground: lands.Settings = field(default_factory=lands.Settings)
     user: int = field(default_factory=os.getuid)
-    """The user id that serve and porter run as."""
+    """The user id that serve runs as."""
+    porter: int = field(default_factory=os.getuid)
+    """The one that porter runs as."""
     registries: registries.Registries = field(default_factory=registries.Registries)
 
 
@@ -83,7 +85,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
         known = mirror.Mirror(client, clock)
         shelved = shelf.Shelf(client, known, given)
         land = lands.Land(store, settings.ground, lands.port_is_free)
-        routed = networks.Networks(store, known, settings.user, clock)
+        routed = networks.Networks(store, known, settings.porter, clock)
         secret = materials.Materials(store, client, _now, shelved.seed)
         shown = images.SystemImages(shelved, given)
         stocked = stock.Stock(client, known, clock, shown.archives)
@@ -97,7 +99,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
                 store,
                 known,
                 land,
-                control.Drawer(control.Tools(*shared, settings.user)),
+                control.Drawer(control.Tools(*shared, settings.user, settings.porter)),
                 workers.Drawer(workers.Tools(*shared, shown.pause, shown.archives, settings.registries)),
                 told,
             )

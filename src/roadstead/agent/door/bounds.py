@@ -20,7 +20,9 @@ class Bounds:
     """Root's settings."""
 
     users: frozenset[int] = frozenset()
-    """Who may enter networks, and to whom sockets may be passed."""
+    """Who may enter networks."""
+    passed: frozenset[int] = frozenset()
+    """To whom sockets may be passed."""
     networks: tuple[str, ...] = bounds.networks(bounds.NETWORKS)
     """CIDRs in which networks are that users of the machine enter."""
     addresses: frozenset[str] = frozenset({"127.0.0.1"})
@@ -54,7 +56,7 @@ def _network(id: str, network: desired.Network, allowed: Bounds) -> Iterator[str
         if not addresses.within(cidr, allowed.networks):
             ranges = ", ".join(allowed.networks) or "none"
             yield f"network {id}: the machine has routes to {ranges} alone, not to {cidr} (machine-networks)"
-    yield from _users(f"network {id}", network.machine_users, allowed)
+    yield from _users(f"network {id}", network.machine_users, allowed.users)
 
 
 def _publish(id: str, publish: desired.Publish, allowed: Bounds) -> Iterator[str]:
@@ -70,11 +72,11 @@ def _listener(id: str, listener: desired.Listener, allowed: Bounds) -> Iterator[
     if listener.namespace == "machine" and listener.port not in allowed.listeners:
         known = ", ".join(map(str, sorted(allowed.listeners))) or "none"
         yield f"listener {id}: sockets of the machine are opened on ports {known}, not {listener.port} (machine-ports)"
-    yield from _users(f"listener {id}", (listener.user,), allowed)
+    yield from _users(f"listener {id}", (listener.user,), allowed.passed)
 
 
-def _users(what: str, users: Iterable[int], allowed: Bounds) -> Iterator[str]:
-    known = ", ".join(map(str, sorted(allowed.users)))
+def _users(what: str, users: Iterable[int], allowed: frozenset[int]) -> Iterator[str]:
+    known = ", ".join(map(str, sorted(allowed))) or "nobody"
     for user in users:
-        if user not in allowed.users:
-            yield f"{what}: user id {user} is none of the services', which are {known}"
+        if user not in allowed:
+            yield f"{what}: user id {user} is not whom this is for, which is {known}"

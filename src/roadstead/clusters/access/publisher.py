@@ -1,4 +1,4 @@
-"""The task that keeps porter's snapshot as the store has it: written at once, whole, for its owner alone.
+"""The task that keeps porter's snapshot as the store has it: written at once, whole, for porter alone.
 
 What is written says nothing of observations, so only desired states and secrets wake it; some changes at a time are one
 snapshot. What cannot be read or written is said and tried again: porter goes on with the last one meanwhile.
@@ -86,13 +86,14 @@ async def _write_all(
 
 
 def write(path: Path, snapshot: porter.Snapshot) -> None:
-    """In one step, 0600. Raises OSError."""
+    """In one step, for its owner and the group of the folder, which is porter's: 0640. Raises OSError."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(file, "wb") as stream:  # noqa: PTH123
         stream.write(porter.written(snapshot))
         stream.flush()
+        os.fchmod(file, 0o640)
         os.fsync(file)
     fresh.rename(path)
 

@@ -26,7 +26,7 @@ Batch: TypeAlias = dict[str, dict[str, tuple[int, desired.Message]]]
 
 @dataclass(frozen=True)
 class Tools:
-    """`user`: the id on the machine of serve and of porter."""
+    """`user`: the id of serve on the machine; `porter`: that of porter."""
 
     store: interface.Store
     mirror: mirror.Mirror
@@ -35,6 +35,7 @@ class Tools:
     networks: networks.Networks
     materials: materials.Materials
     user: int
+    porter: int
 
 
 class Drawer:
@@ -151,7 +152,7 @@ class Drawer:
             address=plane.doors,
             port=plane.doors_port,
             process=networks.PORTER,
-            user=self._tools.user,
+            user=self._tools.porter,
         )
         drawn: dict[mirror.Place, desired.Message] = {
             ("networks", standing.network): hosts.network(plane, standing.cidr, self._tools.user),

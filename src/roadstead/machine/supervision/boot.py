@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import sys
 from pathlib import Path
 
 from roadstead.core import errors, program, terminal
-from roadstead.machine.supervision import make, settings, tree
+from roadstead.machine.supervision import make, see, settings, tree
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,21 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
         places, kept = settings.instance_of(options.instance)
         # Without the lock of `start`: a start holds it while it waits for what this makes. systemd runs one of these
         # at a time, and s6-svscan refuses a tree that another one has.
-        make.prepare(places, tree.services(places, Path(sys.executable), kept, uid_of(tree.USER)))
+        make.prepare(places, tree.services(places, Path(sys.executable), kept, see.ids()))
         make.clear(tree.folder(places), timeout=30)
     except errors.Error as error:
         terminal.err(f"roadstead-boot: {error.message}")
         return 1
     os.chdir("/")
     os.execvpe("s6-svscan", ["s6-svscan", str(tree.folder(places))], make.ENVIRONMENT)
-
-
-def uid_of(user: str) -> int:
-    """Raises Failed when there is no such user."""
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError as error:
-        raise errors.Failed(f"there is no user {user}: `roadstead start` makes it", user=user) from error
 
 
 if __name__ == "__main__":

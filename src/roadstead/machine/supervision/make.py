@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import grp
 import math
 import os
+import pwd
 import select
 import shutil
 import stat
@@ -87,7 +89,32 @@ def prepare(places: instance.Instance, services: Iterable[tree.Service]) -> froz
                 place.mkdir(parents=True, exist_ok=True, mode=mode)
                 shutil.chown(place, service.user, service.user)
                 place.chmod(mode)
+            for place, group in service.rooms:
+                place.mkdir(exist_ok=True, mode=0o700)
+                shutil.chown(place, service.user, group)
+                place.chmod(0o2750)
+                _share(place, service.user, group)
     return write(tree.folder(places), tree.files(wanted, places))
+
+
+def _share(place: Path, user: str, group: str) -> None:
+    """Files that an earlier release left there for their user alone are the group's to read, until they are new."""
+    with os.scandir(place) as entries:
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    for name in names:
+        try:
+            file = os.open(place / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            # Replaced just now, by one that is right.
+            continue
+        try:
+            facts = os.fstat(file)
+            # A second name could be that of anybody's file.
+            if (facts.st_uid, facts.st_nlink) == (pwd.getpwnam(user).pw_uid, 1) and stat.S_ISREG(facts.st_mode):
+                os.fchown(file, -1, grp.getgrnam(group).gr_gid)
+                os.fchmod(file, 0o640)
+        finally:
+            os.close(file)
 
 
 def _log(folder: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from roadstead.core import errors
+from roadstead.machine.supervision import tree as trees
 
 _FLOCK = struct.Struct("hhqqi4x")
 """struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid."""
@@ -81,6 +85,18 @@ def pss(pid: int) -> int:
         # It ended, or there is none.
         return 0
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+
+
+def ids() -> trees.Ids:
+    """Of the services' users. Raises Failed when one is not there."""
+    return trees.Ids(serve=_uid(trees.USER), porter=_uid(trees.PORTER_USER))
+
+
+def _uid(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise errors.Failed(f"there is no user {user}: `roadstead start` makes it", user=user) from error
 
 
 def under_systemd() -> bool:

@@ -15,7 +15,9 @@ from roadstead.core import instance
 from roadstead.machine.supervision import settings
 
 USER = "roadstead"
-"""The system user of all services that need no root: serve and porter."""
+"""The system user of serve."""
+PORTER_USER = "roadstead-porter"
+"""That of porter, who is asked by everyone and is to have nothing of serve's."""
 CACHE = Path("/var/cache/roadstead")
 """The engines of the services, and what is built of them; of that user, for all to read."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,19 +42,29 @@ class Service:
     """The network namespace it runs in; None: that of the tree."""
     folders: tuple[tuple[Path, int], ...] = ()
     """Folders of `user`, and their modes; made before it is started."""
+    rooms: tuple[tuple[Path, str], ...] = ()
+    """Folders of `user` that those of a group may enter, too, and what is made there is that group's (2750)."""
     notifies: bool = True
     """It writes a newline to the descriptor in ROADSTEAD_NOTIFY_FD when it is ready."""
 
 
-def services(places: instance.Instance, python: Path, kept: settings.Settings, uid: int) -> tuple[Service, ...]:
-    """All of an instance, in the order in which they are waited for. `uid`: of USER."""
-    return agent(places, python, uid, kept), serve(places, python, kept), porter(places, python)
+@dataclass(frozen=True)
+class Ids:
+    """The user ids of USER and of PORTER_USER."""
+
+    serve: int
+    porter: int
+
+
+def services(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> tuple[Service, ...]:
+    """All of an instance, in the order in which they are waited for."""
+    return agent(places, python, ids, kept), serve(places, python, kept, ids), porter(places, python)
 
 
 def agent(
     places: instance.Instance,
     python: Path,
-    allowed: int | None = None,
+    ids: Ids | None = None,
     kept: settings.Settings = settings.Settings(),  # noqa: B008 - it is frozen
 ) -> Service:
     """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it,
@@ -60,8 +72,8 @@ def agent(
     command = [str(python), "-m", "roadstead.agent.main", "--instance", places.id]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
-    if allowed is not None:
-        command += ["--allow-uid", str(allowed), "--listener-uid", str(allowed)]
+    if ids is not None:
+        command += ["--allow-uid", str(ids.serve), "--listener-uid", str(ids.porter)]
     usual = settings.Settings()
     for name in ("endpoint_ports", "machine_networks", "machine_ports"):
         if getattr(kept, name) != getattr(usual, name):
@@ -71,12 +83,13 @@ def agent(
     return Service("agent", tuple(command))
 
 
-def serve(places: instance.Instance, python: Path, kept: settings.Settings) -> Service:
+def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> Service:
     """The AWS APIs and what works for them. Its home is the cache: what builds engines keeps its own caches there."""
     command = [
         *(str(python), "-m", "roadstead.serve", "--instance", places.id, "--state", str(serve_state(places))),
         *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
         *("--agent", str(places.socket), "--engines", str(CACHE), "--snapshot", str(snapshot(places))),
+        *("--porter-uid", str(ids.porter)),
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
@@ -90,15 +103,15 @@ def serve(places: instance.Instance, python: Path, kept: settings.Settings) -> S
         {"ROADSTEAD_CACHE": str(CACHE), "HOME": str(CACHE)},
         user=USER,
         netns=places.machine_netns,
-        folders=((serve_state(places), 0o700), (snapshot(places).parent, 0o700), (CACHE, 0o755)),
+        folders=((serve_state(places), 0o700), (CACHE, 0o755)),
+        rooms=((snapshot(places).parent, PORTER_USER),),
     )
 
 
 def porter(places: instance.Instance, python: Path) -> Service:
-    """What answers running clusters. It reads what serve wrote for it, and nothing else."""
+    """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
     words = ("-m", "roadstead.porter", "--instance", places.id, "--snapshot", str(snapshot(places)))
-    folders = ((snapshot(places).parent, 0o700),)
-    return Service("porter", (str(python), *words), user=USER, netns=places.machine_netns, folders=folders)
+    return Service("porter", (str(python), *words), user=PORTER_USER, netns=places.machine_netns)
 
 
 def serve_state(places: instance.Instance) -> Path:
