@@ -29,7 +29,7 @@ from roadstead.agent import purge
 from roadstead.agent.links import namespaces
 from roadstead.agent_client import Client
 from roadstead.core import errors, instance
-from roadstead.engine import settings
+from roadstead.engine import cache, settings
 from roadstead.identity import admin
 from roadstead.messages import observed
 
@@ -151,6 +151,7 @@ def _start(stage: Stage) -> None:
     agent = ["-m", "roadstead.agent.main", "--instance", instance_id, "--owner-pid", str(os.getpid())]
     agent += ["--machine-netns", str(stage.places.machine_netns), "--allow-uid", str(USER)]
     agent += ["--listener-uid", str(USER)]
+    agent += ["--engines", str(folder / "cache")]
     stage.processes["agent"] = _process(stage, "agent", agent, root=True)
     kube.until(lambda: _answers(stage), 60, "the agent")
     state = folder / "serve"
@@ -193,11 +194,14 @@ def _lend_engines(folder: Path) -> None:
     shutil.copytree(kept, folder / "cache" / "engines", copy_function=_linked, symlinks=True)
     for path in (folder / "cache", *(path for path in (folder / "cache").rglob("*") if path.is_dir())):
         path.chmod(0o755)
-        os.chown(path, USER, USER)
 
 
 def _linked(source: str, target: str) -> None:
     try:
+        if source.endswith(cache.MANIFEST):
+            # It says whose word it is, by its owner.
+            shutil.copy(source, target)
+            return
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)

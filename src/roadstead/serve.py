@@ -106,6 +106,8 @@ class Options:
     """The cache of the engines; None: as the environment has it."""
     porter: int | None = None
     """The user id of porter; None: serve's own."""
+    supplier: Path | None = None
+    """The socket of who gets and builds engines; None: serve does."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ async def _work(
             socket=options.agent,
             state=options.state,
             engines=options.engines,
+            supplier=options.supplier,
             snapshot=options.snapshot,
             porter=os.getuid() if options.porter is None else options.porter,
             ground=assembly.public(options.advertise, options.ports),
@@ -301,6 +304,7 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--snapshot", type=Path, help="the file that porter answers from")
     parser.add_argument("--porter-uid", type=int, help="the user id of porter; serve's own where none is given")
     parser.add_argument("--engines", type=Path, help="the cache of the engines")
+    parser.add_argument("--supplier", type=Path, help="the socket of who gets and builds engines")
     parser.add_argument("--advertise-address", default="127.0.0.1", help="where users reach clusters")
     parser.add_argument("--endpoint-ports", type=bounds.ports, default=bounds.PORTS, help="FIRST-LAST, of that address")
     parser.add_argument("--registries", type=Path, help="a file of settings: mirrors, authorities, proxies")
@@ -339,6 +343,7 @@ def _options(arguments: list[str] | None) -> Options:
         read.registries,
         read.engines,
         read.porter_uid,
+        read.supplier,
     )
 
 

@@ -147,6 +147,8 @@ def spawn(
     command += ["--owner-pid", str(owner or os.getpid())]
     command += [] if user is None else [f"--allow-uid={user}"]
     command += [] if listener is None else [f"--listener-uid={listener}"]
+    # Of nobody but root, who runs the tests.
+    command += ["--engines", str(engines_of(places))]
     if places.machine_netns is not None:
         command += ["--machine-netns", str(places.machine_netns)]
     with log.open("ab") as out:
@@ -158,6 +160,11 @@ def spawn(
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
             cwd="/",
         )
+
+
+def engines_of(places: instance.Instance) -> Path:
+    """Where serve of an instance finds engines, and the agent what their files may be."""
+    return places.state / "cache"
 
 
 def answered(client: Client, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -15,7 +15,7 @@ from aiohttp import web
 from roadstead.agent import jobs
 from roadstead.agent.door import accept as door
 from roadstead.agent.door import api, bounds
-from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import blobs, journal, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import Client
 from roadstead.core import errors
@@ -35,7 +35,8 @@ class Rooms:
         self.journal = journal.Journal(first=10)
         self.accepted: list[store.Key] = []
         self.timeouts: list[float] = []
-        self.door = door.Door(self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds())
+        known = register.Register(self.records, None, frozenset())
+        self.door = door.Door(self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known)
         self.jobs = jobs.Jobs(self.records, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7)
 
     def _accept(self, record: store.Record) -> None:

@@ -36,6 +36,7 @@ class Agent:
     units: dict[str, desired.Unit] = field(default_factory=dict)
     kind: str = "node"
     fault: Exception | None = None
+    vouched: bool = True
     got: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     woken: list[str] = field(default_factory=list)
@@ -61,6 +62,10 @@ class Agent:
     @property
     def stores(self) -> Any:
         return self
+
+    @property
+    def register(self) -> Any:
+        return SimpleNamespace(vouches=lambda _id, _engine: self.vouched)
 
     async def get(self, of: Any, used: Any) -> Path | None:
         self.got.append(of.key)
@@ -131,6 +136,19 @@ def test_whatever_keeps_a_store_from_a_disk_keeps_no_node(
 
     asyncio.run(story())
     assert len(caplog.records) == (0 if fault is None else 1), "what was not made was told by who makes it"
+
+
+def test_an_engine_that_nobody_vouches_for_is_not_run_to_make_a_store(tmp_path: Path, store: Path) -> None:
+    async def story() -> None:
+        agent = Agent(tmp_path / "hosts", store, vouched=False)
+        assert [agent.wait(id) for id in IDS] == [None] * 4
+        assert agent.tasks == []
+        assert agent.got == []
+        agent.vouched = True
+        assert agent.wait(IDS[0]) is not None
+        await agent.ended()
+
+    asyncio.run(story())
 
 
 def test_one_that_nobody_foresaw_keeps_no_node_either(tmp_path: Path, store: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 
 from roadstead.agent.door import accept, bounds
-from roadstead.agent.records import blobs
+from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.core import errors
 from roadstead.messages import requests
@@ -73,8 +74,14 @@ def with_one(kind: str, id: str, spec: Spec) -> Specs:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[accept.Door]:
     records = store.DesiredStore(tmp_path / "desired.db")
-    yield accept.Door(records, blobs.Blobs(tmp_path / "blobs"), ("haproxy",), lambda _: None, ALLOWED)
+    yield opened(tmp_path, records)
     records.close()
+
+
+def opened(folder: Path, records: store.DesiredStore, allowed: bounds.Bounds = ALLOWED) -> accept.Door:
+    """The cache of the engines is in `cache`, and whoever runs the tests writes there."""
+    known = register.Register(records, folder / "cache", frozenset({os.getuid()}))
+    return accept.Door(records, blobs.Blobs(folder / "blobs"), ("haproxy",), lambda _: None, allowed, known)
 
 
 def asked(door: accept.Door, specs: Specs, user: int = SERVE, generation: int = 1) -> None:
@@ -192,7 +199,7 @@ def test_bounds_are_roots_to_move(tmp_path: Path) -> None:
         ports=range(30000, 30010),
         listeners=frozenset({8080}),
     )
-    door = accept.Door(records, blobs.Blobs(tmp_path / "blobs"), ("haproxy",), lambda _: None, wide)
+    door = opened(tmp_path, records, wide)
     try:
         with pytest.raises(errors.Invalid, match=r"10\.0\.0\.0/8 alone, not to 198\.19\.0\.0/26"):
             asked(door, GOOD)

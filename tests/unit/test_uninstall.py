@@ -23,6 +23,7 @@ def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
         uninstall.RemoveFolder(places.programs),
         uninstall.RemoveUser("roadstead"),
         uninstall.RemoveUser("roadstead-porter"),
+        uninstall.RemoveUser("roadstead-engines"),
     )
     assert all(uninstall.explain(step) for step in uninstall.plan(seen))
     assert uninstall.plan(uninstall.Seen((), (), (), (), settings=False)) == ()

@@ -37,7 +37,7 @@ def test_an_engine_that_is_not_here_is_waited_for_by_nobody_until_it_is_known_th
     async def story() -> None:
         agent = machine.Machine()
         shelved = shelf.Shelf(agent, mirror.Mirror(agent, clock.FakeClock()), nothing)
-        shown = images.SystemImages(shelved, nothing)
+        shown = images.SystemImages(shelved, nothing, tmp_path / "images")
         for _ in range(2):
             with pytest.raises(shelf.Coming, match="the engine pause is being fetched or built"):
                 await shown.names()

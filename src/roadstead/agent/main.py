@@ -2,7 +2,7 @@
 
     python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]
         [--listener-uid UID] [--machine-networks CIDRS] [--endpoint-ports RANGE] [--machine-ports PORTS]
-        [--publish-address ADDRESS]
+        [--publish-address ADDRESS] [--engines DIR] [--engines-user NAME]
 
 Ending the agent leaves the hosts running: the next agent adopts them. With `--owner-pid` the instance belongs to that
 process: when it dies, however, the instance is purged and the agent ends.
@@ -17,6 +17,7 @@ import fcntl
 import json
 import logging
 import os
+import pwd
 import signal
 import socket
 import stat
@@ -36,7 +37,7 @@ from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
 from roadstead.agent.hosts import see as host_facts
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import blobs, journal, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
@@ -74,6 +75,17 @@ class Users:
     """Sockets are passed to it."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """What root has said of those who ask, and of engines."""
+
+    users: Users
+    bounds: bounds.Bounds
+    engines: Path | None
+    """The cache whose manifests are believed where they are of these `owners`."""
+    owners: frozenset[int]
+
+
 class Agent:
     """The rooms of one agent, joined; what the door (api.Rooms) is given."""
 
@@ -82,8 +94,7 @@ class Agent:
         places: instance.Instance,
         net: fabric.Fabric,
         tasks: asyncio.TaskGroup,
-        users: Users,
-        allowed: bounds.Bounds,
+        given: Given,
     ) -> None:
         self.instance = places
         self.since = time.time()
@@ -91,6 +102,7 @@ class Agent:
         self.blobs = blobs.Blobs(places.blobs)
         self.journal = journal.Journal(first=int(self.since * 1000))
         self.pace = pace.Pace()
+        known = register.Register(self.records, given.engines, given.owners)
         host_room = hosts.Hosts(places, host_facts.machine_facts(places))
         self.scene = scene.Scene(
             instance=places,
@@ -100,15 +112,16 @@ class Agent:
             fabric=net,
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
-            listeners=listeners.Listeners(places, net.open_socket, users.listener, users.caller),
+            listeners=listeners.Listeners(places, net.open_socket, given.users.listener, given.users.caller),
             pods=pods.Pods(places, net.lend_hands, self._host, lambda work: tasks.create_task(_apart(work))),
             stores=stores.Stores(places, self.blobs.path),
+            register=known,
             spawn=lambda work: tasks.create_task(_apart(work)),
             bring=self._bring,
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.scene.loop = self.loop
-        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted, allowed)
+        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known)
         self.jobs = jobs.Jobs(
             self.records, self.blobs, host_room.run_for_probe, self._lend, self.scene.spawn, self._uid
         )
@@ -171,7 +184,7 @@ class Agent:
         return self.scene.hosts.shell_argv(host, self._uid(host))
 
 
-async def run(places: instance.Instance, users: Users, allowed: bounds.Bounds, owner: int | None) -> bool:
+async def run(places: instance.Instance, given: Given, owner: int | None) -> bool:
     """Serve until told to stop; True when the owner has died and the instance is to be purged."""
     stop = asyncio.Event()
     owner_died = asyncio.Event()
@@ -179,7 +192,7 @@ async def run(places: instance.Instance, users: Users, allowed: bounds.Bounds, o
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _owner_watched(owner, owner_died, stop):
         async with fabric.Fabric(places) as net, asyncio.TaskGroup() as tasks:
-            agent = Agent(places, net, tasks, users, allowed)
+            agent = Agent(places, net, tasks, given)
             agent.adopt()
             await agent.pace.look()
             background = [
@@ -190,7 +203,7 @@ async def run(places: instance.Instance, users: Users, allowed: bounds.Bounds, o
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
                 tasks.create_task(agent.pace.run()),
             ]
-            async with _door(agent, places, users.caller):
+            async with _door(agent, places, given.users.caller):
                 program.say_ready()
                 await stop.wait()
             await agent.scene.pods.close_all()
@@ -278,15 +291,19 @@ def prepare(places: instance.Instance) -> None:
     fresh.rename(places.state / "instance.json")
 
 
-def _bounds(options: argparse.Namespace) -> bounds.Bounds:
-    return bounds.Bounds(
-        users=frozenset({options.allow_uid} - {None}),
-        passed=frozenset({options.listener_uid} - {None}),
+def _given(options: argparse.Namespace) -> Given:
+    users = Users(options.allow_uid, options.listener_uid)
+    # Without that user root's manifests alone are believed.
+    owners = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name == options.engines_user}
+    allowed = bounds.Bounds(
+        users=frozenset(uid for uid in (users.caller,) if uid is not None),
+        passed=frozenset(uid for uid in (users.listener,) if uid is not None),
         networks=options.machine_networks,
         addresses=frozenset({"127.0.0.1", options.publish_address}),
         ports=options.endpoint_ports,
         listeners=options.machine_ports,
     )
+    return Given(users=users, bounds=allowed, engines=options.engines, owners=frozenset({0, *owners}))
 
 
 def _close(places: instance.Instance) -> None:
@@ -308,6 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--publish-address", default="127.0.0.1", help="where ports are published, beside 127.0.0.1")
     parser.add_argument("--endpoint-ports", type=ranges.ports, default=ranges.PORTS, metavar="FIRST-LAST")
     parser.add_argument("--machine-ports", type=ranges.numbers, default=ranges.NONE, metavar="PORT,...")
+    parser.add_argument("--engines", type=Path, help="the cache whose manifests say what files engines may have")
+    parser.add_argument("--engines-user", help="who, besides root, writes them")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
@@ -327,8 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
         prepare(places)
         structs.prepare()
         with _alone(places):
-            users = Users(options.allow_uid, options.listener_uid)
-            abandoned = asyncio.run(run(places, users, _bounds(options), options.owner_pid))
+            abandoned = asyncio.run(run(places, _given(options), options.owner_pid))
         if abandoned:
             log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)
             purge.purge(places)

@@ -26,12 +26,10 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 import msgspec
 
 from roadstead.core import errors
-from roadstead.engine import install, progress
+from roadstead.engine import install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from roadstead.engine.settings import Settings
 
 _CHUNK = 1 << 20
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -157,17 +155,15 @@ def write_system(several: Sequence[SystemImage], folder: Path) -> Path:
     return file
 
 
-def system_images(
-    release: str, listener: progress.Listener = progress.silent, *, given: Settings | None = None
-) -> tuple[SystemImage, ...]:
-    """Those of a cluster of this release of Kubernetes: today the same for all. Blocks while their engines are made.
+def system_images(release: str, get: Callable[[str], install.Installed] = install.get) -> tuple[SystemImage, ...]:
+    """Those of a cluster of this release of Kubernetes: today the same for all. `get` has an engine by its name.
 
-    Raises what engine.get raises.
+    Blocks while their engines are made. Raises what `get` raises.
     """
     del release
     made: list[SystemImage] = []
     for engine, (component, image_of) in _SYSTEM.items():
-        installed = install.get(engine, listener=listener, given=given)
+        installed = get(engine)
         program = image_of(installed.components[component], installed.version, installed.arch)
         made.append(SystemImage(engine, program, installed.digests[component]))
     return tuple(made)

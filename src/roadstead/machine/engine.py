@@ -92,7 +92,7 @@ def get(specs: tuple[str, ...], source: str | None, path: Path | None, all_neede
         screen.clear()
         for installed in made:
             terminal.out(f"{installed.id}\t{next(iter(installed.components.values())).parent}")
-    if os.geteuid() == 0 and tree.CACHE.is_dir():
+    if os.geteuid() == 0 and services.ready():
         _share(chosen.cache)
 
 
@@ -101,8 +101,8 @@ def share() -> None:
     """Copy what is here into the cache of this machine's services. `start` and root's `engine get` do so, too."""
     if os.geteuid() != 0:
         raise errors.Denied("`roadstead engine share` writes for the services: run it as root or through ./roadstead")
-    if not tree.CACHE.is_dir():
-        raise errors.NotFound(f"{tree.CACHE} is not there: `roadstead start` makes it")
+    if not services.ready():
+        raise errors.NotFound(f"{tree.CACHE} is not there, or of an earlier release: `roadstead start` makes it")
     _share(engine_settings.from_environment(os.environ).cache)
 
 

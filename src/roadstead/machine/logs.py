@@ -14,11 +14,11 @@ from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.machine.supervision import tree
 
-SERVICES = ("agent", "serve", "porter")
+SERVICES = ("agent", "serve", "porter", "supplier")
 
 
 @click.command()
-@click.argument("what", metavar="HOST/UNIT|agent|serve|porter")
+@click.argument("what", metavar="HOST/UNIT|agent|serve|porter|supplier")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="How many lines back.")
 @caller.instance_option

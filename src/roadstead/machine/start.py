@@ -23,7 +23,7 @@ from roadstead.machine.supervision import settings as instance_settings
 from roadstead.network import regions
 
 USER = tree.USER
-USERS = (tree.USER, tree.PORTER_USER)
+USERS = (tree.USER, tree.PORTER_USER, tree.ENGINES_USER)
 """The system users of the services that need no root."""
 
 
@@ -41,7 +41,7 @@ USERS = (tree.USER, tree.PORTER_USER)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds that the services may take to answer.")
 @click.option("--yes", "-y", is_flag=True, help="Mend the machine without asking.")
 def start(instance_id: str, timeout: float, yes: bool, registries: str | None, **asked: str | int | None) -> None:
-    """Start Roadstead: agent, serve and porter, supervised, from an environment under /opt/roadstead.
+    """Start Roadstead: agent, serve, porter and supplier, supervised, from an environment under /opt/roadstead.
 
     Running hosts are adopted as they are. What is asked for by flags is kept: a start without flags changes nothing,
     with other ones, or newer code, it restarts what is concerned.
@@ -70,11 +70,16 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
     try:
         with installation.alone():
             python = installation.install(checkout, installation.choose(installation.candidates()))
+            # Before serve looks for them: what it does not find is built.
+            if engines.own():
+                click.echo(
+                    f"{tree.CACHE} was of the user {USER}, as in earlier releases: engines are got anew", err=True
+                )
+            given = engines.share(engines.sources(os.environ, Path.home()))
             started = _up(places, python, wanted, timeout)
             installation.prune(_definitions())
     finally:
         registry_files.prune(places, instance_settings.read(places).registries)
-    given = engines.share(engines.sources(os.environ, Path.home()))
     _tell(places, python, wanted, started=started, given=given)
     if kept.advertised != wanted.advertised:
         _follow(kept.advertised, wanted.advertised)

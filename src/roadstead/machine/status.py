@@ -24,7 +24,7 @@ from roadstead.messages import observed
 from roadstead.wire import client as wire_client
 from roadstead.wire import sigv4
 
-SERVICES = ("agent", "serve", "porter")
+SERVICES = ("agent", "serve", "porter", "supplier")
 _ASKING = 5.0
 """Seconds for all that serve is asked."""
 
@@ -48,7 +48,7 @@ class Cluster:
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.option("--all", "everything", is_flag=True, help="List every object, not only what is not well.")
 def status(instance_id: str, output: str, everything: bool) -> None:
-    """Show agent, serve and porter, the clusters, and what is not as it is wanted."""
+    """Show the services, the clusters, and what is not as it is wanted."""
     places, kept = settings.instance_of(instance_id)
     running = [found for name in SERVICES if (found := see.process(tree.folder(places), name)) is not None]
     client = Client(places.socket, timeout=10)

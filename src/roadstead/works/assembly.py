@@ -36,6 +36,8 @@ class Settings:
     """serve's folder."""
     engines: Path | None = None
     """Their cache; None: as the environment has it."""
+    supplier: Path | None = None
+    """The socket of who gets and builds them; None: serve does."""
     snapshot: Path | None = None
     """What porter answers from; None: there is no porter."""
     ground: lands.Settings = field(default_factory=lands.Settings)
@@ -83,11 +85,11 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
     )
     async with asynchronous.AsyncClient(settings.socket) as client:
         known = mirror.Mirror(client, clock)
-        shelved = shelf.Shelf(client, known, given)
+        shelved = shelf.Shelf(client, known, given, settings.supplier)
         land = lands.Land(store, settings.ground, lands.port_is_free)
         routed = networks.Networks(store, known, settings.porter, clock)
         secret = materials.Materials(store, client, _now, shelved.seed)
-        shown = images.SystemImages(shelved, given)
+        shown = images.SystemImages(shelved, given, settings.state / "images")
         stocked = stock.Stock(client, known, clock, shown.archives)
         posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names, known))
         booked = book.Book(store, time.time)

@@ -14,7 +14,6 @@ from roadstead.core import errors
 from roadstead.engine import images, install
 from roadstead.engine import settings as engine_settings
 
-_FOLDER = "images"
 _ENGINES = ("pause", "coredns", "volumes")
 """What they are made of."""
 
@@ -30,15 +29,16 @@ class Shelf(Protocol):
 
 
 class SystemImages:
-    """`given`: where engines are looked for, and below whose cache the archives are kept.
+    """`given`: where engines are looked for. `folder`: where the archives are kept.
 
     Nobody waits for an engine that is fetched or built: all that is asked here raises `shelf.Coming` until it is there,
     and `shelf.Unobtainable` when it cannot be had.
     """
 
-    def __init__(self, shelf: Shelf, given: engine_settings.Settings) -> None:
+    def __init__(self, shelf: Shelf, given: engine_settings.Settings, folder: Path) -> None:
         self._shelf = shelf
         self._given = given
+        self._folder = folder
         self._lock = asyncio.Lock()
         self._made: tuple[images.SystemImage, ...] = ()
 
@@ -65,7 +65,7 @@ class SystemImages:
 
     async def archives(self) -> tuple[str, ...]:
         """The digests of the archives that have them; the agent has those now."""
-        path = await asyncio.to_thread(images.write_system, await self._all(), self._given.cache / _FOLDER)
+        path = await asyncio.to_thread(images.write_system, await self._all(), self._folder)
         return (await self._shelf.blob(path),)
 
     async def _all(self) -> tuple[images.SystemImage, ...]:
@@ -78,7 +78,13 @@ class SystemImages:
     async def _make(self) -> None:
         """Of engines that are here."""
         release = versions.find(versions.DEFAULT).patch
-        self._made = await asyncio.to_thread(images.system_images, release, given=self._given)
+        self._made = await asyncio.to_thread(images.system_images, release, self._found)
+
+    def _found(self, engine: str) -> install.Installed:
+        found = install.find(engine, given=self._given)
+        if found is None:
+            raise errors.Failed(f"the engine {engine} has gone from {self._given.cache}")
+        return found
 
     async def _engines(self) -> None:
         """All are asked for, so that they come side by side."""

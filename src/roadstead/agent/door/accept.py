@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from roadstead.agent.door import bounds, checks, generations
-from roadstead.agent.records import blobs
+from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.core import errors
-from roadstead.messages import requests
+from roadstead.messages import desired, requests
 
 
 class Door:
@@ -25,12 +25,14 @@ class Door:
         system: Iterable[str],
         accepted: Callable[[store.Record], None],
         allowed: bounds.Bounds,
+        known: register.Register,
     ) -> None:
         self._records = records
         self._blobs = kept_blobs
         self._system = frozenset(system)
         self._accepted = accepted
         self._allowed = allowed
+        self._register = known
         self._lock = asyncio.Lock()
 
     async def accept(self, batch: requests.Batch, user: int) -> requests.BatchAnswer:
@@ -40,12 +42,17 @@ class Door:
             changed += self._with_their_hosts(changed)
             if changed:
                 now = checks.after(self._records.records, changed)
-                allowed = None if user == 0 else self._allowed
-                checks.check(now, changed, checks.Facts(self._blobs.has, self._system, allowed))
-                await asyncio.to_thread(self._records.commit, changed)
+                checks.check(now, changed, self._facts(user))
+                await asyncio.to_thread(self._records.commit, changed, _engines(changed))
         for record in changed:
             self._accepted(record)
         return requests.BatchAnswer(accepted=answer)
+
+    def _facts(self, user: int) -> checks.Facts:
+        """What root asks for it vouches for, and it is bound by nothing of its own."""
+        if user == 0:
+            return checks.Facts(self._blobs.has, self._system)
+        return checks.Facts(self._blobs.has, self._system, self._allowed, self._register.vouches)
 
     def _with_their_hosts(self, changed: list[store.Record]) -> list[store.Record]:
         """The units of hosts that are deleted are deleted with them; what leads to such a host, too."""
@@ -71,3 +78,9 @@ class Door:
                     key=name,
                     generation=record.generation,
                 )
+
+
+def _engines(changed: Iterable[store.Record]) -> dict[str, str]:
+    """Of an accepted batch the engines, all of them vouched for."""
+    specs = ((record.id, record.spec) for record in changed if record.kind == "engines" and not record.deleting)
+    return {id: register.written(spec) for id, spec in specs if isinstance(spec, desired.Engine)}

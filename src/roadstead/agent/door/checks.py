@@ -20,6 +20,7 @@ SYSTEM = "system"
 
 _LONGEST = 3600.0
 """Seconds for which anything may be waited for."""
+_GETS = "`roadstead engine get` as root gets engines, or `start` shares those that are here"
 _PATH = re.compile(r"/[!-~]*")
 
 
@@ -32,6 +33,8 @@ class Facts:
     """Programs of the machine that hosts may run."""
     bounds: bounds.Bounds | None = None
     """Of who asks; None: root does, whose machine it is."""
+    vouches: Callable[[str, desired.Engine], bool] = lambda _id, _engine: True
+    """Whether somebody else than who asks says that an engine is what it is said to be."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def check(now: Wanted, changed: Collection[store.Record], facts: Facts) -> None:
     for id, engine in now.engines.items():
         if ("engines", id) in keys:
             problems += _engine(id, engine, facts.has_blob)
+    problems += _doubted(now, keys, facts)
     for id, host in now.hosts.items():
         if ("hosts", id) in keys:
             problems += _host(id, host)
@@ -112,7 +116,7 @@ def _unit(id: str, unit: desired.Unit, now: Wanted, facts: Facts) -> Iterator[st
         yield f"unit {id}: its environment is in the file {unit.environment_file}, which the unit does not have"
     if not 0 <= unit.stop_timeout <= _LONGEST:
         yield f"unit {id}: a stop takes 0 to {_LONGEST:g} s"
-    yield from _probe(id, unit)
+    yield from _probe(id, unit, now)
     yield from _first(id, unit, now)
     yield from _after(id, unit, now)
     yield from _images(id, unit, now, facts.has_blob)
@@ -155,12 +159,15 @@ def _first(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
         yield f"unit {id}: where what is run before its first start writes to is not for the unit to say"
 
 
-def _probe(id: str, unit: desired.Unit) -> Iterator[str]:
+def _probe(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
     match unit.ready:
         case desired.NotifyProbe(descriptor=descriptor) if not 3 <= descriptor <= 9:
             yield f"unit {id}: notification descriptor {descriptor}: use 3 to 9"
-        case desired.CommandProbe(timeout=timeout) if not 0 < timeout <= _LONGEST:
-            yield f"unit {id}: a probe's command may take up to {_LONGEST:g} s"
+        case desired.CommandProbe(engine=engine, component=component, timeout=timeout):
+            if not 0 < timeout <= _LONGEST:
+                yield f"unit {id}: a probe's command may take up to {_LONGEST:g} s"
+            if engine != SYSTEM and component not in getattr(now.engines.get(engine), "components", ()):
+                yield f"unit {id}: its probe is {component} of engine {engine}, which there is not"
         case desired.HttpsProbe(path=path, ca=ca, certificate=certificate, key=key):
             if not _PATH.fullmatch(path):
                 yield f"unit {id}: its probe asks for {path!r}, which is no path of a URL"
@@ -177,6 +184,26 @@ def _engine(id: str, engine: desired.Engine, has_blob: Callable[[str], bool]) ->
     for component, digest in engine.components.items():
         if not has_blob(digest):
             yield f"engine {id}: component {component}: blob {digest} is not here; stream it first"
+
+
+def _doubted(now: Wanted, keys: Collection[store.Key], facts: Facts) -> Iterator[str]:
+    """Engines that are new, or that what is new is to run, and that nobody vouches for."""
+    users: dict[str, list[str]] = {}
+    for id, unit in now.units.items():
+        if ("units", id) in keys:
+            for engine in {
+                unit.engine,
+                *((unit.ready.engine,) if isinstance(unit.ready, desired.CommandProbe) else ()),
+            }:
+                users.setdefault(engine, []).append(id)
+    for id, spec in now.engines.items():
+        new = ("engines", id) in keys
+        if (not new and id not in users) or facts.vouches(id, spec):
+            continue
+        if new:
+            yield f"engine {id}: its files are not those of an engine that root or the supplier got: {_GETS}"
+        for unit_id in users.get(id, ()):
+            yield f"unit {unit_id}: engine {id} is of an earlier release, and nobody vouches for its files: {_GETS}"
 
 
 def _host(id: str, host: desired.Host) -> Iterator[str]:

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS objects (
     deleting INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uids (host TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS begun (unit TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vouched (engine TEXT PRIMARY KEY, components TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, request TEXT NOT NULL, state TEXT NOT NULL, output TEXT NOT NULL DEFAULT '',
     reason TEXT NOT NULL DEFAULT '', at REAL NOT NULL) WITHOUT ROWID;
@@ -93,6 +94,7 @@ class DesiredStore:
                 )
             }
             self._uids: dict[str, int] = dict(self._db.execute("SELECT host, uid FROM uids").fetchall())
+            self._vouched: dict[str, str] = dict(self._db.execute("SELECT engine, components FROM vouched").fetchall())
             self._begun: set[str] = {unit for (unit,) in self._db.execute("SELECT unit FROM begun")}
         except sqlite3.DatabaseError as error:
             raise errors.Failed(
@@ -113,22 +115,31 @@ class DesiredStore:
         """The records of a kind by id."""
         return {record.id: record for record in self._records.values() if record.kind == kind}
 
-    def commit(self, changed: Iterable[Record]) -> None:
-        """Keep all of these, or none. On disk when it returns. Blocks for the time of an fsync."""
-        changed = list(changed)
+    def commit(self, changed: Iterable[Record], vouched: Mapping[str, str] | None = None) -> None:
+        """Keep all of these, or none. On disk when it returns. Blocks for the time of an fsync.
+
+        `vouched`: by engine of these its components, where it is known that they are what they are said to be.
+        """
+        changed, vouched = list(changed), dict(vouched or {})
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(
                 "INSERT OR REPLACE INTO objects (kind, id, generation, spec, deleting) VALUES (?, ?, ?, ?, ?)",
                 [(r.kind, r.id, r.generation, r.text, int(r.deleting)) for r in changed],
             )
+            self._db.executemany("INSERT OR REPLACE INTO vouched (engine, components) VALUES (?, ?)", vouched.items())
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
         for record in changed:
             self._records[record.key] = record
+        self._vouched |= vouched
         self.version += 1
+
+    def vouched(self, engine: str) -> str | None:
+        """The components of an engine that were vouched for when it was accepted."""
+        return self._vouched.get(engine)
 
     def gone(self, key: Key) -> None:
         """What the record stands for is gone: forget it."""
@@ -138,6 +149,9 @@ class DesiredStore:
         if key[0] == "units" and key[1] in self._begun:
             self._db.execute("DELETE FROM begun WHERE unit = ?", (key[1],))
             self._begun.discard(key[1])
+        if key[0] == "engines":
+            self._db.execute("DELETE FROM vouched WHERE engine = ?", (key[1],))
+            self._vouched.pop(key[1], None)
         if key[0] == "hosts":
             self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
             self._db.execute("DELETE FROM jobs WHERE json_extract(request, '$.host') = ?", (key[1],))

@@ -13,7 +13,7 @@ from roadstead.agent.door import checks
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import blobs, journal, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
@@ -59,6 +59,7 @@ class Scene:
     listeners: listeners.Listeners
     pods: pods.Pods
     stores: stores.Stores
+    register: register.Register
     spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
     bring: Callable[[str, str, str], Awaitable[None]]
     """Imports an archive of images: host, engine with `ctr`, digest."""

@@ -32,9 +32,15 @@ def wait(now: scene.Scene, id: str) -> float | None:
             return _LOOK
         del now.filling[id]
         return None
-    of = asked(now.wanted(), id)
+    wanted = now.wanted()
+    of = asked(wanted, id)
     host = now.instance.host(id.split("/")[0])
     if of is None or not copying.is_empty(host.disk) or not _sees(host):
+        return None
+    engine = wanted.units[id].engine
+    if not now.register.vouches(engine, wanted.engines[engine]):
+        # The store is made by running it outside of hosts.
+        log.warning("%s: nobody vouches for the engine %s, so its disk has no store", id.split("/")[0], engine)
         return None
     now.filling[id] = False
     now.spawn(_fill(now, id, of))

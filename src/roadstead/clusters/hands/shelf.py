@@ -1,4 +1,4 @@
-"""The engines at the agent: fetched, built or found when a cluster first needs them, then lent to all.
+"""The engines at the agent: asked of the supplier or found when a cluster first needs them, then lent to all.
 
 Nobody waits for one that is fetched or built, which may take many minutes: a cluster that is deleted meanwhile goes.
 """
@@ -16,6 +16,7 @@ from roadstead.clusters import versions
 from roadstead.clusters.components import facts
 from roadstead.clusters.ground import abreast
 from roadstead.clusters.hands import mirror as mirrors
+from roadstead.clusters.hands import supply
 from roadstead.core import errors
 from roadstead.engine import settings as engine_settings
 from roadstead.messages import desired
@@ -35,14 +36,20 @@ class Unobtainable(errors.Failed):
 
 
 class Shelf:
-    """`run` until cancelled. `given`: where engines are looked for and kept."""
+    """`run` until cancelled. `given`: where engines are looked for. `supplier`: the socket of who gets and builds
+    them; None: that is done here, in the same cache."""
 
     def __init__(
-        self, client: asynchronous.AsyncClient, mirror: mirrors.Mirror, given: engine_settings.Settings
+        self,
+        client: asynchronous.AsyncClient,
+        mirror: mirrors.Mirror,
+        given: engine_settings.Settings,
+        supplier: Path | None = None,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._given = given
+        self._supplier = supplier
         self._locks: dict[str, asyncio.Lock] = {}
         self._found: dict[str, engine.Installed] = {}
         """What was compared with its manifest once: to read a release takes as long as to make a host."""
@@ -141,7 +148,7 @@ class Shelf:
     async def _get(self, spec: str) -> None:
         self._troubles.pop(spec, None)
         try:
-            self._found[spec] = await asyncio.to_thread(engine.get, spec, given=self._given)
+            self._found[spec] = await self._had(spec)
             log.info("engine %s is here", spec)
             if self._found[spec].name == "kubernetes":
                 # Seconds beside minutes, and the cluster that waits is the first to gain from it.
@@ -156,6 +163,15 @@ class Shelf:
             self._troubles[spec] = (time.monotonic(), trouble)
         finally:
             self._coming.discard(spec)
+
+    async def _had(self, spec: str) -> engine.Installed:
+        if self._supplier is None:
+            return await asyncio.to_thread(engine.get, spec, given=self._given)
+        await supply.ask(self._supplier, spec)
+        found = await asyncio.to_thread(engine.find, spec, given=self._given)
+        if found is None:
+            raise errors.Failed(f"the supplier has it, and it is not whole in {self._given.cache}")
+        return found
 
 
 def seed_of(release: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from roadstead.machine.doctor import facts
 
-_S6 = ("s6-svscan", "s6-log", "s6-svc")
+_S6 = ("s6-svscan", "s6-log", "s6-svc", "s6-ipcserver")
 
 MAKERS: Mapping[str, str] = {
     "nft": "https://netfilter.org/projects/nftables/",

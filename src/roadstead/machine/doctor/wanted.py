@@ -35,6 +35,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program("libnftables", "the same library, used by the agent in its own process", None),
     Program("s6-svscan", "is PID 1 of each host and supervises Roadstead itself", ("-Z",), (2, 10)),
     Program("s6-log", "writes and rotates logs", None),
+    Program("s6-ipcserver", "starts what gets engines when it is asked for", None),
     Program("s6-svc", "tells supervised processes to stop and start", None),
     Program("runc", "makes hosts, and containers in nodes", ("--version",), (1, 1, 0)),
     Program("haproxy", "is the endpoint in front of the API servers", ("-v",), (2, 4)),

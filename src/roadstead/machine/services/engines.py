@@ -1,13 +1,15 @@
-"""The engines of the services: `/var/cache/roadstead`, which belongs to the user of the services.
+"""The engines of the services: `/var/cache/roadstead`, which belongs to a user of its own.
 
 Root gives what is already on this machine (in the cache of the person who called, or in root's own) by a copy, so
-that nothing is fetched or built twice. Everything in that folder is written by the services' user: root reads here,
-packs, and lets the other side unpack. So root never follows a path that the services could have laid.
+that nothing is fetched or built twice. Everything in that folder is written by that user: root reads here, packs, and
+lets the other side unpack. So root never follows a path that somebody else could have laid.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,13 +39,41 @@ mv -T "$1/incoming/entry" "$2"
 """What is cut off is in `incoming`, and removed by the next one; an entry comes whole, by its name."""
 
 
+def own(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
+    """The folder is that user's alone; what somebody else could write to until now is removed, and True is returned.
+
+    In earlier releases it was of serve's user. What is in it cannot be told from what serve, taken over, would have
+    put there.
+    """
+    place = pwd.getpwnam(user)
+    removed = False
+    for old in target.parent.glob(f".{target.name}.old-*"):
+        shutil.rmtree(old)
+    if target.is_dir() and target.stat().st_uid != place.pw_uid:
+        old = target.with_name(f".{target.name}.old-{os.getpid()}")
+        target.rename(old)
+        shutil.rmtree(old)
+        removed = True
+    target.mkdir(parents=True, exist_ok=True, mode=0o755)
+    os.chown(target, place.pw_uid, place.pw_gid)
+    target.chmod(0o755)
+    return removed
+
+
+def ready(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
+    """Whether a `start` of this release has made the folder."""
+    return target.is_dir() and any(
+        entry.pw_name == user and entry.pw_uid == target.stat().st_uid for entry in pwd.getpwall()
+    )
+
+
 def sources(environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
     """Caches that may have engines: that of the command, and root's usual one."""
     own = (Path(environment["ROADSTEAD_CACHE"]),) if environment.get("ROADSTEAD_CACHE") else ()
     return tuple(place for place in dict.fromkeys((*own, home / ".cache" / "roadstead")) if place.is_dir())
 
 
-def share(places: Sequence[Path], target: Path = tree.CACHE, user: str = tree.USER) -> tuple[str, ...]:
+def share(places: Sequence[Path], target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> tuple[str, ...]:
     """Copy engines of this version of Roadstead that the services do not have; their ids. Only root can.
 
     Raises Failed when one cannot be copied.

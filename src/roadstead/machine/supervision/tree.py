@@ -18,10 +18,14 @@ USER = "roadstead"
 """The system user of serve."""
 PORTER_USER = "roadstead-porter"
 """That of porter, who is asked by everyone and is to have nothing of serve's."""
+ENGINES_USER = "roadstead-engines"
+"""The one who gets and builds engines, which root's agent runs: nobody else may write to them."""
 CACHE = Path("/var/cache/roadstead")
 """The engines of the services, and what is built of them; of that user, for all to read."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFICATION_FD = 3
+_QUESTIONS = 8
+"""That the supplier works on side by side; others wait."""
 LOG_FILES = 10
 LOG_FILE_BYTES = 1_000_000
 
@@ -46,6 +50,9 @@ class Service:
     """Folders of `user` that those of a group may enter, too, and what is made there is that group's (2750)."""
     notifies: bool = True
     """It writes a newline to the descriptor in ROADSTEAD_NOTIFY_FD when it is ready."""
+    stop: str = ""
+    """The signal that ends it; empty: SIGTERM."""
+    umask: int = 0o077
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,12 @@ class Ids:
 
 def services(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> tuple[Service, ...]:
     """All of an instance, in the order in which they are waited for."""
-    return agent(places, python, ids, kept), serve(places, python, kept, ids), porter(places, python)
+    return (
+        agent(places, python, ids, kept),
+        serve(places, python, kept, ids),
+        porter(places, python),
+        supplier(places, python),
+    )
 
 
 def agent(
@@ -74,6 +86,7 @@ def agent(
         command += ["--machine-netns", str(places.machine_netns)]
     if ids is not None:
         command += ["--allow-uid", str(ids.serve), "--listener-uid", str(ids.porter)]
+    command += ["--engines", str(CACHE), "--engines-user", ENGINES_USER]
     usual = settings.Settings()
     for name in ("endpoint_ports", "machine_networks", "machine_ports"):
         if getattr(kept, name) != getattr(usual, name):
@@ -84,12 +97,12 @@ def agent(
 
 
 def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> Service:
-    """The AWS APIs and what works for them. Its home is the cache: what builds engines keeps its own caches there."""
+    """The AWS APIs and what works for them."""
     command = [
         *(str(python), "-m", "roadstead.serve", "--instance", places.id, "--state", str(serve_state(places))),
         *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
-        *("--agent", str(places.socket), "--engines", str(CACHE), "--snapshot", str(snapshot(places))),
-        *("--porter-uid", str(ids.porter)),
+        *("--agent", str(places.socket), "--engines", str(CACHE), "--supplier", str(supply(places))),
+        *("--snapshot", str(snapshot(places)), "--porter-uid", str(ids.porter)),
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
@@ -100,10 +113,10 @@ def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids:
     return Service(
         "serve",
         tuple(command),
-        {"ROADSTEAD_CACHE": str(CACHE), "HOME": str(CACHE)},
+        {"ROADSTEAD_CACHE": str(CACHE)},
         user=USER,
         netns=places.machine_netns,
-        folders=((serve_state(places), 0o700), (CACHE, 0o755)),
+        folders=((serve_state(places), 0o700),),
         rooms=((snapshot(places).parent, PORTER_USER),),
     )
 
@@ -114,6 +127,29 @@ def porter(places: instance.Instance, python: Path) -> Service:
     return Service("porter", (str(python), *words), user=PORTER_USER, netns=places.machine_netns)
 
 
+def supplier(places: instance.Instance, python: Path) -> Service:
+    """Who gets and builds engines for serve: a process for each question, none while nobody asks.
+
+    Its home is the cache: what builds engines keeps its own caches there. SIGQUIT tells s6-ipcserverd to end what it
+    has started, too (https://skarnet.org/software/s6/s6-ipcserverd.html). `-1` makes it say on its standard output that
+    it listens; what answers has the connection there.
+    """
+    listens = ("s6-ipcserver", "-1", "-c", str(_QUESTIONS), "-a", "0666", "--", str(supply(places)))
+    says_ready = ("sh", "-c", f'exec "$@" >&{NOTIFICATION_FD} {NOTIFICATION_FD}>&-', "sh")
+    return Service(
+        "supplier",
+        (*says_ready, *listens, str(python), "-m", "roadstead.supplier", "--engines", str(CACHE)),
+        {"HOME": str(CACHE)},
+        user=ENGINES_USER,
+        netns=places.machine_netns,
+        folders=((CACHE, 0o755),),
+        rooms=((supply(places).parent, USER),),
+        stop="SIGQUIT",
+        # Engines are for all to read.
+        umask=0o022,
+    )
+
+
 def serve_state(places: instance.Instance) -> Path:
     """The store."""
     return places.state / "serve"
@@ -122,6 +158,11 @@ def serve_state(places: instance.Instance) -> Path:
 def snapshot(places: instance.Instance) -> Path:
     """What serve writes for porter, so that porter answers while serve is down."""
     return places.state / "porter" / "snapshot"
+
+
+def supply(places: instance.Instance) -> Path:
+    """The supplier's socket: for serve's group alone, by the folder that it is in."""
+    return places.run / "supplier" / "socket"
 
 
 def folder(places: instance.Instance) -> Path:
@@ -141,6 +182,8 @@ def files(services: Iterable[Service], places: instance.Instance) -> dict[PurePo
         made[root / "run"] = (_run(service), 0o755)
         if service.notifies:
             made[root / "notification-fd"] = (f"{NOTIFICATION_FD}\n", 0o644)
+        if service.stop:
+            made[root / "down-signal"] = (f"{service.stop}\n", 0o644)
         made[root / "log" / "run"] = (_log_run(log_folder(places, service.name)), 0o755)
     return made
 
@@ -150,7 +193,8 @@ def _run(service: Service) -> str:
     if service.notifies:
         environment["ROADSTEAD_NOTIFY_FD"] = str(NOTIFICATION_FD)
     words = ["env", "-i", *(f"{name}={value}" for name, value in sorted(environment.items())), *service.command]
-    return f"#!/bin/sh\nexec 2>&1\ncd /\numask 077\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"
+    begin = f"#!/bin/sh\nexec 2>&1\ncd /\numask {service.umask:03o}"
+    return f"{begin}\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"
 
 
 def _log_run(log: Path) -> str:

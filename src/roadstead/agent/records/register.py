@@ -1,0 +1,89 @@
+"""Whose files engines may have: root runs them, and serve, which asks for them, is not to choose them.
+
+Somebody vouches for an engine who is not the one that asks: root, by asking for it itself, or who got or built it, by
+the manifest in the cache of the engines, where only root and the supplier's user write. Of an accepted engine it is
+kept, since the cache may lose it. What an agent of an earlier release accepted was vouched for by nobody: it runs on
+where it runs, and nothing new is made with it until a manifest has the same digests.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from roadstead.agent.records import desired as store
+from roadstead.messages import desired
+
+_MOST = 1 << 20
+"""Bytes of a manifest."""
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class _File(msgspec.Struct, frozen=True):
+    sha256: str
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What is read of it here; see engine.cache for all of it."""
+
+    components: dict[str, _File]
+
+
+@dataclass(frozen=True)
+class Register:
+    """`cache`: of the engines, as engine.cache lays it out. `owners`: user ids whose manifests there are believed."""
+
+    records: store.DesiredStore
+    cache: Path | None
+    owners: frozenset[int]
+
+    def vouches(self, id: str, engine: desired.Engine) -> bool:
+        """Whether the engine is of exactly these files. Reads the manifests of the cache where it is new."""
+        return self.records.vouched(id) == written(engine) or any(
+            known == engine.components for known in self._manifests()
+        )
+
+    def _manifests(self) -> Iterator[dict[str, str]]:
+        """Digests by component, of each entry of the cache."""
+        if self.cache is None:
+            return
+        try:
+            top = self.cache.lstat()
+        except FileNotFoundError:
+            return
+        # Below it nobody writes whom its owner does not let.
+        if not stat.S_ISDIR(top.st_mode) or not self._is_ours(top):
+            return
+        for path in self.cache.glob("engines/*/*/*/*/manifest.json"):
+            manifest = self._read(path)
+            if manifest is not None:
+                yield {name: f"sha256:{file.sha256}" for name, file in manifest.components.items()}
+
+    def _is_ours(self, facts: os.stat_result) -> bool:
+        return facts.st_uid in self.owners and not facts.st_mode & _OTHERS
+
+    def _read(self, path: Path) -> _Manifest | None:
+        """None for what is being removed, is somebody else's, or no manifest."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode) or not self._is_ours(facts):
+                return None
+            return msgspec.json.decode(os.read(descriptor, _MOST), type=_Manifest)
+        except msgspec.DecodeError:
+            return None
+        finally:
+            os.close(descriptor)
+
+
+def written(engine: desired.Engine) -> str:
+    """The components of an engine as they are kept."""
+    return msgspec.json.encode(engine.components, order="deterministic").decode()
