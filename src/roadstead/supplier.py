@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _end)
+    # What it makes is for all to read, whatever its starter's umask is.
+    os.umask(0o022)
     answer = supply.Supplied()
     try:
         wanted = _question(0)

@@ -187,5 +187,11 @@ def test_an_engine_of_an_earlier_release_runs_nothing_new_until_somebody_vouches
     with pytest.raises(errors.Invalid, match="nobody vouches"):
         place.put(units={"h/w": msgspec.structs.replace(UNIT, engine="system", ready=probe)})
     assert place.records.records.keys() == earlier.keys()
-    place.got(GOOD)
+    assert place.register.adopt() == (ID,)
+    manifest = place.got(GOOD)
     place.put(units={"h/v": UNIT})
+    # The next agent keeps it, whatever becomes of the cache.
+    assert place.register.adopt() == ()
+    manifest.unlink()
+    place.put(units={"h/w": UNIT})
+    assert place.register.adopt() == ()

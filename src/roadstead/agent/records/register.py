@@ -48,6 +48,19 @@ class Register:
             known == engine.components for known in self._manifests()
         )
 
+    def adopt(self) -> tuple[str, ...]:
+        """Keep what is vouched for of the engines that an earlier release accepted; the ids of the others."""
+        found, doubted = {}, []
+        for id, record in self.records.of_kind("engines").items():
+            if isinstance(record.spec, desired.Engine) and self.records.vouched(id) != written(record.spec):
+                if self.vouches(id, record.spec):
+                    found[id] = written(record.spec)
+                else:
+                    doubted.append(id)
+        if found:
+            self.records.commit((), found)
+        return tuple(doubted)
+
     def _manifests(self) -> Iterator[dict[str, str]]:
         """Digests by component, of each entry of the cache."""
         if self.cache is None:
