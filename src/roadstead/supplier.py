@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from roadstead import engine
-from roadstead.core import errors
+from roadstead.core import complaints, errors
 from roadstead.engine import progress
 from roadstead.engine import settings as engine_settings
 from roadstead.messages import requests, supply
@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="roadstead-supplier", description="Gets one engine for serve.")
     parser.add_argument("--engines", type=Path, required=True, help="the cache of the engines")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(complaints.Lines("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level="INFO", handlers=[handler])
     signal.signal(signal.SIGTERM, _end)
     # What it makes is for all to read, whatever its starter's umask is.
     os.umask(0o022)

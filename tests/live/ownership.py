@@ -19,6 +19,7 @@ from roadstead.machine import installation
 from roadstead.machine.supervision import tree
 
 ROOT, SERVE, PORTER, HOST = "root", tree.USER, tree.PORTER_USER, "a host's"
+SUPPLIER = tree.ENGINES_USER
 _DIGEST = "[0-9a-f]{64}"
 _ID = "[a-z0-9.-]+"
 
@@ -71,6 +72,9 @@ RUN = (
     row(r"agent\.(lock|pid)|tree\.lock", 0o600),
     row(r"agent\.sock", 0o660, ROOT, SERVE),
     row(r"listeners\.sock", 0o660, ROOT, PORTER),
+    row("supplier/", 0o2750, SUPPLIER, SERVE),
+    # For whoever comes to its folder.
+    row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644), SUPPLIER, SERVE),
     row("tree/", 0o700, walked=False),
     row("netns/", 0o700, walked=False),
     row("runc/", (0o700, 0o711), walked=False),
@@ -86,8 +90,8 @@ RUN = (
 LOG = (
     row("", 0o700),
     row(r"tree\.log", 0o600),
-    row("(agent|serve|porter)/", 0o700),
-    row("(agent|serve|porter)/.*", (0o600, 0o700)),
+    row("(agent|serve|porter|supplier)/", 0o700),
+    row("(agent|serve|porter|supplier)/.*", (0o600, 0o700)),
     row("hosts/", (0o700, 0o755)),
     row(f"hosts/{_ID}/", 0o755, HOST, walked=False),
 )
@@ -100,14 +104,14 @@ PROGRAMS = (
     row("[0-9a-f]{16}/.*", (0o644, 0o755)),
 )
 CACHE = (
-    row("", 0o755, SERVE),
-    row("locks/", 0o700, SERVE),
-    row(r"locks/.*|incoming\.lock", 0o600, SERVE),
-    row("engines/", 0o755, SERVE),
-    row("engines/([^/]+/){1,4}", 0o755, SERVE),
-    row("engines/([^/]+/){4}manifest.json", 0o644, SERVE),
-    row("engines/([^/]+/){4}[^/]+", 0o555, SERVE),
-    row("(work|incoming|[a-z.-]+)/", (0o700, 0o755), SERVE, walked=False),
+    row("", 0o755, SUPPLIER),
+    row("locks/", 0o700, SUPPLIER),
+    row(r"locks/.*|incoming\.lock", 0o600, SUPPLIER),
+    row("engines/", 0o755, SUPPLIER),
+    row("engines/([^/]+/){1,4}", 0o755, SUPPLIER),
+    row("engines/([^/]+/){4}manifest.json", 0o644, SUPPLIER),
+    row("engines/([^/]+/){4}[^/]+", 0o555, SUPPLIER),
+    row("(work|incoming|[a-z.-]+)/", (0o700, 0o755), SUPPLIER, walked=False),
 )
 
 

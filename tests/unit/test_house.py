@@ -119,6 +119,8 @@ WRITERS = {
     "machine/engine.py": frozenset({"terminal.drawn", "terminal.stream"}),
     "agent/main.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
     "aws/door/journal.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
+    # Its standard output is the connection.
+    "supplier.py": frozenset({"logging.StreamHandler", "logging.basicConfig", "os.write"}),
 }
 """Who writes to a terminal or begins a log, and by what: all others say what they say by `terminal.out` and `err`."""
 _BY = frozenset(

@@ -72,9 +72,7 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
             python = installation.install(checkout, installation.choose(installation.candidates()))
             # Before serve looks for them: what it does not find is built.
             if engines.own():
-                click.echo(
-                    f"{tree.CACHE} was of the user {USER}, as in earlier releases: engines are got anew", err=True
-                )
+                terminal.err(f"{tree.CACHE} was of the user {USER}, as in earlier releases: engines are got anew")
             given = engines.share(engines.sources(os.environ, Path.home()))
             started = _up(places, python, wanted, timeout)
             installation.prune(_definitions())
