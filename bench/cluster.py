@@ -209,7 +209,7 @@ def calls(on: stage.Stage, made: creation.Made) -> list[Figure]:
 
 
 def kubectl(on: stage.Stage, made: creation.Made, count: int) -> list[Figure]:
-    """`kubectl get nodes` as a program, through the endpoint and straight by turns, as serve's own user."""
+    """`kubectl get nodes` as a program, through the endpoint and straight by turns, as one who may do everything."""
     plane = on.client.wanted()["hosts"][f"{made.id}.api-a"]["spec"]
     assert isinstance(plane, dict)
     servers = {"endpoint": f"127.0.0.1:{made.port}", "straight": f"{plane['legs'][1]['address']}:443"}
@@ -220,7 +220,7 @@ def kubectl(on: stage.Stage, made: creation.Made, count: int) -> list[Figure]:
         os.chown(home, stage.USER, stage.USER)
         for which, server in servers.items():
             (home / which).write_bytes(
-                floor.kubeconfig(on.authority(made.id), stage.SERVES, server=f"https://{server}")
+                floor.kubeconfig(on.authority(made.id), stage.ASKS, stage.GROUP, f"https://{server}")
             )
             os.chown(home / which, stage.USER, stage.USER)
         for number in range(count + 5):

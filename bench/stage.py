@@ -35,8 +35,8 @@ from roadstead.messages import observed
 
 USER = service.USER
 """nobody: serve and porter have no rights on the machine."""
-SERVES = "roadstead:serve"
-"""The user that serve is in clusters."""
+ASKS, GROUP = "bench", "system:masters"
+"""Who asks clusters, by a certificate of their own authorities: nothing is to be asked about it."""
 REGION = "eu-central-1"
 ROOT = Path(__file__).resolve().parents[1]
 SERVE = ["-m", "roadstead.serve"]
@@ -97,8 +97,8 @@ class Stage:
         return self._clients(service, REGION, "well")
 
     def api(self, cluster: str, address: str, port: int) -> kube.Api:
-        """As serve's own user. Raises LookupError while no controller-manager has its files."""
-        return kube.Api(address, port, self.authority(cluster).client(SERVES, self.folder))
+        """As one who may do everything. Raises LookupError while no controller-manager has its files."""
+        return kube.Api(address, port, self.authority(cluster).client(ASKS, self.folder, GROUP))
 
     def authority(self, cluster: str) -> trust.Authority:
         """A cluster's own. Raises LookupError while no controller-manager has its files."""

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,24 +108,36 @@ def _ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def _policy_file(folder: Path, _: Authority) -> Mapping[str, str]:
+    """serve may do everything, with nobody to be asked."""
+    rule = {"user": "roadstead:serve", "namespace": "*", "resource": "*", "apiGroup": "*", "nonResourcePath": "*"}
+    policy = {"apiVersion": "abac.authorization.kubernetes.io/v1beta1", "kind": "Policy", "spec": rule}
+    (folder / "abac.jsonl").write_text(json.dumps(policy) + "\n")
+    return {"authorization-mode": "Node,RBAC,ABAC", "authorization-policy-file": f"{folder}/abac.jsonl"}
+
+
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Plane]:
-    """All three at work: the API server is well, and the default namespace has its service account."""
+def running(folder: Path, authorized: Callable[[Path, Authority], Mapping[str, str]] = _policy_file) -> Iterator[Plane]:
+    """All three at work: the API server is well, and the default namespace has its service account.
+
+    authorized: writes what decides who may do what, and gives the flags for it.
+    """
     client, peer, secure = _ports(3)
     authority = Authority()
     server = f"https://127.0.0.1:{secure}"
     _write_files(folder, authority, server)
     commands = _commands(folder, client, peer, secure)
+    commands["kube-apiserver"] += [f"--{flag}={value}" for flag, value in authorized(folder, authority).items()]
     plane = Plane(server, authority, commands, folder, {})
     try:
         plane.start("etcd")
         _until_answers(f"http://127.0.0.1:{client}/health", 20)
         plane.start("kube-apiserver")
-        serve = connection.tls(plane.credentials("roadstead:serve"))
+        anyone = connection.tls(plane.credentials("test", "system:masters"))
         # A controller-manager ends when it finds no API server that is well for 10 s, and nobody starts it again.
-        _until_answers(f"{server}/healthz", 60, serve)
+        _until_answers(f"{server}/healthz", 60, anyone)
         plane.start("kube-controller-manager")
-        _until_answers(f"{server}/api/v1/namespaces/default/serviceaccounts/default", 60, serve)
+        _until_answers(f"{server}/api/v1/namespaces/default/serviceaccounts/default", 60, anyone)
         yield plane
     finally:
         for which in list(plane.processes):
@@ -136,8 +148,6 @@ def _write_files(folder: Path, authority: Authority, server: str) -> None:
     serving, serving_key = authority.issue(name("kube-apiserver"), "127.0.0.1", "10.100.0.1")
     manager, manager_key = authority.issue(name("system:kube-controller-manager"))
     tokens = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    rule = {"user": "roadstead:serve", "namespace": "*", "resource": "*", "apiGroup": "*", "nonResourcePath": "*"}
-    policy = {"apiVersion": "abac.authorization.kubernetes.io/v1beta1", "kind": "Policy", "spec": rule}
     kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -159,7 +169,6 @@ def _write_files(folder: Path, authority: Authority, server: str) -> None:
         "manager.pem": manager,
         "manager.key": manager_key,
         "tokens.key": pem(tokens),
-        "abac.jsonl": json.dumps(policy).encode() + b"\n",
         "kubeconfig": json.dumps(kubeconfig).encode(),
     }
     for file, content in files.items():
@@ -192,8 +201,6 @@ def _commands(folder: Path, client: int, peer: int, secure: int) -> dict[str, li
             "service-account-signing-key-file": f"{folder}/tokens.key",
             "service-account-issuer": "https://test",
             "service-cluster-ip-range": "10.100.0.0/16",
-            "authorization-mode": "Node,RBAC,ABAC",
-            "authorization-policy-file": f"{folder}/abac.jsonl",
             "enable-bootstrap-token-auth": "true",
             "enable-admission-plugins": "NodeRestriction",
         },

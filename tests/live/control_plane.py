@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live import conftest, fleet
+from tests.live import conftest, fleet, porter_lab
 
 from roadstead import engine
 from roadstead.clusters import trust
+from roadstead.clusters.access import publisher
 from roadstead.clusters.components import (
     apiserver,
     controller_manager,
@@ -24,14 +25,14 @@ from roadstead.clusters.components import (
     scheduler,
 )
 from roadstead.clusters.trust import authorities, kubeconfigs
-from roadstead.messages import desired
+from roadstead.messages import desired, porter
 
 REGION = "eu-central-1"
 VPC = "vpc-0123456789abcdef0"
 VPC_CIDR = "192.168.0.0/16"
 CONTROL_CIDR = "198.19.8.0/26"
-SERVE = 1_800_000_001
-"""A user id of nobody, for whom the control-plane network would be open."""
+SERVE = 64201
+"""A user id of nobody, for whom the control-plane network is open: porter's."""
 
 
 def plane(engines: facts.Engines, release: str) -> facts.ControlPlane:
@@ -105,6 +106,15 @@ class Plane:
     folder: Path
     restarts: dict[str, int] = field(default_factory=dict)
     """Of each unit, by its id at the agent, until it was ready for the first time."""
+    answering: subprocess.Popen[bytes] | None = None
+    """Its porter."""
+
+    def answer(self, folder: Path, known: porter.Cluster) -> None:
+        """Start the porter of the cluster; `folder` is one that its user comes to."""
+        whole = porter.Snapshot(format=porter.FORMAT, revision=1, clusters={self.plane.id: known})
+        publisher.write(folder / "snapshot", whole)
+        os.chown(folder / "snapshot", SERVE, SERVE)
+        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.log")
 
     def machine(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """A command in the namespace that stands for the machine's."""
@@ -114,11 +124,22 @@ class Plane:
 
     def kubectl(self, *words: str, stdin: str = "", timeout: float = 30.0) -> str:
         """kubectl as serve's user through the published endpoint; its output. Fails with what it said."""
+        done = self.tried("admin", *words, stdin=stdin, timeout=timeout)
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
+        return done.stdout
+
+    def give(self, user: str, credential: authorities.Credential) -> None:
+        """A kubeconfig for `tried`."""
+        server = f"https://127.0.0.1:{self.plane.endpoint.port}"
+        (self.folder / f"{user}.kubeconfig").write_bytes(kubeconfigs.of_certificate(server, credential))
+
+    def tried(self, user: str, *words: str, stdin: str = "", timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """kubectl as a user who was given a kubeconfig."""
         netns = self.agent.places.machine_netns
-        done = subprocess.run(
+        return subprocess.run(
             [
                 *("nsenter", f"--net={netns}", str(self.components["kubectl"])),
-                *(f"--kubeconfig={self.folder / 'admin.kubeconfig'}", f"--cache-dir={self.folder / 'cache'}", *words),
+                *(f"--kubeconfig={self.folder / f'{user}.kubeconfig'}", f"--cache-dir={self.folder / user}", *words),
             ],
             input=stdin,
             capture_output=True,
@@ -127,8 +148,6 @@ class Plane:
             timeout=timeout,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
         )
-        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
-        return done.stdout
 
     def status(self, path: str) -> int:
         """The status of a GET without credentials through the published endpoint."""
@@ -157,21 +176,30 @@ class Plane:
         )
 
 
-def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put]:
-    """Everything but the asking: engines and files at the agent, and the batch that makes the control plane."""
+def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, porter.Cluster]:
+    """Everything but the asking: engines and files at the agent, the batch that makes the control plane, and what its
+    porter has to know.
+    """
     kubernetes, built = engine.get("1.37"), engine.get("etcd")
     engines = facts.Engines(kubernetes="kubernetes-1.37", etcd="etcd-3.6", containerd="containerd-2.3")
     of = plane(engines, "1.37.2")
     now = dt.datetime.now(dt.UTC)
     roots = trust.created(of.id, now)
+    files = trust.files(of, roots, now)
     digests = {
-        unit: {name: agent.client.keep_blob(content) for name, content in files.items()}
-        for unit, files in trust.files(of, roots, now).items()
+        unit: {name: agent.client.keep_blob(content) for name, content in each.items()} for unit, each in files.items()
     }
     (folder / "ca.pem").write_bytes(roots.cluster.certificate)
     (folder / "etcd-ca.pem").write_bytes(roots.etcd.certificate)
-    server = f"https://127.0.0.1:{of.endpoint.port}"
-    (folder / "admin.kubeconfig").write_bytes(kubeconfigs.of_certificate(server, trust.admin(roots, now)))
+    admin, door = trust.admin(roots, now), trust.doors(of, roots, now)
+    listener = desired.Listener(
+        namespace="network",
+        of=hosts.network_id(of),
+        address=of.doors,
+        port=of.doors_port,
+        process="porter",
+        user=SERVE,
+    )
     batch = fleet.put(
         1,
         engines={
@@ -182,5 +210,17 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put]:
         hosts={f"{of.id}.{name}": hosts.host(of, VPC, name) for name in hosts.hosts(of)},
         units=units(of, digests),
         publishes={f"{of.id}.endpoint": hosts.publish(of)},
+        listeners={f"{of.id}.doors": listener},
     )
-    return Plane(agent, of, roots, kubernetes.components, built.components["etcdctl"], folder), batch
+    known = porter.Cluster(
+        name=of.name,
+        account=of.account,
+        region=of.region,
+        certificate=door.certificate.decode(),
+        key=door.key.decode(),
+        bearer=door.bearer,
+        credentials={porter.SERVE: (trust.credential_id(admin.certificate),), **trust.credentials(files)},
+    )
+    made = Plane(agent, of, roots, kubernetes.components, built.components["etcdctl"], folder)
+    made.give("admin", admin)
+    return made, batch, known

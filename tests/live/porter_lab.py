@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.live import conftest
+
 # The interpreter may lie where only root can read: everything is imported before the user is changed. What setuid
 # takes away (/proc/self is root's then) an exec would give back: s6-setuidgid, which execs, needs none of this.
 START = """
@@ -82,3 +89,21 @@ for body in asked["bodies"]:
     connection.close()
 print(json.dumps(told))
 """
+
+
+def started(agent: conftest.RunningAgent, user: int, snapshot: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    """A porter of a user, as soon as it says that it is ready."""
+    read, write = os.pipe()
+    netns = f"--net={agent.places.machine_netns}"
+    command = ["nsenter", netns, sys.executable, "-c", START, str(user)]
+    command += ["--instance", agent.places.id, "--snapshot", str(snapshot), *more]
+    environment = {**os.environ, "PYTHONPATH": str(conftest.ROOT / "src"), "ROADSTEAD_NOTIFY_FD": str(write)}
+    with log.open("ab") as out:
+        running = subprocess.Popen(command, env=environment, pass_fds=[write], stdout=out, stderr=out, cwd="/")
+    os.close(write)
+    with open(read, "rb") as ready:  # noqa: PTH123
+        if ready.readline() != b"\n":
+            running.kill()
+            running.wait(10)
+            raise AssertionError(log.read_text())
+    return running

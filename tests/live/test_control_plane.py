@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.live import conftest, control_plane, fleet
@@ -23,9 +26,20 @@ SECRET = "correct-horse-battery-staple"
 
 
 @pytest.fixture(scope="module")
-def plane(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[control_plane.Plane]:
-    made, batch = control_plane.lend(agent, tmp_path_factory.mktemp("plane"))
+def folder() -> Iterator[Path]:
+    """One that the user of porter comes to: pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="roadstead-control-plane-") as name:
+        os.chown(name, control_plane.SERVE, control_plane.SERVE)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def plane(
+    agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory, folder: Path
+) -> Iterator[control_plane.Plane]:
+    made, batch, known = control_plane.lend(agent, tmp_path_factory.mktemp("plane"))
     try:
+        made.answer(folder, known)
         began = time.monotonic()
         agent.client.accept(batch)
         ready: dict[str, float] = {}
@@ -49,6 +63,9 @@ def plane(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory
         print(f"default service account {time.monotonic() - began:.2f}")
         yield made
     finally:
+        if made.answering is not None:
+            made.answering.kill()
+            made.answering.wait(10)
         fleet.delete_all(agent.client)
 
 
@@ -87,6 +104,32 @@ def test_serve_may_do_what_it_likes_though_no_role_says_so(plane: control_plane.
     plane.kubectl("delete", "clusterrolebinding", "given")
 
 
+def test_who_is_called_as_serve_may_do_nothing_and_is_in_the_log(plane: control_plane.Plane) -> None:
+    for user in ("roadstead:serve", "ann"):
+        subject = authorities.Subject(name=user, usages=("client",))
+        plane.give(user, authorities.leaf(plane.trust.cluster, subject, dt.datetime.now(dt.UTC)))
+    forged = plane.tried("roadstead:serve", "get", "--raw", "/api/v1/namespaces")
+    assert "roadstead:serve is Roadstead's own, and this is no credential of it" in forged.stderr
+    ann = plane.tried("ann", "get", "--raw", "/api/v1/namespaces").stderr
+    assert ann.strip().endswith(
+        'namespaces is forbidden: User "ann" cannot list resource "namespaces" in API group "" at the cluster scope'
+    ), ann
+    assert "cannot be impersonated" in plane.tried("admin", "get", "pods", "--as=roadstead:serve").stderr
+
+    def denied() -> bool:
+        lines = [json.loads(line) for line in logs(plane).splitlines() if '"roadstead:serve"' in line]
+        return {403, 200} <= {line["responseStatus"]["code"] for line in lines if line["verb"] in ("list", "get")}
+
+    services.until("what was read by that name, and what was not, is in an audit log", denied, 45)
+
+
+def logs(plane: control_plane.Plane) -> str:
+    """The audit logs of all API servers."""
+    disks = [plane.agent.places.host(f"{plane.plane.id}.api-{letter}").disk for letter in "abc"]
+    paths = [disk / "lib" / "kube-apiserver" / "audit" / "audit.log" for disk in disks]
+    return "".join(path.read_text() for path in paths if path.exists())
+
+
 def test_a_secret_is_neither_in_etcd_nor_in_the_audit_log_as_it_is(plane: control_plane.Plane) -> None:
     plane.kubectl("create", "namespace", "kept")
     plane.kubectl("create", "secret", "generic", "treasure", "-n", "kept", f"--from-literal=word={SECRET}")
@@ -99,16 +142,11 @@ def test_a_secret_is_neither_in_etcd_nor_in_the_audit_log_as_it_is(plane: contro
     assert "k8s:enc:secretbox:v1:key-1:" in raw
     assert SECRET not in raw
 
-    def logs() -> str:
-        disks = [plane.agent.places.host(f"{plane.plane.id}.api-{letter}").disk for letter in "abc"]
-        paths = [disk / "lib" / "kube-apiserver" / "audit" / "audit.log" for disk in disks]
-        return "".join(path.read_text() for path in paths if path.exists())
-
-    services.until("it is in an audit log", lambda: '"treasure"' in logs(), 45)
-    lines = [json.loads(line) for line in logs().splitlines() if '"treasure"' in line]
+    services.until("it is in an audit log", lambda: '"treasure"' in logs(plane), 45)
+    lines = [json.loads(line) for line in logs(plane).splitlines() if '"treasure"' in line]
     assert [line["level"] for line in lines if line["verb"] == "create"] == ["Metadata"]
-    assert SECRET not in logs()
-    assert "/readyz" not in {json.loads(line)["requestURI"] for line in logs().splitlines()}
+    assert SECRET not in logs(plane)
+    assert "/readyz" not in {json.loads(line)["requestURI"] for line in logs(plane).splitlines()}
 
 
 def test_etcd_answers_only_to_its_own(plane: control_plane.Plane) -> None:

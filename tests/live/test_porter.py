@@ -58,23 +58,9 @@ class Place:
 
     def start(self) -> None:
         """A porter, until it says that it is ready."""
-        read, write = os.pipe()
-        command = [
-            "nsenter",
-            f"--net={self.agent.places.machine_netns}",
-            sys.executable,
-            "-c",
-            porter_lab.START,
-            str(USER),
-        ]
-        command += ["--instance", self.agent.places.id, "--snapshot", str(self.file), "--resolver", "127.0.0.1:5353"]
-        environment = {**os.environ, "PYTHONPATH": str(conftest.ROOT / "src"), "ROADSTEAD_NOTIFY_FD": str(write)}
-        with (self.folder / "porter.log").open("ab") as log:
-            self.running = subprocess.Popen(command, env=environment, pass_fds=[write], stdout=log, stderr=log, cwd="/")
+        more = ("--resolver", "127.0.0.1:5353")
+        self.running = porter_lab.started(self.agent, USER, self.file, self.folder / "porter.log", *more)
         self.processes.append(self.running)
-        os.close(write)
-        with open(read, "rb") as ready:  # noqa: PTH123
-            assert ready.readline() == b"\n", self.log()
 
     def log(self) -> str:
         return (self.folder / "porter.log").read_text()

@@ -12,6 +12,7 @@ _UNIT_FILES = {
         *("ca.pem", "serving.pem", "serving.key", "etcd-ca.pem", "etcd-client.pem", "etcd-client.key"),
         *("kubelet-client.pem", "kubelet-client.key", "front-proxy-ca.pem", "front-proxy.pem", "front-proxy.key"),
         *("service-account.pem", "service-account.key", "encryption.yaml", "authentication.kubeconfig"),
+        *("authorization.kubeconfig", "authorization.yaml"),
     },
     "kube-controller-manager": {
         *("ca.pem", "ca.key", "service-account.key", "kubeconfig", "front-proxy-ca.pem", "serving.pem", "serving.key"),

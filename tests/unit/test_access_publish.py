@@ -17,7 +17,7 @@ from roadstead.clusters import spec
 from roadstead.clusters.access import entries, policies, publish, publisher
 from roadstead.controllers import rbac
 from roadstead.core import errors
-from roadstead.doors import snapshot, tokens
+from roadstead.doors import snapshot
 from roadstead.identity import accounts, users
 from roadstead.messages import porter
 from roadstead.network import spec as network
@@ -176,14 +176,18 @@ def test_what_has_secrets_does_not_show_them() -> None:
 
 def test_the_words_of_policies_are_one() -> None:
     assert set(policies.NAMES) == set(rbac.POLICIES)
-    assert rbac.policy_group(policies.ADMIN) == tokens.POLICY_GROUP + policies.ADMIN
+    assert rbac.policy_group(policies.ADMIN) == porter.POLICY_GROUP + policies.ADMIN
     assert policies.name_of(policies.arn(policies.ADMIN)) == policies.ADMIN
     assert policies.name_of("arn:aws:eks::aws:cluster-access-policy/Other") is None
     assert policies.name_of(policies.ADMIN) is None
 
 
 @pytest.mark.parametrize(
-    "name", ["system:masters", "SYSTEM:masters", "eks:access-policy:X", "aws:x", "iam:x", "", "a\nb"]
+    "name",
+    [
+        *("system:masters", "SYSTEM:masters", "eks:access-policy:X", "aws:x", "amazon:x", "iam:x", "", "a\nb"),
+        *("roadstead:serve", "Roadstead:x", "roadstead:"),
+    ],
 )
 def test_reserved_names_are_nobodys(name: str) -> None:
     with pytest.raises(errors.Invalid):

@@ -89,8 +89,8 @@ def test_every_file_that_flags_name_is_there(unit: str) -> None:
     values += made.first.arguments if made.first is not None else ()
     named = {value.removeprefix(folder) for value in values if value.startswith(files.FOLDER)}
     assert named <= set(made.files)
-    # Three files of a proxy are named by its configuration.
-    contents = set(made.files) - {"ca.pem", edge.WATCH, edge.SESSIONS}
+    # Three files of a proxy are named by its configuration, and so is how an API server comes to porter.
+    contents = set(made.files) - {"ca.pem", edge.WATCH, edge.SESSIONS, "authorization.kubeconfig"}
     assert contents <= named, "a file that nothing reads"
 
 
@@ -121,10 +121,16 @@ def test_no_letter_but_the_members() -> None:
         etcd.unit(PLANE, "d", {})
 
 
-def test_only_serve_is_allowed_by_the_policy_file() -> None:
-    lines = [json.loads(line) for line in policies.abac("roadstead:serve").splitlines()]
-    assert {line["spec"]["user"] for line in lines} == {"roadstead:serve"}
-    assert not any("group" in line["spec"] for line in lines)
+def test_names_of_ours_are_decided_at_porters_door_before_anything_else() -> None:
+    chain = json.loads(policies.authorization(["X509SHA256=1", "X509SHA256=2"]))["authorizers"]
+    assert [each["type"] for each in chain] == ["Webhook", "Node", "RBAC"]
+    webhook = chain[0]["webhook"]
+    assert webhook["failurePolicy"] == "Deny"
+    assert not webhook["cacheUnauthorizedRequests"], "a renewed certificate would be refused for a while"
+    (condition,) = webhook["matchConditions"]
+    assert "['X509SHA256=1', 'X509SHA256=2']" in condition["expression"]
+    for unit in apiserver.unit(PLANE, "b", digests("api-b/kube-apiserver")).flags:
+        assert not unit.startswith("authorization-") or unit == "authorization-config"
 
 
 def test_anonymous_is_for_health_only() -> None:
@@ -134,7 +140,7 @@ def test_anonymous_is_for_health_only() -> None:
 
 def audited(group: str, resource: str, verb: str, user: str = "somebody") -> str:
     """The level of a request, by the first rule that matches."""
-    for rule in json.loads(policies.audit("roadstead:serve"))["rules"]:
+    for rule in json.loads(policies.audit())["rules"]:
         named = {(each["group"], name) for each in rule.get("resources", []) for name in each["resources"]}
         if "nonResourceURLs" in rule or "userGroups" in rule:
             continue
@@ -153,19 +159,25 @@ def audited(group: str, resource: str, verb: str, user: str = "somebody") -> str
         ("", "secrets", "get", "somebody", "Metadata"),
         ("", "secrets", "list", "system:kube-controller-manager", "Metadata"),
         ("", "secrets", "watch", "roadstead:serve", "Metadata"),
-        ("", "configmaps", "get", "system:kube-scheduler", "None"),
-        ("", "endpoints", "watch", "system:kube-proxy", "None"),
+        ("", "configmaps", "get", "system:kube-scheduler", "Metadata"),
+        ("", "endpoints", "watch", "system:kube-proxy", "Metadata"),
+        ("", "pods", "list", "roadstead:serve", "Metadata"),
         ("", "configmaps", "patch", "somebody", "Metadata"),
         ("", "serviceaccounts/token", "create", "somebody", "Metadata"),
         ("authentication.k8s.io", "tokenreviews", "create", "somebody", "Metadata"),
         ("apps", "deployments", "create", "somebody", "Request"),
         ("apps", "deployments", "list", "somebody", "Metadata"),
-        ("apps", "deployments", "watch", "system:kube-controller-manager", "None"),
+        ("apps", "deployments", "watch", "system:kube-controller-manager", "Metadata"),
         ("coordination.k8s.io", "leases", "update", "somebody", "None"),
     ],
 )
 def test_what_is_written_of_a_request(group: str, resource: str, verb: str, user: str, level: str) -> None:
     assert audited(group, resource, verb, user) == level
+
+
+def test_nobody_is_left_out_of_the_log_by_name() -> None:
+    rules = json.loads(policies.audit())["rules"]
+    assert [rule for rule in rules if rule["level"] == "None" and rule.keys() & {"users", "userGroups"}] == []
 
 
 def test_hosts_stand_where_the_agent_lets_them() -> None:

@@ -220,6 +220,22 @@ def test_who_has_no_entry_does_not_come_in_nor_another_of_the_same_name() -> Non
     )
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"username": "roadstead:serve"},
+        {"username": "system:admin"},
+        {"groups": ("devs", "Roadstead:x")},
+        {"groups": ("eks:access-policy:AmazonEKSClusterAdminPolicy",)},
+    ],
+)
+def test_names_that_an_earlier_release_took_let_nobody_in(names: dict[str, object]) -> None:
+    cluster = KNOWN.clusters["c-1"]
+    entry = msgspec.structs.replace(cluster.entries[ARN], **names)
+    kept = msgspec.structs.replace(cluster, entries={ARN: entry})
+    assert "is reserved" in refused(made(), known=msgspec.structs.replace(KNOWN, clusters={"c-1": kept}))
+
+
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")))
 def test_garbage_is_refused_and_never_anything_else(text: str) -> None:
     for token in (text, tokens.PREFIX + text, encoded(text.encode("utf-8", "replace").decode())):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 import ipaddress
 import json
 import re
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import oid
 from tests.unit import control_plane_facts
 
@@ -110,6 +112,20 @@ def test_nobody_is_in_the_group_that_nothing_can_refuse(files: dict[str, dict[st
     assert len(found) > 30
     assert {group for one in found for group in groups(one)} == set()
     assert "roadstead:serve" in {common_name(one) for one in found}
+
+
+def test_api_servers_say_a_certificates_digest(files: dict[str, dict[str, bytes]]) -> None:
+    der = x509.load_pem_x509_certificate(files[API]["kubelet-client.pem"]).public_bytes(serialization.Encoding.DER)
+    expected = f"X509SHA256={hashlib.sha256(der).hexdigest()}"
+    assert trust.credential_id(files[API]["kubelet-client.pem"]) == expected
+    (known,) = trust.credentials(files).items()
+    assert known[0] == "roadstead:apiserver"
+    assert len(set(known[1])) == 3
+    assert expected in known[1]
+    # All of them know all: kubelets ask whichever.
+    for letter in "abc":
+        chain = files[f"api-{letter}/kube-apiserver"]["authorization.yaml"].decode()
+        assert all(id in chain for id in known[1])
 
 
 def test_only_an_etcd_calls_itself_a_peer(files: dict[str, dict[str, bytes]], roots: trust.Trust) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
 from tests.unit import test_trust
 
 from roadstead.agent_client import asynchronous
@@ -15,6 +16,7 @@ from roadstead.clusters import events, nodegroups, spec
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land, materials
+from roadstead.messages import porter
 from roadstead.store import facts, interface, keys, local
 from roadstead.works import renewal
 
@@ -188,7 +190,7 @@ def test_certificates_are_made_anew_after_two_thirds_of_their_life(tmp_path: Pat
         same = {(unit, name) for unit, files in after.items() for name in files if files[name] == before[unit][name]}
         # What others are known by stays: authorities, the key of service accounts, the key that encrypts Secrets.
         roots = {"ca.pem", "ca.key", "etcd-ca.pem", "front-proxy-ca.pem", "encryption.yaml"}
-        roots |= {"service-account.pem", "service-account.key", "authentication.kubeconfig"}
+        roots |= {"service-account.pem", "service-account.key", "authentication.kubeconfig", "authorization.kubeconfig"}
         assert {name for _, name in same} == roots
         now = await scene.generations()
         assert now[0] > cluster
@@ -205,6 +207,55 @@ def test_certificates_are_made_anew_after_two_thirds_of_their_life(tmp_path: Pat
         now = await scene.generations()
         await scene.begin(now=BEGAN + dt.timedelta(days=3001))
         assert await scene.generations() == now
+
+    run(tmp_path, story)
+
+
+def test_api_servers_of_an_earlier_release_are_given_what_is_new_once(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        new = {"authorization.yaml", "authorization.kubeconfig"}
+        whole = await scene.files()
+        earlier = {unit: {name: each for name, each in of.items() if name not in new} for unit, of in whole.items()}
+        kept = scene.materials()
+        await kept.replace(CLUSTER, replace(scene.made, files=earlier))
+        body, (cluster, group) = (await scene.state(CLUSTER)).desired.body, await scene.generations()
+        assert await scene.files() == earlier
+        await scene.begin()
+        assert await scene.files() == whole
+        assert (await scene.state(CLUSTER)).desired.body == body
+        now = await scene.generations()
+        assert now[0] > cluster, "the office tells all parts again"
+        assert now[1] == group
+        assert await scene.told(CLUSTER) == ["FilesChanged"]
+        await scene.begin()
+        assert await scene.generations() == now
+
+    run(tmp_path, story)
+
+
+def test_certificates_before_a_renewal_count_until_the_next_one(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        first = materials.credentials(scene.made)
+        assert {user: len(ids) for user, ids in first.items()} == {porter.SERVE: 1, porter.API_SERVER: 3}
+        seen = [first]
+        for days in (245, 490):
+            await scene.begin(now=BEGAN + dt.timedelta(days=days))
+            kept = await scene.materials().find(CLUSTER)
+            assert kept is not None
+            seen.append(materials.credentials(kept))
+        for user, ids in first.items():
+            assert set(ids) < set(seen[1][user])
+            assert not set(ids) & set(seen[2][user])
+            assert len(set(seen[1][user]) & set(seen[2][user])) == len(ids)
+
+    run(tmp_path, story)
+
+
+def test_what_was_kept_by_an_earlier_release_is_read(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        raw = msgspec.msgpack.decode(msgspec.msgpack.encode(scene.made))
+        del raw["former"]
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(raw), type=materials.Kept) == scene.made
 
     run(tmp_path, story)
 

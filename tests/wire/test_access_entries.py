@@ -73,6 +73,8 @@ def test_what_cannot_be_an_entry(tmp_path: Path) -> None:
             {"kubernetesGroups": ["system:masters"]},
             {"kubernetesGroups": ["eks:access-policy:AmazonEKSClusterAdminPolicy"]},
             {"username": "system:admin"},
+            {"username": "roadstead:serve"},
+            {"kubernetesGroups": ["devs", "Roadstead:admins"]},
             {"username": "{{SessionName}}"},
             {"type": "EC2_LINUX"},
             {"type": "OTHER"},
@@ -98,6 +100,8 @@ def test_what_cannot_be_an_entry(tmp_path: Path) -> None:
             stories.code(eks.update_access_entry, clusterName="shop", principalArn=admin, kubernetesGroups=["system:x"])
             == wrong
         )
+        ours = {"clusterName": "shop", "principalArn": admin, "username": "roadstead:serve"}
+        assert stories.code(eks.update_access_entry, **ours) == wrong
         names = {each["name"] for each in eks.list_access_policies()["accessPolicies"]}
         assert {"AmazonEKSClusterAdminPolicy", "AmazonEKSViewPolicy"} <= names
 

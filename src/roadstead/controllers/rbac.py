@@ -7,12 +7,10 @@ cluster is answered by the token review with the group `eks:access-policy:NAME`;
 from __future__ import annotations
 
 from roadstead.kube.resources import Json
+from roadstead.messages import porter
 
 BOOTSTRAPPERS = "system:bootstrappers:roadstead"
 """The group of nodes that have nothing but their token yet, beside `system:bootstrappers`."""
-APISERVER = "roadstead:apiserver"
-"""The user by which API servers ask kubelets."""
-POLICY_GROUP = "eks:access-policy:"
 
 POLICIES = {
     "AmazonEKSClusterAdminPolicy": "cluster-admin",
@@ -29,7 +27,7 @@ _LABELS = {"app.kubernetes.io/managed-by": "roadstead"}
 
 def policy_group(policy: str) -> str:
     """The group of those who have that access policy on the whole cluster."""
-    return POLICY_GROUP + policy
+    return porter.POLICY_GROUP + policy
 
 
 def objects() -> tuple[Json, ...]:
@@ -37,7 +35,7 @@ def objects() -> tuple[Json, ...]:
     return (
         _admin_view(),
         _bound("eks:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"),
-        _bound("roadstead:kubelet-api-admin", "system:kubelet-api-admin", "User", APISERVER),
+        _bound("roadstead:kubelet-api-admin", "system:kubelet-api-admin", "User", porter.API_SERVER),
         *(_bound(policy_group(policy), role, "Group", policy_group(policy)) for policy, role in POLICIES.items()),
     )
 

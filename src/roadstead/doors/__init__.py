@@ -5,7 +5,8 @@ anything, write down a token or what a customer's pods look up.
 
     snapshot    what serve has left, read again whenever it changes
     tokens      whose a token is (pure)
-    review      token reviews of API servers, over TLS
+    authorization  what names of the house's own may do in a cluster (pure)
+    review      reviews of tokens and of access that API servers ask for, over TLS
     names       DNS messages, as far as a resolver looks into them (pure)
     dns         the resolver of VPCs: the names of hosts itself, all others from the machine's resolvers
     upstream    the machine's resolvers

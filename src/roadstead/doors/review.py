@@ -1,8 +1,8 @@
-"""Token reviews: POST /authenticate over TLS, one door for each cluster.
+"""What API servers ask over TLS, at one door for each cluster: POST /authenticate and POST /authorize.
 
-Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API, v1 and v1beta1. API servers prove themselves
-with a bearer token of their cluster; nobody else's token is looked at. Tokens and what is in them are never written
-down; refusals are counted.
+Source: Kubernetes, "Webhook Token Authentication" and the TokenReview API, v1 and v1beta1; for what is authorized see
+`authorization`. API servers prove themselves with a bearer token of their cluster; nobody else's request is looked at.
+Tokens and what is in them are never written down; refusals are counted.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Literal
 import msgspec
 from aiohttp import hdrs, web, web_protocol
 
-from roadstead.doors import gate, tokens
+from roadstead.doors import authorization, gate, tokens
 from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
 
-PATH = "/authenticate"
+AUTHENTICATE, AUTHORIZE = "/authenticate", "/authorize"
 LARGEST = 64 * 1024
 """Bytes of a body."""
 ARRIVING = 10.0
@@ -117,8 +117,8 @@ class Door:
             connection.answered()
 
     async def _answer(self, request: web.BaseRequest, connection: _Connection) -> web.StreamResponse:
-        if request.path != PATH or request.method != hdrs.METH_POST:
-            return self._no(404, "nothing is here but POST /authenticate")
+        if request.path not in (AUTHENTICATE, AUTHORIZE) or request.method != hdrs.METH_POST:
+            return self._no(404, f"nothing is here but POST {AUTHENTICATE} and POST {AUTHORIZE}")
         there = self._found()
         if there is None:
             return self._no(503, "this cluster is not known here (any more)")
@@ -133,12 +133,23 @@ class Door:
                 return self._no(413, f"a review has at most {LARGEST} bytes")
         connection.working()
         try:
-            review = msgspec.json.decode(bytes(body), type=Review)
+            whole = self._reviewed(request.path, bytes(body), cluster, snapshot)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._no(400, "a TokenReview of authentication.k8s.io/v1 is wanted")
-        good, whole = answered(review, cluster, snapshot, self._now())
-        self._counts["tokens accepted" if good else "tokens refused"] += 1
+            return self._no(400, "a TokenReview or a SubjectAccessReview is wanted, as its path says")
         return web.Response(body=msgspec.json.encode(whole), content_type="application/json")
+
+    def _reviewed(
+        self, path: str, body: bytes, cluster: porter.Cluster, snapshot: porter.Snapshot
+    ) -> dict[str, object]:
+        """The review with its status. Raises msgspec.DecodeError, UnicodeDecodeError for what is none."""
+        if path == AUTHENTICATE:
+            good, whole = answered(msgspec.json.decode(body, type=Review), cluster, snapshot, self._now())
+            self._counts["tokens accepted" if good else "tokens refused"] += 1
+            return whole
+        decision, whole = authorization.answered(msgspec.json.decode(body, type=authorization.Review), cluster)
+        word = "allowed" if decision.allowed else "denied" if decision.denied else "passed on"
+        self._counts[f"own names {word}"] += 1
+        return whole
 
     def _no(self, status: int, said: str) -> web.Response:
         self._counts[f"requests answered {status}"] += 1

@@ -24,8 +24,6 @@ LONGEST = 8192
 ID_HEADER = "x-k8s-aws-id"
 LIFE = dt.timedelta(minutes=15)
 """From X-Amz-Date, whatever X-Amz-Expires says: clients keep tokens for 14 minutes and sign them for 60 seconds."""
-POLICY_GROUP = "eks:access-policy:"
-"""With the name of an access policy: the group of those who have it on the whole cluster."""
 
 _ALLOWED = frozenset(
     (
@@ -62,12 +60,13 @@ def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt
     entry = cluster.entries.get(principal.arn)
     if entry is None or entry.principal_id != principal.id:
         raise Refused(f"{principal.arn} has no access entry in cluster {cluster.name}")
+    _check_names(entry)
     return User(
         name=entry.username,
         uid=f"aws-iam-authenticator:{principal.account}:{principal.id}",
         groups=(
             *entry.groups,
-            *(POLICY_GROUP + policy.name for policy in entry.policies if not policy.namespaces),
+            *(porter.POLICY_GROUP + policy.name for policy in entry.policies if not policy.namespaces),
         ),
         extra={
             "accessKeyId": (claim.access_key,),
@@ -77,6 +76,14 @@ def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt
             "sessionName": ("",),
         },
     )
+
+
+def _check_names(entry: porter.Entry) -> None:
+    """No name that is not a customer's to give, whatever an earlier release took. Raises Refused."""
+    for name in (entry.username, *entry.groups):
+        for prefix in porter.RESERVED:
+            if name.lower().startswith(prefix):
+                raise Refused(f"the access entry has a name that begins with {prefix}, which is reserved")
 
 
 def _request(token: str, id: str) -> exchange.Request:

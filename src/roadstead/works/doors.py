@@ -31,6 +31,10 @@ class Snapshots:
             made = await self.materials.find(state.key)
             if standing is not None and made is not None:
                 found[state.key] = publish.Door(
-                    standing.id, made.doors.certificate.decode(), made.doors.key.decode(), made.doors.bearer
+                    standing.id,
+                    made.doors.certificate.decode(),
+                    made.doors.key.decode(),
+                    made.doors.bearer,
+                    materials.credentials(made),
                 )
         return found

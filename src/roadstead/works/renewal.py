@@ -1,4 +1,5 @@
-"""Clusters that stand follow what changes outside of them: the machine's address, registries, the age of certificates.
+"""Clusters that stand follow what changes outside of them: the machine's address, registries, the age of certificates,
+and what this release gives API servers beside what an earlier one did.
 
 Who is concerned has its desired state put anew: the same body under a new generation, so that the office tells all of
 its parts again, and the hands draw them as they are to be now. What is changed for it is in the same transaction.
@@ -73,6 +74,7 @@ class Renewal:
         if standing is None or wanted.deleting:
             return
         now, after = tools.now(), await tools.land.moved(standing)
+        plane = lands.plane(wanted, key, after, versions.find(wanted.version).patch, _NO_ENGINES)
         made = await tools.materials.find(state.key)
         old = made is not None and await asyncio.to_thread(materials.due, made, now)
         news: list[events.Event] = []
@@ -80,6 +82,8 @@ class Renewal:
             news.append(_moved(standing, after))
         if old:
             news.append(events.Event("NORMAL", "CertificatesRenewed", "certificates are made anew before they end"))
+        if made is not None and materials.completed(made, plane) is not made:
+            news.append(events.Event("NORMAL", "FilesChanged", "API servers are given the files of this release"))
         if not news:
             return
         changes: list[writes.Write] = [writes.Put(lands.of_cluster(key), lands.written(after), writes.Present())]
@@ -90,9 +94,10 @@ class Renewal:
         if old:
             # The kubeconfig of kube-proxies is of the cluster's.
             changes += [_anew(group) for group in await self._groups(key)]
-        plane = lands.plane(wanted, key, after, versions.find(wanted.version).patch, _NO_ENGINES)
-        fresh = materials.renewed if old else materials.readdressed
-        await tools.materials.replace(key, await asyncio.to_thread(fresh, made, plane, now), *changes)
+            made = await asyncio.to_thread(materials.renewed, made, plane, now)
+        elif after != standing:
+            made = await asyncio.to_thread(materials.readdressed, made, plane, now)
+        await tools.materials.replace(key, materials.completed(made, plane), *changes)
         log.info("%s: %s", key, "; ".join(event.message for event in news))
 
     async def _groups(self, cluster: keys.Key) -> list[facts.State]:

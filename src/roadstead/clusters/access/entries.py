@@ -16,6 +16,7 @@ import msgspec
 
 from roadstead.clusters.access import policies
 from roadstead.core import errors
+from roadstead.messages import porter
 from roadstead.store import keys
 
 KIND = "access-entry"
@@ -23,8 +24,6 @@ MOST = 200
 """Entries of a cluster: they go with it in one transaction."""
 STANDARD = "STANDARD"
 TYPES = (STANDARD, "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX")
-RESERVED = ("system:", "eks:", "aws:", "amazon:", "iam:")
-"""What names of users and groups do not begin with: these are Kubernetes' own, and the house's."""
 _LONGEST = 1024
 """Characters of a name."""
 _MOST_GROUPS = 100
@@ -120,7 +119,7 @@ def default_username(arn: str) -> str:
 
 def checked_username(username: str, of: Principal) -> str:
     """Raises Invalid."""
-    for prefix in RESERVED:
+    for prefix in porter.RESERVED:
         if username.lower().startswith(prefix):
             raise errors.Invalid(f"The username must not begin with {prefix}")
     if not username or len(username) > _LONGEST or not username.isprintable():
@@ -136,7 +135,7 @@ def checked_groups(groups: Iterable[str]) -> tuple[str, ...]:
     if len(each) > _MOST_GROUPS:
         raise errors.Invalid(f"{len(each)} kubernetes groups: an access entry has at most {_MOST_GROUPS}.")
     for name in each:
-        for prefix in RESERVED:
+        for prefix in porter.RESERVED:
             if name.lower().startswith(prefix):
                 raise errors.Invalid(
                     f"The kubernetes group name {name} is invalid, it cannot start with {prefix}", group=name

@@ -40,6 +40,8 @@ class Door:
     """PEM."""
     bearer: str = field(repr=False)
     """What its API servers prove themselves with."""
+    credentials: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of the house's own users, the certificates that count."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def _cluster(key: keys.Key, door: Door, entered: Iterable[facts.Desired]) -> por
         key=door.key,
         bearer=door.bearer,
         entries={entry.principal: _entry(entry) for entry in allowed},
+        credentials=dict(door.credentials),
     )
 
 

@@ -7,8 +7,6 @@ from roadstead.clusters.components.control import files, issuer, policies
 from roadstead.messages import desired
 
 UNIT = "kube-apiserver"
-SERVE = "roadstead:serve"
-"""The user that the policy file allows everything."""
 AUDIENCE = "https://kubernetes.default.svc"
 """What tokens of service accounts are for by default, as in EKS."""
 
@@ -22,13 +20,12 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
     """One API server, on its own zone's etcd."""
     member = next(each for each in plane.members if each.letter == letter)
     contents = {
-        "abac.jsonl": policies.abac(SERVE),
-        "audit.yaml": policies.audit(SERVE),
+        "audit.yaml": policies.audit(),
         "authentication.yaml": policies.anonymous(),
     }
     # The API server looks at these by itself.
     reloads: dict[str, files.OnChange] = dict.fromkeys(
-        ("serving.pem", "serving.key", "encryption.yaml", "authentication.yaml"), "nothing"
+        ("serving.pem", "serving.key", "encryption.yaml", "authentication.yaml", "authorization.yaml"), "nothing"
     )
     return desired.Unit(
         engine=plane.engines.kubernetes,
@@ -100,8 +97,7 @@ def _who(plane: facts.ControlPlane) -> dict[str, str]:
         "service-account-key-file": _file("service-account.pem"),
         "service-account-signing-key-file": _file("service-account.key"),
         "api-audiences": f"{AUDIENCE},{issued_by}",
-        "authorization-mode": "Node,RBAC,ABAC",
-        "authorization-policy-file": _file("abac.jsonl"),
+        "authorization-config": _file("authorization.yaml"),
         "enable-admission-plugins": "NodeRestriction",
         "allow-privileged": "true",
     }

@@ -22,6 +22,7 @@ from roadstead.clusters.components import etcd, nodes
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import abreast
 from roadstead.core import errors
+from roadstead.messages import porter
 from roadstead.store import interface, keys, writes
 
 KIND = "materials"
@@ -50,6 +51,8 @@ class Kept:
     """The kubeconfig of every node's kube-proxy."""
     seed: bytes = field(default=b"", repr=False)
     """What etcd begins with; no secret, and kept here since it may not change once a member was told of it."""
+    former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The client certificates of the house's own users before the last renewal: some may still be in use."""
 
 
 def key(cluster: keys.Key) -> keys.Key:
@@ -119,9 +122,10 @@ class Materials:
         """Of each file of the control plane's units; the agent has them all from then on."""
         made = await self.ensure(cluster, plane)
         seed = {etcd.SEED: made.seed} if made.seed else {}
+        files = trust.completed(plane, made.roots, made.files)
         return {
-            unit: await self._lend({**files, **(seed if unit.endswith(f"/{etcd.UNIT}") else {})})
-            for unit, files in made.files.items()
+            unit: await self._lend({**each, **(seed if unit.endswith(f"/{etcd.UNIT}") else {})})
+            for unit, each in files.items()
         }
 
     async def of_node(self, cluster: keys.Key, node: components.Node, containerd: Mapping[str, bytes]) -> nodes.Files:
@@ -174,7 +178,23 @@ def readdressed(kept: Kept, plane: components.ControlPlane, now: dt.datetime) ->
 
 def renewed(kept: Kept, plane: components.ControlPlane, now: dt.datetime) -> Kept:
     """Every certificate anew, of the same authorities; what does not take it up as it runs is restarted."""
-    return replace(_of(kept.roots, plane, now), seed=kept.seed)
+    return replace(_of(kept.roots, plane, now), seed=kept.seed, former=_credentials(kept))
+
+
+def completed(kept: Kept, plane: components.ControlPlane) -> Kept:
+    """With what this release has beside what an earlier one made; the same where that is all."""
+    files = trust.completed(plane, kept.roots, kept.files)
+    return kept if files == kept.files else replace(kept, files=files)
+
+
+def credentials(kept: Kept) -> Mapping[str, tuple[str, ...]]:
+    """The client certificates of the house's own users that count, by user: as API servers call them."""
+    now = _credentials(kept)
+    return {user: tuple(dict.fromkeys((*ids, *kept.former.get(user, ())))) for user, ids in now.items()}
+
+
+def _credentials(kept: Kept) -> Mapping[str, tuple[str, ...]]:
+    return {porter.SERVE: (trust.credential_id(kept.admin.certificate),), **trust.credentials(kept.files)}
 
 
 def _made(plane: components.ControlPlane, now: dt.datetime) -> Kept:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from roadstead.clusters.components import facts
 from roadstead.clusters.trust import authorities, kubeconfigs, roots
+from roadstead.messages import porter
 
-SERVE = "roadstead:serve"
-"""The user that serve is to API servers; their policy file allows it everything."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -25,8 +24,8 @@ class Doors:
 
 
 def admin(trust: roots.Trust, now: dt.datetime) -> authorities.Credential:
-    """The credential of serve."""
-    subject = authorities.Subject(name=SERVE, usages=("client",))
+    """The credential of serve: API servers ask porter, which knows this very certificate, and allows it everything."""
+    subject = authorities.Subject(name=porter.SERVE, usages=("client",))
     return authorities.leaf(trust.cluster, subject, now)
 
 

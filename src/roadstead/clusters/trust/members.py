@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from roadstead.clusters.components import facts
-from roadstead.clusters.components.control import issuer
+from roadstead.clusters.components.control import issuer, policies
 from roadstead.clusters.trust import authorities, guests, kubeconfigs, roots
+from roadstead.messages import porter
 
 Files: TypeAlias = Mapping[str, Mapping[str, bytes]]
 """By the unit's id without the cluster's (`api-a/kube-apiserver`), the bytes of each file by its name."""
@@ -23,8 +24,6 @@ LOOPBACK = ("127.0.0.1", "localhost")
 ETCD_PEER = "etcd-peer"
 """The name in every peer's certificate; peers accept no other."""
 FRONT_PROXY = "front-proxy-client"
-API_SERVER = "roadstead:apiserver"
-"""The user as which API servers come to kubelets."""
 
 
 def files(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Files:
@@ -38,7 +37,26 @@ def files(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Fi
         found[f"{host}/kube-scheduler"] = _scheduler(trust, now)
     for number in (1, 2):
         found[f"edge/proxy-{number}"] = {"ca.pem": trust.cluster.certificate}
-    return found
+    return completed(plane, trust, found)
+
+
+def completed(plane: facts.ControlPlane, trust: roots.Trust, made: Files) -> Files:
+    """All files, with those that follow from the others and from the facts as this release has them: what an earlier
+    one made lacks some, or has others.
+    """
+    door = kubeconfigs.of_token(
+        f"https://{plane.doors}:{plane.doors_port}/authorize", trust.cluster.certificate, guests.bearer(trust)
+    )
+    chain = policies.authorization(credentials(made)[porter.API_SERVER]).encode()
+    added = {"authorization.kubeconfig": door, "authorization.yaml": chain}
+    servers = {f"api-{member.letter}/kube-apiserver" for member in plane.members}
+    return {unit: {**files, **(added if unit in servers else {})} for unit, files in made.items()}
+
+
+def credentials(made: Files) -> Mapping[str, tuple[str, ...]]:
+    """The client certificates of the house's own users among the files, by user."""
+    shown = [files["kubelet-client.pem"] for _, files in sorted(made.items()) if "kubelet-client.pem" in files]
+    return {porter.API_SERVER: tuple(authorities.credential_id(each) for each in shown)}
 
 
 def reissued(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Files:
@@ -74,7 +92,7 @@ def _api_server(
     plane: facts.ControlPlane, member: facts.Member, trust: roots.Trust, now: dt.datetime
 ) -> Mapping[str, bytes]:
     etcd = _client(trust.etcd, f"kube-apiserver-{member.letter}", now)
-    kubelet = _client(trust.cluster, API_SERVER, now)
+    kubelet = _client(trust.cluster, porter.API_SERVER, now)
     front = _client(trust.front_proxy, FRONT_PROXY, now)
     return {
         "ca.pem": trust.cluster.certificate,

@@ -1,11 +1,17 @@
-"""The policy files of an API server: who is let in unknown, who may do what before RBAC, what is written down."""
+"""The policy files of an API server: who is let in unknown, who decides what somebody may do, what is written down."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+
+from roadstead.clusters.components.control import files
+from roadstead.messages import porter
 
 HEALTH = ("/healthz", "/livez", "/readyz")
-_ABAC = "abac.authorization.kubernetes.io/v1beta1"
+_UNIT = "kube-apiserver"
+_ID = f"'{porter.CREDENTIAL}'"
+_SHOWN = f"{_ID} in request.extra"
 
 
 def anonymous() -> str:
@@ -19,48 +25,77 @@ def anonymous() -> str:
     return json.dumps(document, indent=1)
 
 
-def abac(user: str) -> str:
-    """One user may do everything, whatever anyone does to RBAC. Source: Kubernetes, "Using ABAC Authorization"."""
-    everything = {"user": user, "namespace": "*", "resource": "*", "apiGroup": "*"}
-    paths = {"user": user, "nonResourcePath": "*"}
-    lines = ({"apiVersion": _ABAC, "kind": "Policy", "spec": spec} for spec in (everything, paths))
-    return "".join(json.dumps(line) + "\n" for line in lines)
+def authorization(api_servers: Iterable[str]) -> str:
+    """AuthorizationConfiguration: porter is asked first, about names of the house's own alone; then Node and RBAC.
+
+    api_servers: the credential ids by which API servers come to kubelets. With these RBAC decides without porter, so
+    that `kubectl logs` of what runs in a cluster does not depend on it. While porter is away, what it would be asked
+    about is refused, and nobody else notices. GA since Kubernetes 1.32 (KEP-3221).
+    """
+    webhook = {
+        # Only yes is remembered: a renewed certificate counts as soon as porter knows it.
+        "authorizedTTL": "10m",
+        "cacheAuthorizedRequests": True,
+        "unauthorizedTTL": "1s",
+        "cacheUnauthorizedRequests": False,
+        "timeout": "5s",
+        "subjectAccessReviewVersion": "v1",
+        "matchConditionSubjectAccessReviewVersion": "v1",
+        "failurePolicy": "Deny",
+        "connectionInfo": {"type": "KubeConfigFile", "kubeConfigFile": files.at(_UNIT, "authorization.kubeconfig")},
+        "matchConditions": [{"expression": " || ".join((_name(api_servers), _group(), _impersonation()))}],
+    }
+    document = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AuthorizationConfiguration",
+        "authorizers": [
+            {"type": "Webhook", "name": "roadstead", "webhook": webhook},
+            {"type": "Node", "name": "node"},
+            {"type": "RBAC", "name": "rbac"},
+        ],
+    }
+    return json.dumps(document, indent=1)
 
 
-def audit(serve: str) -> str:
+def _name(api_servers: Iterable[str]) -> str:
+    """Whose name is ours, but for API servers at kubelets."""
+    ids = ", ".join(f"'{each}'" for each in api_servers)
+    known = f"request.user == '{porter.API_SERVER}' && {_SHOWN} && request.extra[{_ID}].exists(id, id in [{ids}])"
+    return f"(request.user.startsWith('{porter.OURS}') && !({known}))"
+
+
+def _group() -> str:
+    """Who has a group of ours; those of access policies by a certificate, as tokens come from porter itself."""
+    policy = f"group.startsWith('{porter.POLICY_GROUP}') && {_SHOWN}"
+    return f"request.groups.exists(group, group.startsWith('{porter.OURS}') || ({policy}))"
+
+
+def _impersonation() -> str:
+    """Who wants to be somebody of ours: by name, or as if with a certificate. Source of the verbs: KEP-5284."""
+    asked = "request.resourceAttributes"
+    verb = f"({asked}.verb == 'impersonate' || {asked}.verb.startsWith('impersonate:'))"
+    name = f"({asked}.resource in ['users', 'groups', 'uids'] && {asked}.name.startsWith('{porter.OURS}'))"
+    extra = f"{asked}.resource == 'userextras' && {asked}.subresource == {_ID}"
+    return f"(has({asked}) && {verb} && ({name} || ({extra} && {asked}.name.startsWith('X509SHA256='))))"
+
+
+def audit() -> str:
     """The audit policy: the first rule that matches decides. Source: audit.k8s.io/v1.
 
     Of Secrets, of config maps and of requests with tokens the log has who, what and when, never a body; other bodies
-    are written as they were sent. Each read of a Secret and each review of a token is there, whoever asks. What parts
-    of the system read of other kinds all the time, and what serve's controllers watch, is left out: it is most of the
-    traffic and says nothing.
+    are written as they were sent. Nobody is left out by name: who may approve certificates can have any name.
     """
-    system = [
-        "system:kube-proxy",
-        "system:kube-controller-manager",
-        "system:kube-scheduler",
-        "system:apiserver",
-        serve,
-    ]
     reading = ["get", "list", "watch"]
     rules: list[dict[str, object]] = [
         {"level": "None", "nonResourceURLs": [*(f"{path}*" for path in HEALTH), "/version", "/metrics"]},
         {"level": "None", "nonResourceURLs": ["/openapi/*", "/api", "/api/*", "/apis", "/apis/*"], "verbs": ["get"]},
         {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-        # Before what leaves reads of the system out.
         {
             "level": "Metadata",
             "resources": [
                 {"group": "", "resources": ["secrets", "serviceaccounts/token"]},
                 {"group": "authentication.k8s.io", "resources": ["tokenreviews"]},
             ],
-        },
-        {"level": "None", "users": system, "verbs": reading},
-        {"level": "None", "userGroups": ["system:nodes"], "verbs": reading},
-        {
-            "level": "None",
-            "userGroups": ["system:serviceaccounts:kube-system"],
-            "verbs": reading,
         },
         {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
         {"level": "None", "resources": [{"group": "events.k8s.io", "resources": ["events"]}]},
