@@ -225,6 +225,23 @@ def test_pages_for_everyone(serve: desk_served.Served) -> None:
     assert "AKIA" not in text
 
 
+@pytest.mark.parametrize("page", ["healthz", "metrics", "coverage"])
+def test_pages_are_for_who_asks_for_loopback(serve: desk_served.Served, page: str) -> None:
+    """A page of the world whose name leads to 127.0.0.1 asks under that name, and reads what it is answered."""
+    asked = urllib.request.Request(f"{serve.endpoint}/{page}")
+    for host in ("localhost", "LOCALHOST:4566", "a.localhost:1", "127.0.0.1", "127.9.9.9:4566", "[::1]:4566"):
+        asked.add_header("Host", host)
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert answer.status == 200, host
+    for host in ("rebound.example", "rebound.example:4566", "127.0.0.1.rebound.example", "0.0.0.0:4566", "192.0.2.1"):
+        asked.add_header("Host", host)
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(asked, timeout=10)
+        with error.value as answer:
+            assert answer.status == 421, host
+            assert b"roadstead_" not in answer.read()
+
+
 def test_coverage_is_told_by_the_command(serve: desk_served.Served, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["api", "coverage", "-o", "json", "--endpoint", serve.endpoint]) == 0
     counted = json.loads(capsys.readouterr().out)
@@ -266,6 +283,34 @@ def test_the_log_tells_who_asked_what_and_nothing_secret(serve: desk_served.Serv
     assert 0 < line["ms"] < 10_000
     assert any("administrator" in one["message"] for one in serve.lines)
     assert serve.profile.secret not in json.dumps(serve.lines)
+
+
+def test_the_log_tells_who_was_refused_and_from_where(serve: desk_served.Served) -> None:
+    wrong = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    for named, secret, key in (
+        (serve.profile.access_key, wrong, serve.profile.access_key),
+        ("AKIDNOBODYHASTHISONE", wrong, "AKIDNOBODYHASTHISONE"),
+        # In the place of the key.
+        (serve.profile.secret.replace("/", "a"), wrong, "malformed"),
+    ):
+        client = serve.client("sts", aws_access_key_id=named, aws_secret_access_key=secret)
+        id = refused_id(client)
+        line = serve.line("request", request_id=id)
+        assert (line["key"], line["peer"], line["status"]) == (key, "127.0.0.1", 403)
+    unsigned = urllib.request.Request(f"{serve.endpoint}/clusters")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(unsigned, timeout=10)
+    with error.value as answer:
+        line = serve.line("request", request_id=answer.headers["x-amzn-requestid"])
+    assert (line["key"], line["peer"]) == ("-", "127.0.0.1")
+    assert wrong not in json.dumps(serve.lines)
+    assert serve.profile.secret.replace("/", "a") not in json.dumps(serve.lines)
+
+
+def refused_id(client: Any) -> str:
+    with pytest.raises(botocore.exceptions.ClientError) as error:
+        client.get_caller_identity()
+    return str(error.value.response["ResponseMetadata"]["RequestId"])
 
 
 def test_everything_is_kept_and_private_over_a_restart(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def with_door(folder: Path, test: Callable[[Open], Awaitable[None]], limits: ser
 
 
 async def metrics(opened: Open) -> dict[str, float]:
-    text = (await opened.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).decode()
+    text = (await opened.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).decode()
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("roadstead_"))
     return {name: float(value) for name, value in pairs}
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.wire import peer
 
-from roadstead.wire import exchange, refusals, sigv4
+from roadstead.wire import exchange, refusals, server, sigv4
 
 NOW = dt.datetime(2015, 8, 30, 12, 36, tzinfo=dt.UTC)
 KEYS = sigv4.Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -67,6 +67,34 @@ def test_vectors_of_the_test_suite(method: str, path: str, query: str, signature
     request = sigv4.sign(request, KEYS, "us-east-1", "service", NOW)
     assert request.headers["authorization"].endswith(f"Signature={signature}")
     check(request)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("GET", "//clusters", "ListClusters"),
+        ("GET", "/clusters/./a", "DescribeCluster"),
+        ("GET", "/./clusters//a", "DescribeCluster"),
+        ("DELETE", "/clusters/a/node-groups/../../b", "DeleteCluster"),
+        ("GET", "/tags/arn%3Aaws%3Aeks/..", None),
+        ("GET", "/clusters/a/../..", None),
+    ],
+)
+def test_a_path_leads_where_its_signature_says(method: str, path: str, operation: str | None) -> None:
+    """Whoever sees a signed request could otherwise send another one by the same signature."""
+    eks, request = peer.ours("eks"), exchange.Request(method, path)
+    straight = exchange.Request(method, exchange.normalized(path))
+    assert sigv4.canonical_request(request, (), "") == sigv4.canonical_request(straight, (), "")
+    if operation is not None:
+        assert server.match(eks, request) == server.match(eks, straight)
+        assert server.match(eks, request).operation.name == operation
+        return
+    faults = []
+    for each in (request, straight):
+        with pytest.raises(exchange.Refused) as error:
+            server.match(eks, each)
+        faults.append(error.value.fault)
+    assert faults[0] == faults[1]
 
 
 # Text of URLs: what an SDK encodes, and paths with names that hold slashes, dots and signs.

@@ -31,7 +31,9 @@ _ALLOWED = frozenset(
         *("X-Amz-Security-Token", "X-Amz-Signature", "X-Amz-SignedHeaders"),
     )
 )
-_RULES = sigv4.Rules(presigned=LIFE)
+AHEAD = dt.timedelta(minutes=1)
+"""That X-Amz-Date may be in the future, as clocks differ: what is made ahead of time lives no longer than that more."""
+_RULES = sigv4.Rules(skew=AHEAD, presigned=LIFE)
 _PORTS = {"http": ":80", "https": ":443"}
 
 

@@ -1,7 +1,8 @@
 """Requests, responses and faults as plain facts: the whole vocabulary between a socket and the codecs.
 
 Paths and queries are raw, as they stood on the request line: `%2F` in a path is part of a name, `/` divides names,
-and a signature is over the raw form. Header names are lower case; a header sent twice is joined with a comma.
+and a signature is over the raw form, with a path's segments `normalized`. Header names are lower case; a header sent
+twice is joined with a comma.
 """
 
 from __future__ import annotations
@@ -88,6 +89,21 @@ class Malformed(errors.Invalid):
 
 def too_many() -> Malformed:
     return Malformed(f"more than {MOST_ITEMS} values in one body")
+
+
+def normalized(path: str) -> str:
+    """Without empty, `.` and `..` segments; a slash at the end stays (behind a last `.` RFC 3986 would make one).
+
+    Signatures are over this form (all services but S3), so nothing else may say where a request goes.
+    """
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            kept[-1:] = []
+        elif segment not in ("", "."):
+            kept.append(segment)
+    inner = "/".join(kept)
+    return f"/{inner}/" if inner and path.endswith("/") else f"/{inner}"
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -42,19 +42,24 @@ class Match:
 
 def detect(request: exchange.Request, service: services.Service | None = None) -> exchange.Protocol:
     """The protocol a request is written in. Forms of query and ec2 look alike: there the service decides."""
+    path = exchange.normalized(request.path)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         return "rpc-v2-cbor"
     content = request.headers.get("content-type", "").lower()
     if "x-amz-target" in request.headers:
         return "json-1.0" if "x-amz-json-1.0" in content else "json-1.1"
     own = service.protocol if service is not None else None
-    if request.path == "/" and (content.startswith(_FORM) or "Action=" in request.query or own in ("query", "ec2")):
+    if path == "/" and (content.startswith(_FORM) or "Action=" in request.query or own in ("query", "ec2")):
         return "ec2" if own == "ec2" else "query"
     return own if own in ("query", "ec2") else "rest-json"
 
 
 def match(service: services.Service, request: exchange.Request) -> Match:
-    """The operation that a request asks of a service. Raises Refused when there is none."""
+    """The operation that a request asks of a service. Raises Refused when there is none.
+
+    Its path is taken as it is signed.
+    """
+    request = replace(request, path=exchange.normalized(request.path))
     protocol = detect(request, service)
     labels: dict[str, str] = {}
     match protocol:

@@ -252,22 +252,10 @@ def _payload_hash(request: exchange.Request, rules: Rules) -> str:
 def canonical_request(request: exchange.Request, signed_headers: Iterable[str], payload_hash: str) -> str:
     signed = list(signed_headers)
     headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed)
-    path = urllib.parse.quote(_normalized(request.path), safe="/-._~", errors="surrogateescape")
+    path = urllib.parse.quote(exchange.normalized(request.path), safe="/-._~", errors="surrogateescape")
     return "\n".join(
         (request.method.upper(), path, _canonical_query(request.query), headers, ";".join(signed), payload_hash)
     )
-
-
-def _normalized(path: str) -> str:
-    """Without empty, `.` and `..` segments; a slash at the end stays (behind a last `.` RFC 3986 would make one)."""
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            kept[-1:] = []
-        elif segment not in ("", "."):
-            kept.append(segment)
-    inner = "/".join(kept)
-    return f"/{inner}/" if inner and path.endswith("/") else f"/{inner}"
 
 
 def _canonical_query(query: str) -> str:

@@ -8,8 +8,10 @@ Until policies are evaluated, every caller whose signature is good is the accoun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -34,6 +36,8 @@ MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
 MOST_SECONDS = 30.0
 """An operation only reads and writes the store: this is for one that hangs."""
+_ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
+"""Secrets have 40 characters."""
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Outcome:
     region: str = "-"
     caller: str = "-"
     code: str = ""
+    key: str = "-"
+    """The access key that is named, whether it is believed or not."""
+    peer: str = "-"
+    """The address that the request comes from."""
     response: exchange.Response = field(default_factory=lambda: exchange.Response(500))
 
 
@@ -80,9 +88,9 @@ class Desk:
             raise refusals.Refusal("InvalidClientTokenId", "The security token included in the request is invalid.")
         return known
 
-    async def answer(self, request: exchange.Request) -> Outcome:
-        """The answer to a whole request. Never raises but for cancellation."""
-        outcome = Outcome(str(uuid.uuid4()), server.detect(request))
+    async def answer(self, request: exchange.Request, peer: str = "-") -> Outcome:
+        """The answer to a whole request from an address. Never raises but for cancellation."""
+        outcome = Outcome(str(uuid.uuid4()), server.detect(request), peer=peer)
         started = time.perf_counter()
         try:
             async with asyncio.timeout(MOST_SECONDS):
@@ -98,9 +106,13 @@ class Desk:
         _write_down(outcome, time.perf_counter() - started)
         return outcome
 
-    def refused(self, request: exchange.Request, refusal: refusals.Refusal | exchange.Refused) -> Outcome:
+    def refused(
+        self, request: exchange.Request, refusal: refusals.Refusal | exchange.Refused, peer: str = "-"
+    ) -> Outcome:
         """The answer to a request that is refused by its head alone."""
-        outcome = Outcome(str(uuid.uuid4()), server.detect(request))
+        outcome = Outcome(str(uuid.uuid4()), server.detect(request), peer=peer)
+        with contextlib.suppress(refusals.Refusal):
+            outcome.key = _shown(sigv4.read(request).access_key)
         fault = refusal.fault(outcome.protocol) if isinstance(refusal, refusals.Refusal) else refusal.fault
         self._refuse(outcome, fault)
         _write_down(outcome, 0.0)
@@ -118,6 +130,7 @@ class Desk:
     async def _walk(self, request: exchange.Request, outcome: Outcome) -> None:
         facts = self._facts
         claim = sigv4.read(request)
+        outcome.key = _shown(claim.access_key)
         # The scope is not believed yet; it only tells in which words a refusal is understood.
         outcome.service = facts.registry.services.get(claim.scope.service)
         outcome.protocol = server.detect(request, outcome.service)
@@ -223,6 +236,11 @@ def _failed(outcome: Outcome) -> exchange.Fault:
     return faults.internal(outcome.service, outcome.service.operation(outcome.operation) if known else None)
 
 
+def _shown(access_key: str) -> str:
+    """What may be written down: a secret that was sent in the place of its key may not."""
+    return access_key if _ACCESS_KEY.fullmatch(access_key) else "malformed"
+
+
 def _write_down(outcome: Outcome, seconds: float) -> None:
     log.info(
         "request",
@@ -233,6 +251,8 @@ def _write_down(outcome: Outcome, seconds: float) -> None:
                 "operation": outcome.operation,
                 "region": outcome.region,
                 "caller": outcome.caller,
+                "key": outcome.key,
+                "peer": outcome.peer,
                 "status": outcome.response.status,
                 "code": outcome.code,
                 "ms": round(seconds * 1000, 3),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 import ssl
@@ -28,6 +29,10 @@ from roadstead.wire import exchange, refusals, sigv4
 log = logging.getLogger(__name__)
 
 _NAME = "Roadstead"
+_ELSEWHERE = (
+    "text/plain; charset=utf-8",
+    b"This is no server of that name: ask for localhost, or a loopback address.\n",
+)
 _CLOSING = 2.0
 """Seconds for requests in work when the server stops."""
 
@@ -118,15 +123,15 @@ class Server:
         page = self._pages.get(head.path) if request.method == "GET" and _anonymous(head) else None
         if page is not None:
             connection.working()
-            kind, text = await page()
+            status, (kind, text) = (200, await page()) if _meant(request) else (421, _ELSEWHERE)
             connection.answered()
-            return web.Response(body=text, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: _NAME})
-        taken, goes_on = 0, True
+            return web.Response(status=status, body=text, headers={hdrs.CONTENT_TYPE: kind, hdrs.SERVER: _NAME})
+        taken, goes_on, peer = 0, True, _peer(request)
         try:
             try:
                 whole, taken = await self._whole(request, head)
             except (refusals.Refusal, exchange.Refused) as refusal:
-                outcome = self._desk.refused(head, refusal)
+                outcome = self._desk.refused(head, refusal, peer)
                 # What is left of the body is not waited for.
                 request.protocol.keep_alive(False)
                 request.protocol.close()
@@ -136,7 +141,7 @@ class Server:
                 return web.Response(status=400)
             else:
                 connection.working()
-                outcome = await self._desk.answer(whole)
+                outcome = await self._desk.answer(whole, peer)
         finally:
             self._held -= taken
             connection.answered()
@@ -302,6 +307,29 @@ def _target(request: web.BaseRequest) -> str:
         _, _, rest = target.partition("://")
         return "/" + rest.partition("/")[2]
     return target
+
+
+def _peer(request: web.BaseRequest) -> str:
+    """The address that it comes from; `-` for one that is gone already."""
+    found = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(found[0]) if isinstance(found, tuple) else "-"
+
+
+def _meant(request: web.BaseRequest) -> bool:
+    """Whether this server is meant: a page of the world that has its name lead to loopback reads nothing here.
+
+    Without TLS only loopback is listened to; with it, the certificate says who is meant.
+    """
+    if request.transport is None or request.transport.get_extra_info("ssl_object") is not None:
+        return True
+    host = request.headers.get(hdrs.HOST, "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _anonymous(head: exchange.Request) -> bool:
