@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from roadstead.agent import purge
+from roadstead.agent.ceilings import plan
 from roadstead.agent.hosts import hosts, processes, see
 from roadstead.core.instance import Instance
 from roadstead.messages import desired
@@ -25,13 +26,14 @@ class Room:
 
     instance: Instance
     facts: see.MachineFacts
+    bounds: plan.Ceilings | None = None
 
     def do(self, work: Callable[[hosts.Hosts], Awaitable[T]]) -> T:
         """One piece of asynchronous work with a new `Hosts`, as after a restart of the agent."""
 
         async def within() -> T:
             async with asyncio.timeout(60):
-                return await work(hosts.Hosts(self.instance, self.facts))
+                return await work(hosts.Hosts(self.instance, self.facts, self.bounds))
 
         return asyncio.run(within())
 

@@ -97,6 +97,19 @@ def test_the_sum_is_shown_when_the_disk_is_short() -> None:
     )
 
 
+def test_what_is_kept_for_the_machine_is_not_given_away() -> None:
+    keeps = msgspec.structs.replace(MACHINE, kept_memory=GIB, kept_disk=2 * GIB, free=4 * GIB)
+    sums.check(keeps, sums.Promised(), sums.Load(nodes=2))
+    with pytest.raises(
+        errors.LimitExceeded, match=r"4 GiB of 100 GiB are free .* \(2 GiB are kept for the machine itself\);"
+    ):
+        sums.check(keeps, sums.Promised(), sums.Load(nodes=3))
+    roomy, promised = msgspec.structs.replace(keeps, free=100 * GIB), sums.Promised(sums.Load(control_planes=5))
+    sums.check(roomy, promised, sums.Load(nodes=6))
+    with pytest.raises(errors.LimitExceeded, match=r"has 8 GiB \(1 GiB are kept for the machine itself\), 6 GiB of it"):
+        sums.check(roomy, promised, sums.Load(nodes=7))
+
+
 def cluster(deleting: bool = False) -> bytes:
     return spec.written(
         spec.Cluster(
@@ -189,6 +202,8 @@ def test_nothing_is_refused_while_the_machine_is_not_known() -> None:
         ({"available": MACHINE.available - 1000}, 30.0, True),
         ({"free": MACHINE.free - 10 * GIB}, 0.0, True),
         ({"routes": routes("10.1.0.0/16")}, 0.0, True),
+        ({"near": ("the disk is near its end",)}, 0.0, True),
+        ({"kept_disk": GIB}, 0.0, True),
     ],
 )
 def test_only_news_of_the_machine_are_kept(change: dict[str, object], age: float, news: bool) -> None:

@@ -7,15 +7,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest
 from tests.unit import hands_place
 from tests.unit.hands_place import CLUSTER, GROUP
 from tests.world import machine
 
-from roadstead.clusters import views
+from roadstead.clusters import observed, views
+from roadstead.clusters.capacity import facts as carriers
 from roadstead.clusters.hands import names, shelf
 from roadstead.messages import desired
+from roadstead.messages import machine as machines
+from roadstead.store import keys
 
 LONGEST = 60.0
 """Seconds; a second is usual."""
@@ -235,6 +240,49 @@ def test_a_member_that_is_ended_over_and_over_is_an_issue_of_its_cluster_but_not
         del place.machine.failing[scheduler]
         await place.passes(40)
         assert views.cluster(place.state(CLUSTER))["health"]["issues"] == []
+
+    lived(story)
+
+
+def test_what_is_near_its_end_is_told_and_shown_for_as_long_as_it_is_so() -> None:
+    """Of a host to whose it is, of the machine to everybody. Nobody is less ACTIVE for it."""
+    near, disk = "is near its limit of 7168 processes and threads", "the machine's disk is near its end"
+    seen = machines.Machine(memory=1 << 34, available=1 << 33, cores=4, disk=1 << 40, free=1 << 39, kernel="6.1")
+
+    async def story(place: hands_place.Place) -> None:
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        await place.want_nodes(1)
+        await place.until(place.is_active(GROUP))
+        host = next(key for key in place.machine.records if key[0] == "hosts" and ".i-" in key[1])
+        place.machine.near[host] = (near,)
+        await carriers.keep(place.store, msgspec.structs.replace(seen, near=(disk,)))
+        await place.until(lambda: len(issues(place, GROUP)) == 2 and len(issues(place, CLUSTER)) == 1)
+        (part,) = observed.read(place.store.observed[GROUP].body).parts
+        assert [issue["message"] for issue in issues(place, GROUP)] == [f"{part.name} {near}", disk]
+        assert [issue["resourceIds"] for issue in issues(place, GROUP)] == [[part.name], []]
+        assert {issue["code"] for issue in issues(place, GROUP)} == {"LimitExceeded"}
+        assert [(issue["code"], issue["message"]) for issue in issues(place, CLUSTER)] == [
+            ("ResourceLimitExceeded", disk)
+        ]
+        assert (place.status(GROUP), place.status(CLUSTER)) == ("ACTIVE", "ACTIVE")
+        del place.machine.near[host]
+        await carriers.keep(place.store, seen)
+        await place.until(lambda: not issues(place, GROUP) and not issues(place, CLUSTER))
+        told = [(event.severity, event.reason, event.message) for event in place.news(GROUP)]
+        assert sorted(each for each in told if each[1].startswith("NearLimit")) == sorted(
+            [
+                ("WARNING", "NearLimit", f"{part.name} {near}"),
+                ("WARNING", "NearLimit", disk),
+                ("NORMAL", "NearLimitOver", f"it is over that {part.name} {near}"),
+                ("NORMAL", "NearLimitOver", f"it is over that {disk}"),
+            ]
+        )
+
+    def issues(place: hands_place.Place, key: keys.Key) -> list[dict[str, Any]]:
+        shown = views.cluster(place.state(key)) if key == CLUSTER else views.nodegroup(place.state(key))
+        found: list[dict[str, Any]] = shown["health"]["issues"]
+        return found
 
     lived(story)
 

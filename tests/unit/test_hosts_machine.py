@@ -107,20 +107,24 @@ def test_capabilities_by_name() -> None:
 
 
 def test_limits_of_both_versions() -> None:
-    limits = desired.Limits(memory=1 << 30, cpus=0.5, cpu_weight=100)
+    limits = desired.Limits(memory=1 << 30, cpus=0.5, cpu_weight=100, pids=300)
     assert cgroups.limit_files(2, limits) == {
         "memory.max": "1073741824",
         "cpu.max": "50000 100000",
         "cpu.weight": "100",
+        "pids.max": "300",
     }
     assert cgroups.limit_files(1, limits) == {
         "memory/memory.limit_in_bytes": "1073741824",
         "cpu/cpu.cfs_period_us": "100000",
         "cpu/cpu.cfs_quota_us": "50000",
         "cpu/cpu.shares": "1024",
+        "pids/pids.max": "300",
     }
     assert cgroups.limit_files(2, desired.Limits())["cpu.max"] == "max 100000"
     assert cgroups.limit_files(1, desired.Limits())["memory/memory.limit_in_bytes"] == "-1"
+    assert cgroups.limit_files(2, desired.Limits())["pids.max"] == "max"
+    assert cgroups.limit_files(1, desired.Limits())["pids/pids.max"] == "max"
     assert (cgroups.shares(1), cgroups.shares(10000)) == (10, 102_400)
 
 

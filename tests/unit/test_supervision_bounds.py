@@ -48,3 +48,12 @@ def test_bounds_reach_the_agent() -> None:
     flags = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
     assert list(agent.command[-6:]) == flags
     assert list(serve.command[-2:]) == flags[:2]
+
+
+def test_what_hosts_leave_to_the_machine_reaches_the_agent_in_bytes() -> None:
+    asked = settings.merged(settings.Settings(), keep_memory=2048, keep_processes=0, keep_disk=3)
+    words = tree.services(PLACES, Path("/python"), asked, IDS)[0].command
+    assert words[-6:] == ("--keep-memory", str(2 << 30), "--keep-processes", "0", "--keep-disk", str(3 << 20))
+    assert not any(
+        word.startswith("--keep") for word in tree.services(PLACES, Path("/p"), settings.Settings(), IDS)[0].command
+    )

@@ -39,7 +39,7 @@ class CutOff(Exception):
 
 class Machine(asynchronous.AsyncClient):
     """See asynchronous.AsyncClient. `cut`: the call at which the caller dies, from 1 on, and whether it is done.
-    `failing`: what does not come to be ready, and why."""
+    `failing`: what does not come to be ready, and why. `near`: what hosts are near the end of."""
 
     def __init__(self) -> None:
         self.records: dict[stored.Key, stored.Record] = {}
@@ -48,6 +48,7 @@ class Machine(asynchronous.AsyncClient):
         self.calls = 0
         self.cut: tuple[int, bool] | None = None
         self.failing: dict[stored.Key, str] = {}
+        self.near: dict[stored.Key, tuple[str, ...]] = {}
 
     async def accept(
         self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
@@ -114,6 +115,7 @@ class Machine(asynchronous.AsyncClient):
 
     def _see(self, record: stored.Record, phase: str, reason: str = "") -> None:
         said = {"kind": record.kind, "id": record.id, "generation": record.generation, "phase": phase, "reason": reason}
+        said["warnings"] = self.near.get(record.key, ())
         self.journal.put(msgspec.convert(said, observed.Observation))
 
     def _needed(self, key: stored.Key) -> bool:

@@ -27,14 +27,17 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
 import roadstead
 from roadstead.agent import jobs, listeners, machine, pace, peers, purge, watching, work
+from roadstead.agent.ceilings import plan as ceilings
+from roadstead.agent.ceilings import see as ceilings_seen
 from roadstead.agent.door import accept as door
 from roadstead.agent.door import api, bounds
 from roadstead.agent.fabric import fabric
-from roadstead.agent.hosts import hosts
+from roadstead.agent.hosts import cgroups, hosts
 from roadstead.agent.hosts import see as host_facts
 from roadstead.agent.pods import pods
 from roadstead.agent.records import blobs, journal, register
@@ -84,6 +87,8 @@ class Given:
     engines: Path | None
     """The cache whose manifests are believed where they are of these `owners`."""
     owners: frozenset[int]
+    kept: ceilings.Kept
+    """What hosts leave to the machine."""
 
 
 class Agent:
@@ -103,7 +108,9 @@ class Agent:
         self.journal = journal.Journal(first=int(self.since * 1000))
         self.pace = pace.Pace()
         known = register.Register(self.records, given.engines, given.owners)
-        host_room = hosts.Hosts(places, host_facts.machine_facts(places))
+        facts = host_facts.machine_facts(places)
+        self.bounds = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
+        host_room = hosts.Hosts(places, facts, self.bounds)
         self.scene = scene.Scene(
             instance=places,
             records=self.records,
@@ -175,7 +182,9 @@ class Agent:
         )
 
     async def machine(self) -> machines.Machine:
-        return await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
+        seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
+        left, told = self.bounds.kept, self.scene.near.get(scene.MACHINE, ())
+        return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
         return self.scene.units.logs(host, unit, lines, follow)
@@ -204,6 +213,7 @@ async def run(places: instance.Instance, given: Given, owner: int | None) -> boo
                 tasks.create_task(agent.scene.listeners.serve()),
                 tasks.create_task(watching.drift(agent.scene)),
                 tasks.create_task(watching.units(agent.scene)),
+                tasks.create_task(watching.ceilings(agent.scene, agent.bounds.kept.disk)),
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
                 tasks.create_task(agent.pace.run()),
             ]
@@ -307,7 +317,8 @@ def _given(options: argparse.Namespace) -> Given:
         ports=options.endpoint_ports,
         listeners=options.machine_ports,
     )
-    return Given(users=users, bounds=allowed, engines=options.engines, owners=frozenset({0, *owners}))
+    kept = ceilings.Kept(options.keep_memory, options.keep_processes, options.keep_disk)
+    return Given(users, allowed, options.engines, frozenset({0, *owners}), kept)
 
 
 def _close(places: instance.Instance) -> None:
@@ -331,6 +342,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--machine-ports", type=ranges.numbers, default=ranges.NONE, metavar="PORT,...")
     parser.add_argument("--engines", type=Path, help="the cache whose manifests say what files engines may have")
     parser.add_argument("--engines-user", help="who, besides root, writes them")
+    for what, meaning in ceilings.KEPT.items():
+        parser.add_argument(f"--keep-{what}", type=int, help=f"{meaning} that hosts leave to the machine")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.

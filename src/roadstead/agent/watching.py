@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Iterable
 
+from roadstead.agent.ceilings import near
 from roadstead.agent.fabric import fabric
 from roadstead.agent.work import scene
 from roadstead.messages import desired
@@ -13,6 +16,7 @@ _SETTLE = 0.2
 """Seconds of quiet before changes of links and rules are looked at, so that a burst is one look."""
 _LOOK_ANYWAY = 30.0
 """Seconds until everything is compared even when the kernel said nothing."""
+_LOOK_AT_CEILINGS = 5.0
 _BLOBS_EVERY = 600.0
 _BLOBS_KEPT = 3600.0
 """Seconds that a blob which nothing names is kept: its desired state may be on its way."""
@@ -47,6 +51,34 @@ async def units(now: scene.Scene) -> None:
     """Wake each unit whose process started, became ready, or ended."""
     async for host, unit in now.units.events():
         now.wake("units", f"{host}/{unit}")
+
+
+async def ceilings(now: scene.Scene, kept: int) -> None:
+    """Tell what is near its end. The kernel tells of what is at its end, which is too late.
+
+    `kept`: bytes of the disk that are to stay free.
+    """
+    was: dict[str, tuple[near.What, ...]] = {}
+    short = False
+    while True:
+        up = [id for id in now.records.of_kind("hosts") if now.phase("hosts", id) == "ready"]
+        uses, free = await asyncio.to_thread(_uses, now, up)
+        was = {id: near.near(of, was.get(id, ())) for id, of in uses.items()}
+        short = near.short(free, kept, before=short)
+        for id in up:
+            now.warn(id, tuple(near.of_host(what, uses[id][what].limit) for what in was[id]))
+        all_ = tuple(near.of_all(what, uses[scene.MACHINE][what].limit) for what in was[scene.MACHINE])
+        now.warn(scene.MACHINE, (*all_, *([near.of_disk(kept)] if short else [])))
+        await asyncio.sleep(_LOOK_AT_CEILINGS)
+
+
+def _uses(now: scene.Scene, hosts: Iterable[str]) -> tuple[dict[str, dict[near.What, near.Use]], int]:
+    """By host, and of all together; and how many bytes of the disk are free."""
+    disk = os.statvfs(now.instance.state)
+    for id in hosts:
+        now.hosts.bound_pods(id)
+    uses = {id: now.hosts.usage(id) for id in hosts} | {scene.MACHINE: now.hosts.usage()}
+    return uses, disk.f_bavail * disk.f_frsize
 
 
 async def sweep_blobs(now: scene.Scene) -> None:

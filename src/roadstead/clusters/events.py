@@ -74,6 +74,28 @@ def _of_part(before: observed.Part | None, now: observed.Part) -> Event | None:
     return None
 
 
+def of_warnings(before: observed.Observed | None, now: observed.Observed) -> tuple[Event, ...]:
+    """What has come near its end since, and what is so no more. Pure."""
+    was, is_now = _warnings(before), _warnings(now)
+    there = {"", *(part.name for part in now.parts)}
+    near = (_warning("WARNING", "NearLimit", *each) for each in is_now if each not in was)
+    over = (_warning("NORMAL", "NearLimitOver", *each) for each in was if each not in is_now and each[0] in there)
+    return (*near, *over)
+
+
+def _warning(severity: Severity, reason: str, part: str, said: str) -> Event:
+    sentence = f"{part} {said}".strip()
+    over = f"it is over that {sentence}" if severity == "NORMAL" else sentence
+    return Event(severity, reason, over, {"part": part} if part else {})
+
+
+def _warnings(of: observed.Observed | None) -> tuple[tuple[str, str], ...]:
+    """Each with its part; empty: of what is shared."""
+    if of is None:
+        return ()
+    return (*(("", said) for said in of.warnings), *((part.name, said) for part in of.parts for said in part.warnings))
+
+
 def of_steps(reason: str, parts: Mapping[str, str]) -> tuple[Event, ...]:
     """That the same is done to parts now, each for its reason: one event for those of one reason."""
     by_why: dict[str, list[str]] = {}

@@ -79,6 +79,8 @@ class Part:
     address: str | None = None
     since: float | None = None
     """When it started last, seconds since 1970."""
+    warnings: tuple[str, ...] = ()
+    """What of it is near its end, a sentence each."""
     trouble: Trouble | None = None
     failure: Failure | None = None
     """These two are not an agent's to say."""
@@ -96,6 +98,8 @@ class Sight:
     """Where the API servers answer, `https://...`; clusters only."""
     authority: str | None = None
     """The certificate authority in PEM, base 64; clusters only."""
+    warnings: tuple[str, ...] = ()
+    """What is near its end of what it shares with others."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class Observed:
     parts: tuple[Part, ...] = ()
     endpoint: str | None = None
     authority: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def lasting(before: Observed | None, sight: Sight, at: float) -> Sight:

@@ -130,7 +130,7 @@ class Office:
     ) -> None:
         """Write what was seen, and what it means for the life of the thing: one transaction."""
         store, now = self._tools.store, self._tools.now()
-        moved = events.of_parts(before.parts if before else (), seen.parts)
+        moved = (*events.of_parts(before.parts if before else (), seen.parts), *events.of_warnings(before, seen))
         news = tuple(events.append(thing.key, event, now) for event in moved)
         if turn is None:
             await store.commit(writes.Observe(thing.key, observed.written(seen), thing.generation), *news)
@@ -187,4 +187,5 @@ def _seen(before: observed.Observed | None, status: str, sight: observed.Sight) 
         parts=there,
         endpoint=sight.endpoint or kept.endpoint,
         authority=sight.authority or kept.authority,
+        warnings=sight.warnings,
     )

@@ -84,7 +84,7 @@ def cluster(state: facts.State) -> dict[str, Any]:
         "controlPlaneScalingConfig": {"tier": wanted.tier},
         "deletionProtection": wanted.deletion_protection,
         "tags": dict(wanted.tags),
-        "health": {"issues": _issues(saw, "InternalFailure")},
+        "health": {"issues": _issues(saw, "InternalFailure", "ResourceLimitExceeded")},
     }
     if saw and saw.endpoint:
         shown["endpoint"] = saw.endpoint
@@ -121,7 +121,7 @@ def nodegroup(state: facts.State) -> dict[str, Any]:
         "diskSize": wanted.disk,
         # Nodes are in no Auto Scaling group, and nobody comes in by SSH.
         "resources": {"autoScalingGroups": []},
-        "health": {"issues": _issues(saw, "NodeCreationFailure")},
+        "health": {"issues": _issues(saw, "NodeCreationFailure", "LimitExceeded")},
         "updateConfig": dict(wanted.update_config),
         "nodeRepairConfig": dict(wanted.repair),
         "tags": dict(wanted.tags),
@@ -193,11 +193,19 @@ def _taint(taint: nodegroups.Taint) -> Mapping[str, str]:
     return {"key": taint.key, "effect": taint.effect, **({"value": taint.value} if taint.value else {})}
 
 
-def _issues(saw: observed.Observed | None, code: str) -> list[dict[str, Any]]:
-    """What fails or is refused, and what has not been ready for long whatever the reason."""
+def _issues(saw: observed.Observed | None, code: str, limit: str) -> list[dict[str, Any]]:
+    """What fails or is refused, what has not been ready for long whatever the reason, and what is near its end.
+
+    `code` is EKS's for the first two, `limit` for the last.
+    """
     parts = saw.parts if saw else ()
     unwell = [part for part in parts if part.phase in _UNWELL or (part.trouble and part.trouble.lasts)]
+    near = [(part.name, said) for part in parts for said in part.warnings]
     return [
-        {"code": code, "message": f"{part.name}: {part.reason or part.phase.value}", "resourceIds": [part.name]}
-        for part in unwell
+        *(
+            {"code": code, "message": f"{part.name}: {part.reason or part.phase.value}", "resourceIds": [part.name]}
+            for part in unwell
+        ),
+        *({"code": limit, "message": f"{name} {said}", "resourceIds": [name]} for name, said in near),
+        *({"code": limit, "message": said, "resourceIds": []} for said in (saw.warnings if saw else ())),
     ]

@@ -25,6 +25,7 @@ from roadstead.network import regions
 USER = tree.USER
 USERS = (tree.USER, tree.PORTER_USER, tree.ENGINES_USER)
 """The system users of the services that need no root."""
+_COUNT = click.IntRange(0, 1 << 40)
 
 
 @click.command()
@@ -37,6 +38,9 @@ USERS = (tree.USER, tree.PORTER_USER, tree.ENGINES_USER)
 @click.option("--machine-networks", help="Networks that the machine may have routes to.  [default: 198.19.0.0/16]")
 @click.option("--machine-ports", help="Ports on which the agent may open sockets for services.  [default: none]")
 @click.option("--region", help="The region of the AWS profile.  [default: eu-central-1]")
+@click.option("--keep-memory", type=_COUNT, metavar="MIB", help="Memory that hosts leave to the machine.")
+@click.option("--keep-processes", type=_COUNT, metavar="N", help="Processes and threads that hosts leave to it.")
+@click.option("--keep-disk", type=_COUNT, metavar="MIB", help="Disk below which nothing new is begun.")
 @click.option("--machine-netns", hidden=True)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds that the services may take to answer.")
 @click.option("--yes", "-y", is_flag=True, help="Mend the machine without asking.")

@@ -66,6 +66,7 @@ def status(instance_id: str, output: str, everything: bool) -> None:
     if output == "json":
         body = {
             "agent": agent,
+            "machine": client.machine(),
             "observations": seen,
             "services": [asdict(one) for one in running],
             "clusters": [asdict(one) for one in clusters],
@@ -82,8 +83,10 @@ def status(instance_id: str, output: str, everything: bool) -> None:
     if clusters:
         terminal.out(table_of(clusters))
     told = [line for one in clusters for line in one.unwell]
-    shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason]
-    if (told or shown) and (slow := pace.too_slow(client.machine())):
+    shown = [one for one in seen if everything or one.phase not in ("ready", "stopped") or one.reason or one.warnings]
+    carrier = client.machine()
+    told += [said for said in carrier.near if not any(said in line for line in told)]
+    if (told or shown) and (slow := pace.too_slow(carrier)):
         told.append(slow)
     if told:
         terminal.out("\n".join(map(foreign.line, told)))
@@ -204,7 +207,11 @@ def columns(rows: Sequence[tuple[str, ...]]) -> str:
 def table(seen: list[observed.Observation]) -> str:
     """One line per object of the agent."""
     rows = [("KIND", "ID", "PHASE", "RESTARTS", "REASON")]
-    return columns(rows + [(one.kind, one.id, one.phase, str(one.restarts), one.reason) for one in seen])
+    return columns(rows + [(one.kind, one.id, one.phase, str(one.restarts), _said(one)) for one in seen])
+
+
+def _said(of: observed.Observation) -> str:
+    return "; ".join(filter(None, (of.reason, *of.warnings)))
 
 
 def counted(kind: str, count: int) -> str:

@@ -7,7 +7,7 @@ passed to an unprivileged process). Each is put with a generation; the agent nev
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -70,13 +70,16 @@ class Shape(Message, frozen=True, kw_only=True):
 
 
 class Limits(Message, frozen=True, kw_only=True):
-    """What the kernel lets the host use at most. None: no limit."""
+    """What the kernel lets the host use at most. None: of CPU time no limit, of the rest what the agent has for hosts
+    of its kind."""
 
     memory: Bytes | None = None
     cpus: float | None = None
     """Cores."""
     cpu_weight: int = 100
     """1 to 10000, as in cgroup v2; 100 is the usual."""
+    pids: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Processes and threads at once."""
 
 
 class Disk(Message, frozen=True, kw_only=True):

@@ -31,5 +31,10 @@ class Machine(Message, frozen=True, kw_only=True):
     kernel: str
     spawn: float = 0.0
     """Seconds from the start of the smallest program to its end, the best of some tries; 0: not measured."""
+    kept_memory: int = 0
+    kept_disk: int = 0
+    """What is kept for the machine itself: hosts have so much less, and nothing new is begun below that."""
+    near: tuple[str, ...] = ()
+    """What of it is near its end, for all clusters, a sentence each, the same as long as it is so."""
     late: float = 0.0
     """Seconds by which at most one in ten of the agent's timers came too late in the last minute."""

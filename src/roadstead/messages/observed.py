@@ -39,6 +39,8 @@ class Observation(Message, frozen=True, kw_only=True):
     """Unix time of the start of the process."""
     restarts: int = 0
     exit: Exit | None = None
+    warnings: tuple[str, ...] = ()
+    """Of a host: what is near its end, a sentence each, the same as long as it is so."""
     restart_pending: bool = False
     """A changed file or flag asks for a restart that waits for the other members of the group."""
 

@@ -76,9 +76,13 @@ def is_news(before: machine.Machine, now: machine.Machine, age: float) -> bool:
     """Whether what was kept `age` seconds ago is to be replaced. Pure."""
     if age >= _OLDEST:
         return now != before
-    fixed = (now.memory, now.cores, now.disk, now.routes, now.kernel)
     return (
-        fixed != (before.memory, before.cores, before.disk, before.routes, before.kernel)
+        _fixed(now) != _fixed(before)
         or abs(now.available - before.available) > now.memory * _NOTICEABLE
         or abs(now.free - before.free) > now.disk * _NOTICEABLE
     )
+
+
+def _fixed(of: machine.Machine) -> tuple[object, ...]:
+    """What is kept at once when it changes."""
+    return of.memory, of.cores, of.disk, of.routes, of.kernel, of.kept_memory, of.kept_disk, of.near

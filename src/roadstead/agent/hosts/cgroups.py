@@ -1,7 +1,7 @@
 """The cgroups of hosts: where they are, limits, killing all that is in them, removal.
 
 A host's cgroup is `PARENT/roadstead/INSTANCE/HOST`: one folder on v2, one per controller on v1. Nothing outside of an
-instance's own cgroup is ever touched.
+instance's own cgroup is ever touched. On v2 its controllers are switched on in what is above it, as runc does.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from roadstead.agent.ceilings import near, plan
+from roadstead.agent.ceilings import see as numbers
 from roadstead.agent.hosts import processes
 from roadstead.core import errors
+from roadstead.messages import desired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from roadstead.agent.ceilings.plan import Ceilings
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.core.instance import Instance
-    from roadstead.messages import desired
 
 PERIOD = 100_000
 """Microseconds in which a host may use its share of CPU time."""
+PODS = "kubepods"
+"""kubelet's cgroup of all pods, below its host's."""
+_BOUND = ("memory", "pids")
+"""The controllers of what all hosts have together."""
 _TURN = 0.005
 """Seconds between two looks where the kernel has no event to wait for: v1 cgroups."""
 
@@ -41,6 +50,13 @@ def folders(instance: Instance, facts: MachineFacts, *below: str) -> tuple[Path,
     return tuple(root / inside for root in facts.cgroup_roots)
 
 
+def above(facts: MachineFacts) -> tuple[Path, ...]:
+    """The folders of all cgroups above those of instances."""
+    parents = [root / facts.cgroup_parent.lstrip("/") for root in facts.cgroup_roots]
+    ends = zip(facts.cgroup_roots, parents, strict=True)
+    return tuple(each for root, at in ends for each in (at, *at.parents) if each.is_relative_to(root))
+
+
 def shares(weight: int) -> int:
     """`cpu.shares` of v1 for a weight of v2: 100 is 1024 there. Source: systemd.resource-control(5)."""
     return min(max(weight * 1024 // 100, 2), 262_144)
@@ -54,29 +70,135 @@ def limit_files(version: int, limits: desired.Limits) -> dict[str, str]:
             "memory.max": "max" if limits.memory is None else str(limits.memory),
             "cpu.max": f"{'max' if quota is None else quota} {PERIOD}",
             "cpu.weight": str(limits.cpu_weight),
+            "pids.max": "max" if limits.pids is None else str(limits.pids),
         }
     return {
         "memory/memory.limit_in_bytes": str(-1 if limits.memory is None else limits.memory),
         "cpu/cpu.cfs_period_us": str(PERIOD),
         "cpu/cpu.cfs_quota_us": str(-1 if quota is None else quota),
         "cpu/cpu.shares": str(shares(limits.cpu_weight)),
+        "pids/pids.max": "max" if limits.pids is None else str(limits.pids),
     }
 
 
-def update_limits(instance: Instance, facts: MachineFacts, host_id: str, limits: desired.Limits) -> None:
-    """Sets a running host's limits. Raises Failed with what the kernel refuses, e.g. less memory than is used."""
-    inside = path(instance, facts, host_id).lstrip("/")
-    for name, value in limit_files(facts.cgroup_version, limits).items():
+def update_limits(instance: Instance, facts: MachineFacts, host_id: str, limits: desired.Limits) -> tuple[str, ...]:
+    """Sets a running host's limits; sentences about those that this machine does not let anybody set.
+
+    Raises Failed with what else the kernel refuses. A host that has more memory than it is to have keeps what it has:
+    v2 would end its processes, and v1 refuses.
+    """
+    files = limit_files(facts.cgroup_version, _spared(limits, _memory_used(instance, facts, host_id)))
+    return _write(instance, facts, files, f"host {host_id}", host_id)
+
+
+def bound(instance: Instance, facts: MachineFacts, all_: Ceilings) -> tuple[str, ...]:
+    """The cgroup above all hosts with its ceilings, whether there are hosts or not; else as `update_limits`."""
+    for controller in _BOUND:
+        for top in _folders_of(instance, facts, controller):
+            top.parent.mkdir(parents=True, exist_ok=True)
+            if facts.cgroup_version == 2:
+                for above in (top.parents[1], top.parent):
+                    # One that the machine lacks is the doctor's to tell of.
+                    with contextlib.suppress(OSError):
+                        (above / "cgroup.subtree_control").write_text(f"+{controller}")
+            top.mkdir(exist_ok=True)
+            with contextlib.suppress(OSError):
+                # Newer kernels have no other way. Older ones take it as long as nothing is below.
+                _overwrite(top / "memory.use_hierarchy", "1")
+    limits = _spared(desired.Limits(memory=all_.memory, pids=all_.processes), _memory_used(instance, facts))
+    files = limit_files(facts.cgroup_version, limits)
+    return _write(
+        instance, facts, {name: files[name] for name in files if name.startswith(_BOUND)}, "all hosts together"
+    )
+
+
+def bound_pods(instance: Instance, facts: MachineFacts, host_id: str) -> None:
+    """That a node's pods cannot have all of its processes: it needs some to end them.
+
+    The cgroup of pods is kubelet's, which has the machine's own number in it at its start and never looks at it again.
+    """
+    for folder in _folders_of(instance, facts, "pids", host_id):
+        limit, now = (numbers.read_number(at / "pids.max") for at in (folder, folder / PODS))
+        if limit is not None and (folder / PODS).is_dir() and (now is None or now > plan.of_pods(limit)):
+            with contextlib.suppress(OSError):
+                # It may have gone meanwhile.
+                _overwrite(folder / PODS / "pids.max", str(plan.of_pods(limit)))
+
+
+def _spared(limits: desired.Limits, used: int) -> desired.Limits:
+    more = limits.memory is not None and used > limits.memory
+    return msgspec.structs.replace(limits, memory=used * 11 // 10) if more else limits
+
+
+def _write(
+    instance: Instance, facts: MachineFacts, files: Mapping[str, str], whose: str, *below: str
+) -> tuple[str, ...]:
+    refused = []
+    for name, value in files.items():
         controller, _, file = name.rpartition("/")
-        for root in facts.cgroup_roots:
-            if facts.cgroup_version == 1 and controller not in root.name.split(","):
-                continue
+        for folder in _folders_of(instance, facts, controller, *below):
             try:
-                (root / inside / file).write_text(value)
+                _overwrite(folder / file, value)
+            except (FileNotFoundError, PermissionError) as error:
+                # A controller that is missing, and v1 where root is not allowed everything.
+                refused.append(f"{whose}: {file} cannot be set here: {error.strerror}")
             except OSError as error:
                 raise errors.Failed(
-                    f"host {host_id}: cannot set {file} to {value}: {error.strerror}", file=root / inside / file
+                    f"{whose}: cannot set {file} to {value}: {error.strerror}", file=folder / file
                 ) from error
+    return tuple(refused)
+
+
+def _overwrite(file: Path, value: str) -> None:
+    """Without making one: what is no cgroup is no place for it."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def usage(instance: Instance, facts: MachineFacts, *below: str) -> dict[near.What, near.Use]:
+    """How much of its ceilings a host has, or all of them have together; what has none is left out."""
+    found: dict[near.What, near.Use] = {}
+    limits = {"memory": _memory_files(facts)[1], "pids": "pids.max"}
+    for controller, file in limits.items():
+        for folder in _folders_of(instance, facts, controller, *below):
+            limit = numbers.read_number(folder / file)
+            if limit is None:
+                continue
+            if controller == "memory":
+                found["memory"] = near.Use(_memory_used(instance, facts, *below), limit)
+            else:
+                found["processes"] = near.Use(numbers.read_number(folder / "pids.current") or 0, limit)
+    return found
+
+
+def _memory_files(facts: MachineFacts) -> tuple[str, str, str]:
+    """Of how much is used, of the limit, and the word for what nobody has used lately."""
+    if facts.cgroup_version == 2:
+        return "memory.current", "memory.max", "inactive_file "
+    return "memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file "
+
+
+def _memory_used(instance: Instance, facts: MachineFacts, *below: str) -> int:
+    """Bytes, without files that nobody has used lately: the kernel lets go of those before it ends anything."""
+    file, _, word = _memory_files(facts)
+    for folder in _folders_of(instance, facts, "memory", *below):
+        used = numbers.read_number(folder / file)
+        if used is not None:
+            with contextlib.suppress(OSError):
+                lines = (folder / "memory.stat").read_text().splitlines()
+                used -= next((int(line.removeprefix(word)) for line in lines if line.startswith(word)), 0)
+            return max(used, 0)
+    return 0
+
+
+def _folders_of(instance: Instance, facts: MachineFacts, controller: str, *below: str) -> Iterator[Path]:
+    """A cgroup's folder in the controller's hierarchy; none where v1 does not have it."""
+    for root, folder in zip(facts.cgroup_roots, folders(instance, facts, *below), strict=True):
+        if facts.cgroup_version == 2 or controller in root.name.split(","):
+            yield folder
 
 
 def descendants(folder: Path) -> Iterator[Path]:

@@ -42,10 +42,11 @@ def image(places: HostPlaces) -> Path:
     return places.state / "disk.img"
 
 
-def make(wanted: Wanted, facts: MachineFacts) -> None:
+def make(wanted: Wanted, facts: MachineFacts, kept: int = 0) -> None:
     """The disk at `places.disk`, mounted where it is an image, owned by the host's user. What is on it stays.
 
-    Raises Conflict when the host has a disk of another kind or size, Invalid for an image without a size.
+    Raises Conflict when the host has a disk of another kind or size, Invalid for an image without a size,
+    LimitExceeded for a new image where fewer than `kept` bytes are free.
     """
     places, disk = wanted.places, wanted.host.disk
     if disk.kind == "folder":
@@ -60,11 +61,25 @@ def make(wanted: Wanted, facts: MachineFacts) -> None:
         if not image(places).exists():
             if any(places.disk.iterdir()):
                 raise _conflict(wanted, "a folder", "a file system of its own")
+            _check_room(wanted, kept)
             _make_image(places, disk.size, facts)
         if image(places).stat().st_size != disk.size:
             raise _conflict(wanted, f"{image(places).stat().st_size} bytes", f"{disk.size} bytes")
         attach(image(places), places.disk)
     folders.make_at(places.disk, uid=wanted.uid)
+
+
+def _check_room(wanted: Wanted, kept: int) -> None:
+    """An image is sparse: it begins small, and what is written to it later is lost when the machine's disk is full."""
+    room = os.statvfs(wanted.places.state)
+    free = room.f_bavail * room.f_frsize
+    if free < kept:
+        raise errors.LimitExceeded(
+            f"host {wanted.id}: no new disk is begun where less than {kept >> 20} MiB are free, and {free >> 20} MiB "
+            "are where Roadstead keeps its state: make room there",
+            free=free,
+            kept=kept,
+        )
 
 
 def _conflict(wanted: Wanted, has: str, asked: str) -> errors.Conflict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -33,10 +34,14 @@ from roadstead.core import errors, program
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roadstead.agent.ceilings import near
+    from roadstead.agent.ceilings.plan import Ceilings
     from roadstead.agent.hosts.processes import Running
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.core.instance import Instance
     from roadstead.messages import desired
+
+log = logging.getLogger(__name__)
 
 KILL_TIMEOUT = 10.0
 OUTPUT_LIMIT = 1 << 20
@@ -59,9 +64,13 @@ class Finished:
 class Hosts:
     """The hosts of one instance. Calls for one host must not overlap; calls for different hosts may."""
 
-    def __init__(self, instance: Instance, machine: MachineFacts) -> None:
+    def __init__(self, instance: Instance, machine: MachineFacts, bounds: Ceilings | None = None) -> None:
+        """`bounds`: what hosts may have, where it is not asked for expressly; None: all that there is."""
         self._instance = instance
         self._machine = machine
+        self._bounds = bounds
+        self._told: set[str] = set()
+        """What was said of limits that cannot be set."""
 
     async def adopt(self, host_id: str) -> Running | None:
         """The first process of the host when it runs; None else. Reads a record and two files of /proc."""
@@ -111,7 +120,29 @@ class Hosts:
         found = runc.recorded(self._instance, host_id)
         if found is None or not processes.alive(found[0]):
             raise errors.Failed(f"host {host_id} ended as soon as it was started", host=host_id)
+        # Not by runc, to which a controller that is missing is a reason to start nothing. No unit runs yet.
+        self._bound(host_id, host)
         return found[0]
+
+    def _bound(self, host_id: str, host: desired.Host) -> None:
+        limits = host.limits
+        refused: tuple[str, ...] = ()
+        if self._bounds is not None:
+            refused = cgroups.bound(self._instance, self._machine, self._bounds)
+            limits = self._bounds.of(host)
+        refused += cgroups.update_limits(self._instance, self._machine, host_id, limits)
+        for sentence in refused:
+            if sentence not in self._told:
+                log.warning("%s", sentence)
+        self._told.update(refused)
+
+    def bound_pods(self, host_id: str) -> None:
+        """See cgroups: nothing to do where it is no node, or where it was done."""
+        cgroups.bound_pods(self._instance, self._machine, host_id)
+
+    def usage(self, host_id: str | None = None) -> dict[near.What, near.Use]:
+        """How much of its ceilings a host has; None: all hosts together."""
+        return cgroups.usage(self._instance, self._machine, *([] if host_id is None else [host_id]))
 
     def _wanted(self, host_id: str, host: desired.Host, uid: int) -> wanted.Wanted:
         if (uid == 0) != (host.kind == "node"):
@@ -156,7 +187,7 @@ class Hosts:
         folders.make_at(self._instance.stores, mode=0o700)
         with folders.opened(places.service) as service:
             folders.make(service, ".s6-svscan", mode=0o700, uid=uid)
-        disk.make(asked, self._machine)
+        disk.make(asked, self._machine, kept=0 if self._bounds is None else self._bounds.kept.disk)
         tree.furnish(asked)
         tree.make(tree.plan(asked, self._machine), asked.root)
         if asked.node:
@@ -179,7 +210,7 @@ class Hosts:
 
     async def update(self, host_id: str, host: desired.Host, uid: int) -> None:
         """Brings a running host's limits and names up to date; nothing is restarted."""
-        cgroups.update_limits(self._instance, self._machine, host_id, host.limits)
+        self._bound(host_id, host)
         tree.rename(self._wanted(host_id, host, uid))
 
     def lend(self, host_id: str, path: Path) -> str:

@@ -132,6 +132,7 @@ async def _remove(now: scene.Scene, record: store.Record) -> None:
             now.filling.pop(unit.id, None)
             now.gone(unit)
     now.deaths.pop(record.id, None)
+    now.near.pop(record.id, None)
     now.gone(record)
     for network in now.records.of_kind("networks").values():
         if network.deleting:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from roadstead.agent import listeners
 from roadstead.agent.door import checks
 from roadstead.agent.fabric import fabric
@@ -21,6 +23,9 @@ from roadstead.core import errors, instance, loop
 from roadstead.messages import observed
 
 log = logging.getLogger("roadstead.agent")
+
+MACHINE = ""
+"""In the place of a host's id."""
 
 Phase = Literal["pending", "making", "running", "ready", "failing", "stopped", "deleting", "not-understood"]
 
@@ -75,6 +80,8 @@ class Scene:
     """By unit whose images are on their way to its host: empty, or what kept them."""
     filling: dict[str, bool] = field(default_factory=dict)
     """By unit whose store is on its way to its host's disk: whether that is over."""
+    near: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host what is near its end; MACHINE: of the machine."""
     remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def wanted(self) -> checks.Wanted:
@@ -116,6 +123,7 @@ class Scene:
         """Keep what was seen of an object; True when it is news."""
         return self.journal.put(
             observed.Observation(
+                warnings=self.near.get(record.id, ()) if record.kind == "hosts" else (),
                 kind=record.kind,
                 id=record.id,
                 generation=record.generation,
@@ -128,6 +136,15 @@ class Scene:
                 restart_pending=restart_pending,
             )
         )
+
+    def warn(self, id: str, warnings: tuple[str, ...]) -> None:
+        """Keep what is near its end of a host, or of the MACHINE; said when it is news."""
+        for sentence in set(warnings) - set(self.near.get(id, ())):
+            log.warning("%s", f"host {id} {sentence}" if id else sentence)
+        self.near[id] = warnings
+        seen = self.journal.get(("hosts", id))
+        if seen is not None:
+            self.journal.put(msgspec.structs.replace(seen, warnings=warnings))
 
     def log_drift(self, record: store.Record, difference: str) -> None:
         log.warning("%s/%s: %s; mended", record.kind, record.id, difference)

@@ -52,22 +52,23 @@ class Promised:
 
 def check(machine: machines.Machine, promised: Promised, asked: Load) -> None:
     """Whether the machine carries one more load. Raises LimitExceeded with the sum."""
-    memory = min(machine.memory - promised.all.memory, machine.available - promised.coming.memory)
+    memory = min(machine.memory - machine.kept_memory - promised.all.memory, machine.available - promised.coming.memory)
     if asked.memory > memory:
         raise errors.LimitExceeded(
-            f"Not enough memory: this machine has {_gib(machine.memory)} GiB, {_gib(machine.available)} GiB of it "
-            f"available now; what exists ({promised.all}) is promised {_gib(promised.all.memory)} GiB, "
-            f"{_gib(promised.coming.memory)} GiB of it not taken yet; {asked} more would need "
-            f"{_gib(asked.memory)} GiB. Delete something, or ask for fewer nodes.",
+            f"Not enough memory: this machine has {_gib(machine.memory)} GiB{_kept(machine.kept_memory)}, "
+            f"{_gib(machine.available)} GiB of it available now; what exists ({promised.all}) is promised "
+            f"{_gib(promised.all.memory)} GiB, {_gib(promised.coming.memory)} GiB of it not taken yet; {asked} more "
+            f"would need {_gib(asked.memory)} GiB. Delete something, or ask for fewer nodes.",
             asked=asked.memory,
             room=memory,
         )
-    disk = machine.free - promised.coming.disk
+    disk = machine.free - machine.kept_disk - promised.coming.disk
     if asked.disk > disk:
         raise errors.LimitExceeded(
             f"Not enough disk: {_gib(machine.free)} GiB of {_gib(machine.disk)} GiB are free where Roadstead keeps "
-            f"its state; what is being made ({promised.coming}) is promised {_gib(promised.coming.disk)} GiB; "
-            f"{asked} more would need {_gib(asked.disk)} GiB. Make room, or ask for fewer nodes.",
+            f"its state{_kept(machine.kept_disk)}; what is being made ({promised.coming}) is promised "
+            f"{_gib(promised.coming.disk)} GiB; {asked} more would need {_gib(asked.disk)} GiB. Make room, or ask for "
+            "fewer nodes.",
             asked=asked.disk,
             room=disk,
         )
@@ -75,6 +76,10 @@ def check(machine: machines.Machine, promised: Promised, asked: Load) -> None:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
+
+
+def _kept(size: int) -> str:
+    return f" ({_gib(size)} GiB are kept for the machine itself)" if size else ""
 
 
 def _gib(size: int) -> str:

@@ -16,6 +16,8 @@ from roadstead.messages import desired
 from roadstead.network import sizes
 
 HEALTH_PORT = 10248
+POD_PROCESSES = 4096
+"""Processes and threads of one pod. A node may have more, so that one pod leaves some to the others."""
 CLUSTER_DOMAIN = "cluster.local"
 
 _FILES = "/etc/units/kubelet"
@@ -147,6 +149,7 @@ def _runtime() -> dict[str, object]:
 def _limits(node: facts.Node, size: sizes.Size) -> dict[str, object]:
     return {
         "maxPods": node.most_pods,
+        "podPidsLimit": POD_PROCESSES,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%"},
         "kubeReserved": {
             "cpu": f"{reserved_cpu(size.vcpus)}m",

@@ -34,7 +34,8 @@ def host(
 
     containerd asks the resolver of the `subnet` (a CIDR) for registries' names.
 
-    Nothing is limited: what the node's type says is what its kubelet offers, and what machines have is shared.
+    Of processors nothing is limited: what the node's type says is what its kubelet offers, and what machines have is
+    shared. Of memory the agent lets it have what its type says.
     """
     return desired.Host(
         kind="node",

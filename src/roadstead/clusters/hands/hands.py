@@ -165,12 +165,13 @@ class Hands:
             host = names.host(id, name)
             runs = sights.release(host, "kube-apiserver", tools.mirror.wanted) or release
             found[name] = self._settled(owner, sights.part(name, host, tools.mirror, runs))
-        found = sights.excused(found, pace.too_slow(await machine.find(tools.store)))
+        carrier = await machine.find(tools.store)
+        found, near = sights.excused(found, pace.too_slow(carrier)), carrier.near if carrier else ()
         kept = await tools.land.find(owner)
         found[spec.ACCESS] = self._settled(owner, self._access(owner, id, release, kept is not None))
         if kept is None:
-            return observed.Sight(found)
-        return observed.Sight(found, kept.endpoint, await tools.control.authority(owner))
+            return observed.Sight(found, warnings=near)
+        return observed.Sight(found, kept.endpoint, await tools.control.authority(owner), near)
 
     def _access(self, owner: keys.Key, id: str, release: str, standing: bool) -> observed.Part:
         """There from the first drawing until the control plane's network, and all that was allotted, is gone."""
@@ -201,7 +202,9 @@ class Hands:
                 word = tools.reports.node(cluster, names.node(part.address, owner.region), marks.of(wanted))
                 part = sights.joined(part, word)
             found[name] = self._settled(owner, part)
-        return observed.Sight(sights.excused(found, pace.too_slow(await machine.find(tools.store))))
+        carrier = await machine.find(tools.store)
+        near = carrier.near if carrier else ()
+        return observed.Sight(sights.excused(found, pace.too_slow(carrier)), warnings=near)
 
     def _settled(self, owner: keys.Key, part: observed.Part) -> observed.Part:
         """What is absent may be known to be gone; what there is may have to stay as it was, being refused otherwise."""
@@ -234,13 +237,19 @@ class Hands:
                 self._tell_of(owner)
 
     async def _follow_store(self) -> None:
-        """What is not there any more is forgotten."""
+        """What is not there any more is forgotten. What is near its end of the machine concerns everybody."""
+        near: tuple[str, ...] = ()
         while True:
             try:
                 async for changes in self._tools.store.watch(self._tools.store.revision):
                     for change in changes.changes:
                         if change.deleted and change.part is facts.Part.DESIRED:
                             self._forget(change.key)
+                    if any(change.key == machine.KEY for change in changes.changes):
+                        carrier = await machine.find(self._tools.store)
+                        before, near = near, carrier.near if carrier else ()
+                        if near != before:
+                            self._tell_of_all()
             except errors.Gone:
                 log.debug("some deletions were missed: what is known of these things is kept a while longer")
 

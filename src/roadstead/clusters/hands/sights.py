@@ -35,6 +35,7 @@ def part(name: str, host: str, known: mirrors.Mirror, release: str) -> observed.
         reason,
         _address(kept.spec),
         there.since if there is not None else None,
+        warnings=() if there is None or kept.deleting else there.warnings,
     )
 
 

@@ -42,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """CIDRs of which the machine may be given routes, with commas."""
     machine_ports: str = bounds.NONE
     """Ports of the machine on which the agent may open sockets for the services, with commas."""
+    keep_memory: int | None = None
+    keep_processes: int | None = None
+    keep_disk: int | None = None
+    """What hosts leave to the machine: MiB, processes, MiB. None: the agent's usual share."""
     machine_netns: str | None = None
     """Stands for the machine's network namespace."""
 

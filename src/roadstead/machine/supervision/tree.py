@@ -93,7 +93,18 @@ def agent(
             command += [f"--{name.replace('_', '-')}", getattr(kept, name)]
     if kept.advertise_address is not None:
         command += ["--publish-address", kept.advertise_address]
+    command += [word for flag, number in _left(kept) for word in (flag, str(number))]
     return Service("agent", tuple(command))
+
+
+def _left(kept: settings.Settings) -> list[tuple[str, int]]:
+    """What hosts leave to the machine, as the agent takes it: bytes, and processes."""
+    asked = (
+        ("--keep-memory", kept.keep_memory, 1 << 20),
+        ("--keep-processes", kept.keep_processes, 1),
+        ("--keep-disk", kept.keep_disk, 1 << 20),
+    )
+    return [(flag, number * unit) for flag, number, unit in asked if number is not None]
 
 
 def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> Service:
