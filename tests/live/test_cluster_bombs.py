@@ -16,6 +16,7 @@ from tests.live import shared
 
 from roadstead.agent.hosts import cgroups, see
 from roadstead.clusters.components import kubelet
+from roadstead.controllers import nodes
 
 pytestmark = pytest.mark.live
 
@@ -51,6 +52,12 @@ def issues(cluster: shared.Cluster) -> list[str]:
     return [issue["message"] for issue in group["nodegroup"]["health"]["issues"]]
 
 
+def condition(cluster: shared.Cluster, node: str) -> str:
+    """What the Node says of what is near its end."""
+    found = [each for each in cluster.nodes()[node]["status"]["conditions"] if each["type"] == nodes.NEAR]
+    return "".join(each["message"] for each in found if each["status"] == "True")
+
+
 def all_go_on(cluster: shared.Cluster, node: str, name: str) -> None:
     """The agent answers, programs start on the machine, the API takes an object, and a pod runs on that node."""
     assert cluster.service.agent.client.status().counts["hosts"] == 7 + shared.NODES
@@ -76,13 +83,14 @@ def test_bombs_end_at_their_ceilings_and_are_told(cluster: shared.Cluster) -> No
         cluster.apply(*(pod(f"forks-{number}", first, BOMB) for number in (2, 3)))
         services.until("it is told", lambda: any("is near its limit of" in said for said in issues(cluster)), MOST)
         all_go_on(cluster, third, "calm-3")
+        services.until("its Node says so", lambda: "is near its limit of" in condition(cluster, first), 10)
         told = cluster.service.aws("roadstead", "list_events")["events"]
         assert any(event["reason"] == "NearLimit" for event in told), told
     finally:
         cluster.kubectl("delete", "pods", "-l", "test=bombs", "--force", "--grace-period=0", "--wait=false", timeout=60)
     services.until("none is left", lambda: processes(cluster) < before + 50, MOST)
     cluster.until_well()
-    services.until("nothing is near any more", lambda: not issues(cluster), 30)
+    services.until("nothing is near any more", lambda: not issues(cluster) and not condition(cluster, first), 30)
     assert {name: cluster.pid(name) for name in hosts} == hosts
     assert json.loads(cluster.kubectl("get", "pods", "-l", "test=bombs", "-o", "json"))["items"] == []
 

@@ -147,6 +147,39 @@ def test_a_node_that_has_what_its_nodegroup_gives_is_left_alone() -> None:
     assert nodes.change(same, replace(ONE, marks=other_order)) is None
 
 
+def test_a_node_says_in_a_condition_what_is_near_its_end_for_as_long_as_it_is_so() -> None:
+    others = {"type": "Ready", "status": "True"}
+    bare = {**noted(""), "status": {"conditions": [others]}}
+    assert nodes.condition(bare, ONE, 0.0) is None
+    near = replace(ONE, near=("is near its limit of 800 processes and threads", "the disk is near its end"))
+    first = nodes.condition(bare, near, 60.0)
+    assert first == {
+        "metadata": {"resourceVersion": "7"},
+        "status": {
+            "conditions": [
+                others,
+                {
+                    "type": "roadstead.dev/NearLimit",
+                    "status": "True",
+                    "reason": "NearLimit",
+                    "message": "is near its limit of 800 processes and threads; the disk is near its end",
+                    "lastTransitionTime": "1970-01-01T00:01:00Z",
+                },
+            ]
+        },
+    }
+    there = {**bare, "status": first["status"]}
+    assert nodes.condition(there, near, 90.0) is None
+    less = nodes.condition(there, replace(near, near=("the disk is near its end",)), 90.0)
+    assert less is not None
+    assert less["status"]["conditions"][1]["lastTransitionTime"] == "1970-01-01T00:01:00Z"
+    over = nodes.condition(there, ONE, 120.0)
+    assert over is not None
+    assert (over["status"]["conditions"][0], over["status"]["conditions"][1]["status"]) == (others, "False")
+    assert over["status"]["conditions"][1]["lastTransitionTime"] == "1970-01-01T00:02:00Z"
+    assert nodes.condition({**bare, "status": over["status"]}, ONE, 150.0) is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"labels": {"a": 1}}', '{"taints": [{"key": "k"}]}'])
 def test_what_a_node_made_of_its_annotation_takes_nothing_from_it(text: str) -> None:
     """A node may write what it likes on its own Node."""

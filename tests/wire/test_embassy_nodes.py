@@ -279,3 +279,24 @@ def test_changed_labels_and_taints_reach_a_node_and_others_stay() -> None:
         assert scene.there("n1")["spec"]["taints"] == [theirs]
 
     play(story)
+
+
+def test_what_is_near_its_end_is_a_condition_of_its_node() -> None:
+    async def story(scene: Scene) -> None:
+        await scene.has("n1", "n2")
+        near = ("is near its limit of 800 processes and threads",)
+
+        def condition(name: str) -> list[tuple[str, str]]:
+            found = scene.there(name)["status"]["conditions"]
+            return [(each["status"], each["message"]) for each in found if each["type"] == nodes.NEAR]
+
+        scene.api.conflicts = 1
+        scene.expects(n1=expected("n1", near=near), n2=expected("n2"))
+        await scene.until(lambda: condition("n1") == [("True", near[0])])
+        assert "PATCH nodes/n1/status" in scene.api.asked
+        assert scene.seen("n1").ready
+        scene.expects(n1=expected("n1"), n2=expected("n2"))
+        await scene.until(lambda: condition("n1") == [("False", "")])
+        assert condition("n2") == []
+
+    play(story)

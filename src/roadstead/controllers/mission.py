@@ -227,6 +227,8 @@ class Mission:
             self._notice("NodeDeleted", f"node {name} is deleted: its host is gone", node=name)
         elif mine is not None and (change := nodes.change(node, mine)) is not None:
             await self._connection.patch(resources.NODES, name, change)
+        elif mine is not None and (change := nodes.condition(node, mine, self._orders.now())) is not None:
+            await self._connection.patch(resources.NODES, name, change, part="status")
 
     async def _drain(self, name: str) -> float | None:
         mine = self._posting.nodes.get(name)

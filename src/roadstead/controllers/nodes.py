@@ -17,6 +17,9 @@ GIVEN = "roadstead.dev/given"
 CORDONED = "roadstead.dev/cordoned"
 """An annotation: it takes no pods because it was to go, and nobody else wanted that."""
 
+NEAR = "roadstead.dev/NearLimit"
+"""A condition: something of the node, or of the machine that it is on, is near its end."""
+
 _PROVIDER = "aws:///"
 _NEVER = "9999-01-01T00:00:00Z"
 _SILENT = 60.0
@@ -72,6 +75,33 @@ def change(node: Json, mine: postings.Expected) -> Json | None:
         return None
     metadata |= {"annotations": annotations, "resourceVersion": node["metadata"]["resourceVersion"]}
     return {"metadata": metadata, **({"spec": spec} if spec else {})}
+
+
+def condition(node: Json, mine: postings.Expected, now: float) -> Json | None:
+    """What is to be another way with an expected Node's status, as `change`. now: seconds since 1970.
+
+    kubelet leaves conditions alone that are not its own. A Node that never was near the end of anything has none.
+    """
+    there = (node.get("status") or {}).get("conditions") or []
+    before = next((each for each in there if each.get("type") == NEAR), None)
+    fresh = {
+        "type": NEAR,
+        "status": "True" if mine.near else "False",
+        "reason": "NearLimit" if mine.near else "Enough",
+        "message": "; ".join(mine.near),
+    }
+    if before is None and not mine.near:
+        return None
+    if before is not None and {name: before.get(name, "") for name in fresh} == fresh:
+        return None
+    since = dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if before is not None and before.get("status") == fresh["status"]:
+        since = before.get("lastTransitionTime") or since
+    others = [each for each in there if each.get("type") != NEAR]
+    return {
+        "metadata": {"resourceVersion": node["metadata"]["resourceVersion"]},
+        "status": {"conditions": [*others, {**fresh, "lastTransitionTime": since}]},
+    }
 
 
 def cordon(node: Json) -> Json | None:

@@ -56,6 +56,8 @@ class Expected:
     alone: bool = False
     """True: when it goes, no node is left that could take its pods. They are ended, whatever their budgets say."""
     marks: Marks = Marks()
+    near: tuple[str, ...] = ()
+    """What of it, or of the machine that it is on, is near its end, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,10 +157,12 @@ class Connection:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self.call("PATCH", path, thing, query=query, form="apply")
 
-    async def patch(self, resource: resources.Resource, name: str, change: Json, namespace: str = "") -> Json:
-        """A JSON merge patch (RFC 7386)."""
+    async def patch(
+        self, resource: resources.Resource, name: str, change: Json, namespace: str = "", part: str = ""
+    ) -> Json:
+        """A JSON merge patch (RFC 7386) of an object, or of a part of it as `status`."""
         query = {"fieldManager": FIELD_MANAGER}
-        return await self.call("PATCH", resource.path(name, namespace), change, query=query, form="merge")
+        return await self.call("PATCH", resource.path(name, namespace, part), change, query=query, form="merge")
 
     async def replace(self, thing: Json, part: str = "") -> Json:
         """Put the object, or a part of it as `approval`; Conflict when it has changed since it was read."""

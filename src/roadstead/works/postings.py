@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from roadstead.clusters import nodegroups, spec, trust, versions
+from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _KINDS = frozenset({spec.KIND, nodegroups.KIND, lands.KIND, materials.KIND, allotments.KIND})
 _TELLING = frozenset({facts.Part.DESIRED, facts.Part.SECRET})
+_MACHINE = ""
+"""In the place of a host's id."""
 _AGAIN = 2.0
 """Seconds until a cluster that could not be told of is tried again."""
 _DNS = 10
@@ -54,6 +57,8 @@ class Postings:
         self._woken = asyncio.Event()
         self._coming: set[str] = set()
         """Networks of control planes that were not there at the last look."""
+        self._near: dict[str, tuple[str, ...]] = {}
+        """What is near its end, by host; _MACHINE: what all share."""
 
     def current(self) -> Mapping[str, postings.Posting]:
         return self._current
@@ -76,7 +81,7 @@ class Postings:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_store())
             tasks.create_task(self._follow_stock())
-            tasks.create_task(self._follow_networks())
+            tasks.create_task(self._follow_mirror())
             while True:
                 await self._woken.wait()
                 self._woken.clear()
@@ -194,6 +199,7 @@ class Postings:
                     alone=leave is nodegroups.Leave.ENDED,
                     marks=marked,
                     prepared=self._tools.stock.has(host),
+                    near=(*self._near.get(host, ()), *self._near.get(_MACHINE, ())),
                 )
         return found
 
@@ -205,6 +211,9 @@ class Postings:
                 async for changes in self._tools.store.watch(revision):
                     if any(c.part in _TELLING and c.key.kind in _KINDS for c in changes.changes):
                         self._woken.set()
+                    if any(change.key == machine.KEY for change in changes.changes):
+                        seen = await machine.find(self._tools.store)
+                        self._keep_near(_MACHINE, seen.near if seen else ())
             except errors.Gone:
                 log.info("the changes since revision %d are not known any more: looking at everything", revision)
 
@@ -215,10 +224,19 @@ class Postings:
             return False
         return True
 
-    async def _follow_networks(self) -> None:
+    async def _follow_mirror(self) -> None:
         async for id in self._tools.mirror.changes():
             if self._coming and (not id or id in self._coming):
                 self._woken.set()
+            known = [host for kind, host in self._tools.mirror.seen if kind == "hosts"]
+            for host in [id] if id else {*known, *self._near} - {_MACHINE}:
+                there = self._tools.mirror.seen.get(("hosts", host))
+                self._keep_near(host, there.warnings if there else ())
+
+    def _keep_near(self, host: str, warnings: tuple[str, ...]) -> None:
+        if warnings != self._near.get(host, ()):
+            self._near[host] = warnings
+            self._woken.set()
 
     async def _follow_stock(self) -> None:
         async for _ in self._tools.stock.changes():
