@@ -40,6 +40,7 @@ API = f"https://{CONTROL_ADDRESS}:{facts.API_PORT}"
 SERVICE_CIDR = "10.100.0.0/16"
 TOKEN = ("abcdef", "0123456789abcdef")
 PAUSE = "roadstead.dev/pause:1.0"
+ENGINES = {"etcd": "etcd-3.6.16", "containerd": "containerd-2.3.7", "runc": "runc-1.5.3"}
 TYPE = sizes.find("t3.medium")
 
 
@@ -116,7 +117,7 @@ def node_facts(kubernetes: str, **more: Any) -> facts.Node:
         zone="b",
         region="eu-central-1",
         release=kubernetes,
-        engines=facts.Engines(kubernetes=f"kubernetes-{kubernetes}", etcd="etcd-3.6.16", containerd="containerd-2.3.7"),
+        engines=facts.Engines(kubernetes=f"kubernetes-{kubernetes}", **ENGINES),
         instance_type=TYPE.name,
         architecture="x86_64",
         most_pods=17,
@@ -366,12 +367,9 @@ def running(
     kubernetes = built["1.37"].version
     ca = Authority("cluster")
     lab = Lab(agent, folder, built["1.37"].components["kubectl"], ca, node_facts(kubernetes, **more or {}))
-    keep = {
-        f"kubernetes-{kubernetes}": built["1.37"],
-        "etcd-3.6.16": built["etcd"],
-        "containerd-2.3.7": built["containerd"],
-        "cni-1.0": built["cni"],
-    }
+    keep = {one.id: one for one in built.values()}
+    if (runc := engine.find("runc")) is not None:
+        keep[runc.id] = runc
     control = desired.Host(
         kind="control", zone="a", legs=(desired.Leg(network="vpc", address=CONTROL_ADDRESS),), hostname="api"
     )

@@ -30,7 +30,9 @@ def node(release: str = "1.37.2") -> facts.Node:
         zone="eu-central-1b",
         region="eu-central-1",
         release=release,
-        engines=facts.Engines(kubernetes=f"kubernetes-{release}", etcd="etcd-3.6.16", containerd="containerd-2.3.7"),
+        engines=facts.Engines(
+            kubernetes=f"kubernetes-{release}", etcd="etcd-3.6.16", containerd="containerd-2.3.7", runc="runc-1.5.3"
+        ),
         instance_type="t3.medium",
         architecture="x86_64",
         most_pods=17,
@@ -63,6 +65,10 @@ def of_kubelet(one: facts.Node) -> desired.Unit:
     return kubelet.unit(one, files().kubelet, TYPE, "192.168.32.2")
 
 
+def of_containerd(one: facts.Node) -> desired.Unit:
+    return containerd.unit(one, NONE, {})
+
+
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_node_is_as_the_golden_file(release: str) -> None:
     one = node(release)
@@ -70,6 +76,32 @@ def test_a_node_is_as_the_golden_file(release: str) -> None:
     host = nodes.host(one, "vpc-0123456789abcdef0", ("192.168.40.16/28",), 80, TYPE, SUBNET)
     made = {"host": msgspec.to_builtins(host), "units": {name: _lines(unit) for name, unit in units.items()}}
     assert json.loads(json.dumps(made)) == json.loads((GOLDEN / f"node-{one.minor}.json").read_text())
+
+
+def test_containers_are_made_from_containerds_own_specification_without_making_devices() -> None:
+    """The golden file is what `ctr oci spec` of containerd 2.3.7 says."""
+    own = json.loads((GOLDEN / "containerd-spec.json").read_text())
+    del own["process"]["rlimits"]
+    for kept in own["process"]["capabilities"].values():
+        kept.remove("CAP_MKNOD")
+        assert "CAP_NET_RAW" in kept
+    assert json.loads(containerd.container()) == own
+    assert tomllib.loads(containerd.config(node(), NONE))["plugins"]["io.containerd.cri.v1.runtime"]["containerd"][
+        "runtimes"
+    ]["runc"]["base_runtime_spec"] in {f"/etc/units/containerd/{name}" for name in of_containerd(node()).files}
+
+
+def test_pods_have_the_runtimes_profile_of_seccomp_unless_they_say_otherwise() -> None:
+    assert json.loads(kubelet.config(node(), TYPE))["seccompDefault"] is True
+
+
+def test_without_a_runc_of_ours_nodes_have_the_machines() -> None:
+    def path(one: facts.Node) -> list[str]:
+        return of_containerd(one).environment["PATH"].split(":")
+
+    assert path(node())[:2] == ["/engine/runc-1.5.3", "/engine/containerd-2.3.7"]
+    without = dataclasses.replace(node(), engines=dataclasses.replace(node().engines, runc=""))
+    assert path(without)[:2] == ["/engine/containerd-2.3.7", "/usr/local/sbin"]
 
 
 def _lines(unit: desired.Unit) -> dict[str, object]:

@@ -15,7 +15,7 @@ GIB = 2**30
 VERSIONS: dict[str, facts.Version] = {
     "nft": (1, 0, 6),
     "s6-svscan": (2, 10),
-    "runc": (1, 1, 5),
+    "runc": (1, 3, 6),
     "haproxy": (2, 6, 12),
     "ip": (6, 1, 0),
 }
@@ -31,10 +31,10 @@ SERVER = facts.Facts(
     architecture="x86_64",
     cores=8,
     python=(3, 11, 2),
-    distribution=facts.Distribution("Debian GNU/Linux 12 (bookworm)", "debian"),
+    distribution=facts.Distribution("Debian GNU/Linux 13 (trixie)", "debian"),
     systemd=True,
     kernel=facts.Kernel(
-        release="6.1.0-28-amd64",
+        release="6.12.57+deb13-amd64",
         features=tuple(facts.Feature(name, True) for name in kernel.FEATURES),
         modules=("overlay", "veth"),
         kmsg=True,
@@ -50,7 +50,7 @@ SERVER = facts.Facts(
     descriptors=1048576,
     engines=(facts.Engine("kubernetes", "1.37.2"),),
 )
-"""A Debian 12 with nothing wrong."""
+"""A Debian 13 with nothing wrong."""
 
 DOCKER = dataclasses.replace(
     SERVER,
@@ -95,6 +95,47 @@ def amiss(seen: facts.Facts) -> dict[str, findings.Level]:
 
 def test_a_good_server_has_nothing_amiss() -> None:
     assert amiss(SERVER) == {}
+
+
+def with_runc(version: facts.Version, says: str) -> facts.Facts:
+    tools = tuple(facts.Tool("runc", "/usr/sbin/runc", version, says) if t.name == "runc" else t for t in TOOLS)
+    return dataclasses.replace(SERVER, tools=tools)
+
+
+@pytest.mark.parametrize(
+    ("says", "level", "told"),
+    [
+        ("runc version 1.1.0\ncommit: v1.1.0-0-g067aaf85\nlibseccomp: 2.5.3", "blocks", "CVE-2024-21626"),
+        ("runc version 1.1.11\ncommit: v1.1.11-0-g4bccb38c\nlibseccomp: 2.5.3", "blocks", "CVE-2024-21626"),
+        ("runc version 1.1.5+ds1\ncommit: 1.1.5+ds1-1+deb12u1\nlibseccomp: 2.5.4", "warning", "1.1.5+ds1-1+deb12u1"),
+        ("runc version 1.1.7-0ubuntu1~22.04.2\nlibseccomp: 2.5.3", "warning", "1.1.7-0ubuntu1~22.04.2"),
+        ("runc version 1.1.12\nspec: 1.0.2-dev\nlibseccomp: 2.5.2", "warning", "CVE-2025-31133"),
+        ("runc version 1.2.7\nlibseccomp: 2.5.4", "warning", "CVE-2025-52881"),
+        ("runc version 1.2.8\nlibseccomp: 2.5.4", "ok", ""),
+        ("runc version 1.3.2\nlibseccomp: 2.5.4", "warning", "CVE-2025-31133"),
+        ("runc version 1.3.3\nlibseccomp: 2.5.4", "ok", ""),
+        ("runc version 1.4.0-rc.1\nlibseccomp: 2.5.4", "warning", "CVE-2025-31133"),
+        ("runc version 1.4.0\nlibseccomp: 2.5.4", "ok", ""),
+        ("runc version 1.5.3\nspec: 1.3.0", "blocks", "seccomp"),
+    ],
+)
+def test_a_runc_that_lets_pods_out_is_told_of_as_far_as_it_is_known(says: str, level: str, told: str) -> None:
+    version = wanted.version_in("runc", says)
+    assert version is not None
+    seen = found(with_runc(version, says))["programs/runc"]
+    assert seen.level == level
+    assert told in seen.title + seen.meaning
+    # With ours the machine's makes nothing.
+    own = dataclasses.replace(with_runc(version, says), engines=(facts.Engine("runc", "1.5.3"),))
+    assert found(own)["programs/runc"].level == "ok"
+    broken = dataclasses.replace(own, engines=(facts.Engine("runc", "1.5.3", "cut off"),))
+    assert found(broken)["programs/runc"].level == level
+
+
+@pytest.mark.parametrize(("release", "level"), [("6.1.0-28-amd64", "warning"), ("6.3.0", "ok"), ("6.18.44", "ok")])
+def test_it_is_told_where_root_of_a_node_is_root_of_the_machine(release: str, level: str) -> None:
+    seen = dataclasses.replace(SERVER, kernel=dataclasses.replace(SERVER.kernel, release=release))
+    assert found(seen)["kernel/users-of-nodes"].level == level
 
 
 def test_docker_drops_forwarded_packets() -> None:

@@ -25,7 +25,8 @@ MODULES = Path(__file__).resolve().parents[2] / "engines"
         ("kubernetes-1.35.4", "kubernetes-1.35.4"),
         ("etcd", "etcd-3.6.16"),
         ("containerd@2", "containerd-2.3.7"),
-        ("runc", "runc-distribution"),
+        ("busybox", "busybox-distribution"),
+        ("runc", "runc-1.5.3"),
     ],
 )
 def test_a_spec_names_the_newest_release_that_fits(spec: str, release: str) -> None:

@@ -70,7 +70,7 @@ def test_the_table_lists_the_whole_catalog(environment: dict[str, str | None]) -
 def test_wrong_usage(environment: dict[str, str | None]) -> None:
     assert call(environment, "get").exit_code == 2
     assert isinstance(call(environment, "get", "nothing").exception, errors.NotFound)
-    assert isinstance(call(environment, "remove", "runc").exception, errors.Invalid)
+    assert isinstance(call(environment, "remove", "busybox").exception, errors.Invalid)
 
 
 def test_passing_news_is_seldom_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

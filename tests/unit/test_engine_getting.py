@@ -55,13 +55,13 @@ def test_every_engine_that_is_built_has_an_effort() -> None:
 
 def test_it_is_said_before_how_long_it_may_take(job: getting.Job) -> None:
     anyhow = getting.Job(None, job.given, "amd64")
-    said = getting.announced(("1.37", "etcd", "seed", "runc"), anyhow, 2)
+    said = getting.announced(("1.37", "etcd", "seed", "busybox"), anyhow, 2)
     assert said.startswith("2 engines are not here yet: what cannot be downloaded is built from source")
     total = sum(catalog.resolve(job.given.catalog, spec, "amd64").engine.effort for spec in ("1.37", "etcd"))
     assert f"about {total / 120:.0f} minutes in all with 2 processors" in said
     assert "about a minute" in getting.announced(("pause",), anyhow, 2)
     # Nothing is built: nothing is to be said.
-    assert getting.announced(("runc", "seed"), anyhow, 2) == ""
+    assert getting.announced(("busybox", "seed"), anyhow, 2) == ""
     assert getting.announced(("1.37",), getting.Job("cache", job.given, "amd64"), 2) == ""
 
 
@@ -79,6 +79,18 @@ def test_what_one_raises_is_raised_and_leaves_nothing(job: getting.Job, tmp_path
     with pytest.raises(errors.Failed, match=r"should be version 3\.6\.16"):
         getting.get(("seed", "etcd"), job, lambda _: None, 1)
     assert not list((tmp_path / "cache").glob("work/*"))
+
+
+def test_what_the_distribution_does_instead_of_is_left_out_among_others(job: getting.Job, tmp_path: Path) -> None:
+    folder(tmp_path / "own" / "etcd-3.6.16", ETCD, "echo etcd Version: 3.6.16")
+    folder(tmp_path / "own" / "runc-1.5.3", ("runc",), "echo runc version 1.1.0")
+    heard: list[progress.Progress] = []
+    for width in (1, 2):
+        made = getting.get(("runc", "etcd"), job, heard.append, width)
+        assert [one.name for one in made] == ["etcd"]
+    assert "the distribution's runc is used instead" in heard[-1].text + heard[-2].text
+    with pytest.raises(errors.Failed, match=r"should be version 1\.5\.3"):
+        getting.get(("runc",), job, lambda _: None, 1)
 
 
 def test_whoever_waits_for_another_process_ends_when_told_to(tmp_path: Path) -> None:

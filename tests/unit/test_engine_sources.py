@@ -350,13 +350,13 @@ def test_two_at_once_do_the_work_once(chosen: settings.Settings) -> None:
 def test_the_distribution_s_own(chosen: settings.Settings, tmp_path: Path) -> None:
     absent = dataclasses.replace(chosen, environment={"PATH": str(tmp_path / "bin")})
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "runc").write_bytes(program("runc version 9"))
-    (tmp_path / "bin" / "runc").chmod(0o755)
-    installed = engines.get("runc", given=absent)
-    assert installed.components == {"runc": tmp_path / "bin" / "runc"}
+    (tmp_path / "bin" / "busybox").write_bytes(program("busybox 9"))
+    (tmp_path / "bin" / "busybox").chmod(0o755)
+    installed = engines.get("busybox", given=absent)
+    assert installed.components == {"busybox": tmp_path / "bin" / "busybox"}
     assert installed.manifest.source == "distribution"
-    with pytest.raises(errors.Invalid, match="install its package runc"):
-        engines.get("runc", "build", given=absent)
+    with pytest.raises(errors.Invalid, match="install its package busybox-static"):
+        engines.get("busybox", "build", given=absent)
 
 
 def test_a_command_that_fails_is_told_with_its_output(tmp_path: Path) -> None:

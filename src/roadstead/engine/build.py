@@ -30,6 +30,7 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
     modfile = module / release.fill(build.modfile)
     go = toolchain(recipe.go_wanted(modfile.read_text()), settings, teller)
     teller.line(f"building {release.id} for {release.arch} with Go {go.version} ({go.command})")
+    _libraries(release, settings)
     scratch = into / ".go"
     scratch.mkdir()
     environment = _environment(release, scratch, go, settings)
@@ -49,6 +50,22 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
             (into / other).hardlink_to(into / first)
     scratch.rmdir()
     return download.Made(origin=f"{build.module} with Go {go.version}", verified=f"sources by go.sum, Go {go.version}")
+
+
+def _libraries(release: catalog.Release, settings: Settings) -> None:
+    """Raises NotFound where the machine lacks what a build with C needs, before minutes go into it."""
+    wanted = release.engine.libraries
+    if not wanted:
+        return
+    path = settings.environment.get("PATH")
+    lacks = [tool for tool in (settings.environment.get("CC", "cc"), "pkg-config") if not shutil.which(tool, path=path)]
+    if not lacks:
+        try:
+            process.answer(["pkg-config", "--print-errors", "--exists", *wanted], settings.environment)
+        except errors.Failed:
+            lacks = [f"the headers of {name} (package {name}-dev or {name}-devel)" for name in wanted]
+    if lacks:
+        raise errors.NotFound(f"building {release.id} needs {', '.join(lacks)}, which this machine does not have")
 
 
 class Counted:

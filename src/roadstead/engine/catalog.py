@@ -88,9 +88,13 @@ class Engine(Form, frozen=True):
     wheel: Wheel | None = None
     seed: Seed | None = None
     distribution: Distribution | None = None
+    instead: str | None = None
+    """The distribution's package, as Debian calls it, whose program does where this is not to be had."""
     effort: float = 0.0
     """About how many seconds of one processor building it takes, with nothing built before: measured on x86-64 with
     debug data, less the fifth that etcd took less without."""
+    libraries: tuple[str, ...] = ()
+    """Those in C, by pkg-config's names, that it is built with; with any the machine's C compiler is used."""
     digests: dict[str, str] = {}
     """SHA-256 in hexadecimal, by the file's path below `base`, or `VERSION/ARCH` of a wheel."""
 

@@ -1,7 +1,8 @@
 """How a release is built, as data: the arguments of `go build`, and the hash that names the recipe.
 
 The same recipe with the same Go makes the same bytes, wherever the folders are: `-trimpath`, no build id, no
-version control stamp, no C. So the hash covers what decides them, and not the place.
+version control stamp, no C. So the hash covers what decides them, and not the place. What has libraries in C is
+compiled with the machine's, which it does not cover.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def hash_of(release: catalog.Release, modules: Path | None) -> str:
         engine.build,
         engine.wheel,
         *((engine.seed,) if engine.seed is not None else ()),
+        *((engine.libraries,) if engine.libraries else ()),
     )
     whole = hashlib.sha256(msgspec.json.encode(decides, order="deterministic"))
     if engine.build is not None and modules is not None:
@@ -92,7 +94,7 @@ def _module(release: catalog.Release, build: catalog.Build) -> list[str]:
 def environment(release: catalog.Release, scratch: Path) -> dict[str, str]:
     """The variables that a build needs, over those of the user (whose caches and proxy are used)."""
     return {
-        "CGO_ENABLED": "0",
+        "CGO_ENABLED": "1" if release.engine.libraries else "0",
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-mod=readonly",
         "GOWORK": "off",

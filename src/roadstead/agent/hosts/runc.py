@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.core.instance import HostPlaces, Instance
 
+ENGINE = "runc-"
+"""How the ids of engines begin whose component `runc` makes hosts."""
 START_TIMEOUT = 30.0
 
 
@@ -64,8 +67,31 @@ def forget(instance: Instance, host_id: str) -> None:
         shutil.rmtree(instance.runc_root / host_id)
 
 
+def program(instance: Instance, facts: MachineFacts) -> str:
+    """The newest runc of the instance's engines; the machine's own while there is none."""
+    engines = [place for place in instance.engines.glob(f"{ENGINE}*/runc") if place.is_file()]
+    return str(max(engines, key=lambda place: _numbers(place.parent.name))) if engines else facts.runc
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"[0-9]+", name))
+
+
+async def version(instance: Instance, facts: MachineFacts) -> str:
+    """What `runc --version` says; empty when it does not run."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program(instance, facts), "--version", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/"
+        )
+        async with asyncio.timeout(START_TIMEOUT):
+            said, _ = await process.communicate()
+    except (OSError, TimeoutError):
+        return ""
+    return said.decode(errors="replace")
+
+
 def command(instance: Instance, facts: MachineFacts, *arguments: str) -> list[str]:
-    return [facts.runc, "--root", str(instance.runc_root), *arguments]
+    return [program(instance, facts), "--root", str(instance.runc_root), *arguments]
 
 
 async def run(instance: Instance, facts: MachineFacts, host_id: str, places: HostPlaces) -> None:

@@ -18,6 +18,7 @@ CNI_ENGINE = "cni-1.0"
 """The engine whose one component, `roadstead-cni`, the runtime calls for each pod."""
 
 _FILES = "/etc/units/containerd"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Snapshotters that need kernels or devices that a node has not, and interfaces that nothing here uses: each costs
 # time at the start, and NRI would let a pod with the host's /run change all other containers.
@@ -30,6 +31,22 @@ _WITHOUT = (
     "io.containerd.nri.v1.nri",
     "io.containerd.tracing.processor.v1.otlp",
 )
+
+# Source of these: containerd 2.3, pkg/oci/spec.go and mounts.go, `ctr oci spec`.
+_CAPABILITIES = """CHOWN DAC_OVERRIDE FSETID FOWNER NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT
+KILL AUDIT_WRITE"""
+_MOUNTS = (
+    ("/proc", "proc", "proc", "nosuid noexec nodev"),
+    ("/dev", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
+    ("/dev/pts", "devpts", "devpts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"),
+    ("/dev/shm", "tmpfs", "shm", "nosuid noexec nodev mode=1777 size=65536k"),
+    ("/dev/mqueue", "mqueue", "mqueue", "nosuid noexec nodev"),
+    ("/sys", "sysfs", "sysfs", "nosuid noexec nodev ro"),
+    ("/run", "tmpfs", "tmpfs", "nosuid strictatime mode=755 size=65536k"),
+)
+_MASKED = """/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list
+/proc/timer_stats /proc/sched_debug /sys/firmware /sys/devices/virtual/powercap /proc/scsi"""
+_READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 
 # `restrict_oom_score_adj` always: where CAP_SYS_RESOURCE is missing no container starts without it, and where it is
 # there, nodes share one kernel, so that a guaranteed pod's -997 would shield it at the cost of other nodes and of the
@@ -57,6 +74,7 @@ max_conf_num = 1
 use_internal_loopback = true
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+base_runtime_spec = "{files}/container.json"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 SystemdCgroup = false
 """
@@ -69,19 +87,25 @@ def unit(node: facts.Node, of: registries.Registries, digests: facts.Digests) ->
         component="containerd",
         flags={"config": f"{_FILES}/config.toml"},
         environment={
-            # The shim is beside containerd, runc is the machine's.
-            "PATH": f"/engine/{node.engines.containerd}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": _path(node.engines),
             **registries.environment(of, _FILES, (node.vpc_cidr, node.service_cidr)),
         },
         environment_file=registries.PROXIES if registries.secrets(of) else None,
         files={
             "config.toml": desired.UnitFile(content=config(node, of)),
+            "container.json": desired.UnitFile(content=container()),
             "10-roadstead.conflist": desired.UnitFile(content=network(), on_change="nothing"),
             **registries.files(of, digests),
         },
         # It listens there when all its plugins are loaded. To start `ctr` for each question costs a node 0.3 s.
         ready=desired.TcpProbe(port=HEALTH_PORT),
     )
+
+
+def _path(engines: facts.Engines) -> str:
+    """The shim is beside containerd; runc is the machine's where there is none of ours."""
+    own = (engines.runc,) if engines.runc else ()
+    return ":".join((*(f"/engine/{name}" for name in (*own, engines.containerd)), _SYSTEM_PATH))
 
 
 def config(node: facts.Node, of: registries.Registries) -> str:
@@ -95,6 +119,38 @@ def config(node: facts.Node, of: registries.Registries) -> str:
         cni=CNI_ENGINE,
         files=_FILES,
     )
+
+
+def container() -> str:
+    """The specification that those of all containers are made from: containerd's own less CAP_MKNOD.
+
+    Limits of resources are left out, as containerd itself does for pods. What a pod asks for, profiles of seccomp and
+    AppArmor among it, is put in by containerd.
+    """
+    kept = [f"CAP_{name}" for name in _CAPABILITIES.split()]
+    capabilities = dict.fromkeys(("bounding", "effective", "permitted"), kept)
+    whole = {
+        "ociVersion": "1.3.0",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "cwd": "/",
+            "capabilities": capabilities,
+            "noNewPrivileges": True,
+        },
+        "root": {"path": "rootfs"},
+        "mounts": [
+            {"destination": at, "type": kind, "source": source, "options": options.split()}
+            for at, kind, source, options in _MOUNTS
+        ],
+        "linux": {
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "cgroupsPath": "/default",
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")],
+            "maskedPaths": _MASKED.split(),
+            "readonlyPaths": _READ_ONLY.split(),
+        },
+    }
+    return json.dumps(whole, indent=1) + "\n"
 
 
 def network() -> str:

@@ -26,6 +26,8 @@ class Engines:
     kubernetes: str
     etcd: str
     containerd: str
+    runc: str = ""
+    """Empty where it is not to be had: nodes then have the machine's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,6 +130,9 @@ def _runtime() -> dict[str, object]:
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # A node may have users of its own: what belongs to the machine is not for it to set. On since 1.37.
+        "featureGates": {"KubeletInUserNamespace": True},
+        "seccompDefault": True,
         # The usual -999 would shield it from the memory of a machine that it shares with others.
         "oomScoreAdj": 0,
         "volumePluginDir": f"{_HOME}/plugins/volume",

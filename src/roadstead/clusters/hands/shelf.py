@@ -23,6 +23,7 @@ from roadstead.messages import desired
 
 log = logging.getLogger(__name__)
 
+_RUNC = "runc"
 _TOLD_FOR = 60.0
 """Seconds for which who asks is told that an engine could not be had; then it is tried again."""
 
@@ -56,6 +57,7 @@ class Shelf:
         self._digests: dict[Path, str] = {}
         self._asked: asyncio.Queue[str] = asyncio.Queue()
         self._coming: set[str] = set()
+        self._without_runc = False
         self._troubles: dict[str, tuple[float, Unobtainable]] = {}
 
     async def run(self) -> None:
@@ -70,7 +72,7 @@ class Shelf:
         """Lend what a cluster of the default version needs, if it is here, before the first asks for it."""
         await self._mirror.ready.wait()
         release = versions.find(versions.DEFAULT).patch
-        for spec in (release, "etcd", "containerd", "cni"):
+        for spec in (release, "etcd", "containerd", "cni", _RUNC):
             try:
                 found = await asyncio.to_thread(engine.find, spec, given=self._given)
                 if found is not None:
@@ -85,8 +87,20 @@ class Shelf:
         """Those of a cluster of that release of Kubernetes. Raises what `id` raises."""
         async with abreast.tasks() as tasks:
             ids = [tasks.create_task(self.id(spec)) for spec in (release, "etcd", "containerd")]
+            runc = tasks.create_task(self._runc())
         kubernetes, etcd, containerd = (id.result() for id in ids)
-        return facts.Engines(kubernetes=kubernetes, etcd=etcd, containerd=containerd)
+        return facts.Engines(kubernetes=kubernetes, etcd=etcd, containerd=containerd, runc=runc.result())
+
+    async def _runc(self) -> str:
+        """The id of our runc; empty where it is not to be had: the machine's does then, for as long as this runs."""
+        if self._without_runc:
+            return ""
+        try:
+            return await self.id(_RUNC)
+        except Unobtainable as error:
+            self._without_runc = True
+            log.warning("hosts are made by the machine's own runc: %s", error)
+            return ""
 
     async def id(self, spec: str) -> str:
         """The id at the agent of an engine (`1.37.2`, `etcd`), which is there from then on.

@@ -184,9 +184,39 @@ def _programs(seen: facts.Facts) -> Iterator[findings.Finding]:
                 f"{program.name} {has} is too old",
                 f"It {program.purpose}; {least} is needed{why}.",
             )
+        elif program.name == "runc":
+            yield _runc(seen, program, tool)
         else:
             shown = ".".join(str(part) for part in tool.version) if tool.version and program.name != "s6-svscan" else ""
             yield findings.Finding(f"programs/{program.name}", "ok", f"{program.name} {shown}".strip())
+
+
+def _runc(seen: facts.Facts, program: wanted.Program, tool: facts.Tool) -> findings.Finding:
+    """What is known to be wrong with the machine's runc; where there is one of ours, hosts and pods run by that."""
+    shown = ".".join(str(part) for part in tool.version) if tool.version else ""
+    own = next((e.version for e in seen.engines or () if e.name == "runc" and not e.broken), None)
+    if own is not None:
+        return findings.Finding("programs/runc", "ok", f"runc {shown}; hosts and pods have Roadstead's own {own}")
+    if tool.says and "libseccomp" not in tool.says:
+        return _unfit(seen, program, f"runc {shown} has no seccomp", "Pods have its profile, and start with none else.")
+    holes = wanted.holes(tool) if tool.version else ()
+    if not holes:
+        return findings.Finding("programs/runc", "ok", f"runc {shown}".strip())
+    meaning = "; ".join(f"{hole.names}: {hole.meaning}" for hole in holes)
+    package = wanted.packed(tool.says)
+    if package is None and tool.version and tool.version < wanted.RUNC_LEAST:
+        return _unfit(
+            seen, program, f"runc {shown} is too old", f"Its makers mended later what lets pods out: {meaning}."
+        )
+    return findings.Finding(
+        "programs/runc",
+        "warning",
+        f"runc {shown} may let pods out",
+        f"Its makers mended later what this version has. {meaning}. Whether your distribution has mended that in its "
+        f"package{f' {package}' if package else ''} cannot be told from here.",
+        "Look it up at your distribution's security tracker, or run `roadstead engine get runc`: hosts and pods then "
+        "run by Roadstead's own.",
+    )
 
 
 def _unfit(seen: facts.Facts, program: wanted.Program, title: str, meaning: str) -> findings.Finding:
@@ -316,6 +346,7 @@ CHECKS: tuple[Callable[[facts.Facts], Iterator[findings.Finding]], ...] = (
     _loops,
     _descriptors,
     kernel.version,
+    kernel.users,
     kernel.features,
     kernel.capabilities,
     kernel.cgroups,

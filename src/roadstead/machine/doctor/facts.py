@@ -61,6 +61,8 @@ class Tool:
     name: str
     path: str | None
     version: Version | None = None
+    says: str = ""
+    """What it printed when it was asked for its version."""
 
 
 @dataclass(frozen=True)

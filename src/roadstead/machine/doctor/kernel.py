@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 OLDEST = (5, 13)
 """kube-proxy's nftables mode asks for Linux 5.13 (KEP-3866)."""
 
+USERS = (6, 3)
+"""A tmpfs, which /run is, can be shown with other owners (mount_setattr(2))."""
+
 PRIVILEGED = (
     "Run Roadstead as root on the machine itself, or in a virtual machine. In a container it needs all rights: "
     "`docker run --privileged --cgroupns=host ...`, or `security.privileged` and `security.nesting` in LXC."
@@ -96,6 +99,23 @@ def version(seen: facts.Facts) -> Iterator[findings.Finding]:
         )
         return
     yield findings.Finding("kernel/version", "ok", title)
+
+
+def users(seen: facts.Facts) -> Iterator[findings.Finding]:
+    """Whether root of a node is root of the machine. The agent tries it; here the version alone decides."""
+    numbers = re.match(r"(\d+)\.(\d+)", seen.kernel.release)
+    name = "kernel/users-of-nodes"
+    if numbers is None or (int(numbers[1]), int(numbers[2])) >= USERS:
+        yield findings.Finding(name, "ok", "nodes can have users of their own")
+        return
+    yield findings.Finding(
+        name,
+        "warning",
+        "nodes have no users of their own",
+        "Root of a node is root of the machine: who makes a privileged pod can take the machine, and user n of a pod "
+        f"is user n of the machine. Linux {USERS[0]}.{USERS[1]} or newer shows files with other owners, as is needed.",
+        "Boot a newer kernel of your distribution, where it has one; nodes that are made then have users of their own.",
+    )
 
 
 def _feature_remedy(seen: facts.Facts, needed: Needed) -> str:

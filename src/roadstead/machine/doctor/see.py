@@ -19,6 +19,7 @@ from roadstead.machine.doctor import facts, parse, probes, wanted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_SAID = 500
 LIBNFTABLES = "libnftables.so.1"
 
 
@@ -98,7 +99,7 @@ def _tool(program: wanted.Program) -> facts.Tool:
     output = probes.run((path, *program.ask)).output
     if "BusyBox" in output:
         return facts.Tool(program.name, None)
-    return facts.Tool(program.name, path, wanted.version_in(program.name, output))
+    return facts.Tool(program.name, path, wanted.version_in(program.name, output), output[:_SAID])
 
 
 def _firewalls() -> facts.Firewalls:

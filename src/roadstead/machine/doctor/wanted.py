@@ -54,6 +54,53 @@ PROGRAMS: tuple[Program, ...] = (
     Program("setpriv", "ends what the agent starts for itself when the agent ends", ("--version",), blocks=False),
 )
 
+
+@dataclass(frozen=True)
+class Hole:
+    """What was mended in a program: since these releases, of each line that still got it; later lines have it."""
+
+    names: str
+    meaning: str
+    since: tuple[facts.Version, ...]
+
+
+HOLES_OF_RUNC: tuple[Hole, ...] = (
+    Hole("CVE-2024-21626", "a container reaches the machine's files by a descriptor that was left open", ((1, 1, 12),)),
+    Hole(
+        "CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881",
+        "a container writes to files of the kernel's through paths that are masked for it",
+        ((1, 2, 8), (1, 3, 3), (1, 4, 0)),
+    ),
+)
+"""Source: the security advisories of github.com/opencontainers/runc."""
+RUNC_LEAST = HOLES_OF_RUNC[0].since[0]
+"""What makers of it have released before is not started, unless a distribution has packed it."""
+
+
+def holes(tool: facts.Tool) -> tuple[Hole, ...]:
+    """Those that the version of a runc has, where nobody has mended them in it."""
+    version = tool.version or (0,)
+    # A candidate counts as older than its release.
+    early = "-rc" in tool.says.partition("\n")[0]
+
+    def mended(hole: Hole) -> bool:
+        if version[:2] > hole.since[-1][:2]:
+            return True
+        return any(version[:2] == line[:2] and (version, not early) >= (line, True) for line in hole.since)
+
+    return tuple(hole for hole in HOLES_OF_RUNC if not mended(hole))
+
+
+def packed(runc_says: str) -> str | None:
+    """The release of a distribution's package, where `runc --version` names it; None where it does not.
+
+    Debian's says `commit: 1.1.5+ds1-1+deb12u1`, Ubuntu's `runc version 1.1.7-0ubuntu1~22.04.2`.
+    """
+    found = re.search(r"^(?:runc version|commit:) (\d+(?:\.\d+)+(?:[+~]|-\d)\S*)", runc_says, re.MULTILINE)
+    named = re.search(r"^commit: (\d+(?:\.\d+)+[+~-]\S+)", runc_says, re.MULTILINE)
+    return (named or found or {1: None})[1]
+
+
 _NUMBERS = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")
 
 
@@ -122,5 +169,19 @@ SYSCTLS: tuple[Sysctl, ...] = (
         25000000,
         "each container takes a session keyring of root's; when their room is used up, containers fail to start "
         "with 'disk quota exceeded'",
+    ),
+    Sysctl(
+        "kernel.keys.maxkeys",
+        2000,
+        20000,
+        "each container of a node with users of its own takes a session keyring of that node's root; when there are no "
+        "more, containers fail to start with 'disk quota exceeded'",
+    ),
+    Sysctl(
+        "kernel.keys.maxbytes",
+        200000,
+        2000000,
+        "each container of a node with users of its own takes a session keyring of that node's root; when their room "
+        "is used up, containers fail to start with 'disk quota exceeded'",
     ),
 )

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from roadstead import engine as engines
@@ -68,7 +68,10 @@ def announced(specs: Sequence[str], job: Job, processors: int) -> str:
 
 
 def get(specs: Sequence[str], job: Job, listener: progress.Listener, width: int) -> tuple[engines.Installed, ...]:
-    """All of them, `width` at a time, in the order in which they are named. What one raises ends the others, too."""
+    """All of them, `width` at a time, in the order in which they are named. What one raises ends the others, too.
+
+    Among several, one that the distribution's program does instead of is left out when it is not to be had.
+    """
     reading, writing = os.pipe()
     stopped = threading.Event()
     one_at_a_time = threading.Lock()
@@ -86,14 +89,20 @@ def get(specs: Sequence[str], job: Job, listener: progress.Listener, width: int)
     def one(spec: str) -> engines.Installed:
         return engines.get(spec, job.source, tell, given=given, arch=job.arch)
 
-    threads = _start(ordered, one, results, width)
+    spare = _spare(ordered, job) if len(ordered) > 1 else {}
+    threads = _start(ordered, one, results, width, spare)
     made: dict[str, engines.Installed] = {}
+    left_out: set[str] = set()
     try:
-        while len(made) < len(ordered):
+        while len(made) + len(left_out) < len(ordered):
             spec, result = results.get()
-            if isinstance(result, BaseException):
+            if spec in spare and isinstance(result, errors.Error | OSError):
+                tell(progress.Progress(spec, f"the distribution's {spare[spec]} is used instead: {result}"))
+                left_out.add(spec)
+            elif isinstance(result, BaseException):
                 raise result
-            made[spec] = result
+            else:
+                made[spec] = result
     finally:
         stopped.set()
         os.close(writing)
@@ -101,7 +110,14 @@ def get(specs: Sequence[str], job: Job, listener: progress.Listener, width: int)
             thread.join(_ENDING)
         if not any(thread.is_alive() for thread in threads):
             os.close(reading)
-    return tuple(made[spec] for spec in specs)
+    return tuple(made[spec] for spec in specs if spec in made)
+
+
+def _spare(specs: Sequence[str], job: Job) -> dict[str, str]:
+    """By spec, the distribution's package that does instead."""
+    arch = job.arch or catalog.machine_arch()
+    found = {spec: catalog.resolve(job.given.catalog, spec, arch).engine.instead for spec in specs}
+    return {spec: package for spec, package in found.items() if package is not None}
 
 
 def _start(
@@ -109,6 +125,7 @@ def _start(
     work: Callable[[str], engines.Installed],
     results: queue.SimpleQueue[tuple[str, Result]],
     width: int,
+    spare: Collection[str],
 ) -> list[threading.Thread]:
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     for spec in specs:
@@ -122,9 +139,10 @@ def _start(
                 return
             try:
                 results.put((spec, work(spec)))
-            except BaseException as error:  # Whoever waits for the result raises it.
+            except BaseException as error:  # Whoever waits for the result raises it, or does without.
                 results.put((spec, error))
-                return
+                if spec not in spare:
+                    return
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(width, len(specs)))]
     for thread in threads:
