@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import conftest, node_lab
+from tests.live import conftest, neighbours, node_lab
 
 from roadstead import engine
+from roadstead.agent.hosts import see
+from roadstead.agent.idmaps import ability, ranges
 from roadstead.engine import images
 
 pytestmark = pytest.mark.live
@@ -68,9 +70,9 @@ def pod(lab: node_lab.Lab) -> str:
 
 
 def small_image(arch: str) -> images.Image:
-    """The machine's own shell and two more programs with the libraries that they name."""
+    """The machine's own shell and some more programs with the libraries that they name."""
     tree: dict[str, images.Node] = {}
-    for program in ("sh", "sleep", "hostname"):
+    for program in ("sh", "sleep", "hostname", "chroot", "cat"):
         found = Path(shutil.which(program) or "").resolve()
         tree[f"bin/{program}"] = images.File(found, 0o755)
         named = subprocess.run(["ldd", str(found)], capture_output=True, text=True, check=True).stdout
@@ -141,6 +143,69 @@ def test_the_api_server_reaches_kubelet_by_its_serving_certificate(lab: node_lab
     # The pod is in the node's network: kube-proxy's own port on the loopback answers.
     with forwarded(lab, pod, 18080) as fetched:
         assert fetched == "nftables"
+
+
+@pytest.fixture(scope="module")
+def first(lab: node_lab.Lab) -> int:
+    """The id that root of the node is on the machine."""
+    seen = next(o for o in lab.agent.client.observations().observations if (o.kind, o.id) == ("hosts", node_lab.NODE))
+    inside, outside, number = Path(f"/proc/{seen.pid}/uid_map").read_text().split()
+    if engine.find("runc") is None:
+        pytest.skip("no runc of ours could be had here")
+    if ability.release(os.uname().release) < (6, 3):
+        pytest.skip(f"Linux {os.uname().release} may not show a tmpfs with other owners")
+    assert (inside, number) == ("0", str(ranges.SIZE)), lab.agent.log.read_text()
+    assert int(outside) >= ranges.FIRST
+    return int(outside)
+
+
+@pytest.mark.usefixtures("pod", "first")
+@pytest.mark.parametrize("privileged", [False, True])
+def test_a_pod_that_is_root_with_its_nodes_whole_root_gets_nothing_of_the_machine(
+    lab: node_lab.Lab, privileged: bool
+) -> None:
+    name = "privileged" if privileged else "plain"
+    wanted = neighbours.pod(name, lab.node.name, "roadstead.dev/small:1.0", privileged=privileged)
+    lab.asked("apply", "-f", "-", text=json.dumps(wanted))
+    lab.until("the pod runs", lambda: lab.pod_running(name) is not None, 40)
+    # The descriptor of a shell's own pipe is not to be seen in the node.
+    said = lab.asked("exec", name, "--", "/bin/chroot", "/node", "/bin/sh", "-c", neighbours.script()).splitlines()
+    assert said == [*(f"got {name}" for name in neighbours.OWN), "that is all"]
+    assert not list(lab.agent.places.engines.glob("taken"))
+    assert not list(lab.agent.places.stores.glob("taken"))
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_pod_is_nobody_on_the_machine(lab: node_lab.Lab, first: int) -> None:
+    """What user 1000 of the machine may read of the processes of user 1000 in a pod: nothing."""
+    wanted = neighbours.pod("someone", lab.node.name, "roadstead.dev/small:1.0", privileged=False)
+    container = wanted["spec"]["containers"][0]
+    container["command"] = ["/bin/sh", "-c", "exec /bin/sleep 1234567"]
+    container["securityContext"] = {"runAsUser": 1000, "runAsGroup": 1000}
+    lab.asked("apply", "-f", "-", text=json.dumps(wanted))
+    lab.until("the pod runs", lambda: lab.pod_running("someone") is not None, 40)
+    said = subprocess.run(["pgrep", "-xf", "/bin/sleep 1234567"], capture_output=True, text=True, check=True).stdout
+    (pid,) = said.split()
+    assert f"Uid:\t{first + 1000}\t" in Path(f"/proc/{pid}/status").read_text()
+    token = f"/proc/{pid}/root/run/secrets/kubernetes.io/serviceaccount/token"
+    assert Path(token).read_text()
+    alike = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "cat", token]
+    read = subprocess.run(alike, capture_output=True, text=True, check=False)
+    assert read.returncode != 0
+    assert "Permission denied" in read.stderr
+
+
+def test_a_pod_that_asks_for_nothing_has_little(lab: node_lab.Lab, pod: str) -> None:
+    """The runtime's profile of seccomp, and containerd's own capabilities without those to make devices."""
+    status = dict(
+        line.split(":", 1) for line in lab.asked("exec", pod, "--", "/bin/cat", "/proc/1/status").splitlines()
+    )
+    assert status["Seccomp"].strip() == "2"
+    had = {name for number, name in enumerate(see.CAPABILITIES.split()) if int(status["CapBnd"], 16) >> number & 1}
+    assert "MKNOD" not in had
+    assert "NET_RAW" in had
+    own = json.loads(lab.inside("ctr oci spec").stdout)
+    assert had == {name.removeprefix("CAP_") for name in own["process"]["capabilities"]["bounding"]} - {"MKNOD"}
 
 
 @contextlib.contextmanager

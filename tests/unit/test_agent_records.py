@@ -71,6 +71,23 @@ def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
     again.close()
 
 
+def test_each_node_has_ids_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
+    first = store.DesiredStore(tmp_path / "desired.db")
+    assert first.range("n1") is None
+    given = [first.give_range(f"n{number}", "main") for number in range(20)]
+    assert first.give_range("n3", "main") == given[3]
+    taken = {id for one in given for id in (one.first, one.first + one.size - 1)}
+    assert len(taken) == 40
+    assert min(taken) >= 1 << 31
+    first.close()
+    again = store.DesiredStore(tmp_path / "desired.db")
+    assert [again.range(f"n{number}") for number in range(20)] == given
+    again.gone(("hosts", "n7"))
+    assert again.range("n7") is None
+    assert again.give_range("new", "main") == given[7]
+    again.close()
+
+
 def test_each_host_has_a_uid_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
     records = store.DesiredStore(tmp_path / "desired.db")
     uids = [records.uid(f"h{number}", "main") for number in range(50)]

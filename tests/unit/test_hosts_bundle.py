@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.hosts import bundle, cgroups, see, shape, tree, wanted
+from roadstead.agent.idmaps import ranges
 from roadstead.core.instance import Instance
 from roadstead.messages import desired
 
 GOLDEN = Path(__file__).parent / "golden"
 INSTANCE = Instance.named("golden")
+
+IDS = ranges.Range(ranges.FIRST)
 
 V1 = see.MachineFacts(
     cgroup_version=1,
@@ -61,7 +64,7 @@ NODE = desired.Host(
 )
 
 
-def asked(host: desired.Host, facts: see.MachineFacts) -> wanted.Wanted:
+def asked(host: desired.Host, facts: see.MachineFacts, ids: ranges.Range | None = None) -> wanted.Wanted:
     node = host.kind == "node"
     return wanted.Wanted(
         instance=INSTANCE.id,
@@ -73,6 +76,7 @@ def asked(host: desired.Host, facts: see.MachineFacts) -> wanted.Wanted:
         stores=INSTANCE.stores,
         cgroup=cgroups.path(INSTANCE, facts, host.hostname),
         shape=wanted.Shape(INSTANCE.run / "shapes/s", {}, {}) if node else None,
+        ids=ids,
     )
 
 
@@ -81,6 +85,40 @@ def asked(host: desired.Host, facts: see.MachineFacts) -> wanted.Wanted:
 def test_bundle_is_as_the_golden_file(name: str, facts: see.MachineFacts, host: desired.Host) -> None:
     made = json.loads(json.dumps(bundle.config(asked(host, facts), facts)))
     assert made == json.loads((GOLDEN / f"bundle-{name}-{host.kind}.json").read_text())
+
+
+@pytest.mark.parametrize(("name", "facts"), [("v1", V1), ("v2", V2)])
+def test_a_node_with_users_of_its_own_is_as_the_golden_file(name: str, facts: see.MachineFacts) -> None:
+    made = json.loads(json.dumps(bundle.config(asked(NODE, facts, IDS), facts)))
+    assert made == json.loads((GOLDEN / f"bundle-{name}-node-users.json").read_text())
+
+
+def test_what_a_node_with_users_of_its_own_sees_of_the_machine_it_can_never_write_to() -> None:
+    """What it owns in its view is its own, or is read-only by a mount that it cannot change; the rest is nobody's."""
+    places = INSTANCE.host("node-1")
+    node = asked(NODE, V1, IDS)
+    own = (places.disk, places.log, places.service)
+    for mount in json.loads(json.dumps(bundle.config(node, V1)))["mounts"]:
+        if mount["type"] != "bind":
+            continue
+        source = Path(mount["source"])
+        owned = "idmap" in mount["options"]
+        assert owned == any(source.is_relative_to(place) for place in own), mount
+        assert owned or "ro" in mount["options"], mount
+    shown = {place: view.read_only for place, view in node.views.items()}
+    assert shown == {places.node_root: False} | dict.fromkeys(
+        (INSTANCE.stores, places.files, node.lent, node.pods), True
+    )
+
+
+def test_a_node_uses_no_disk_by_its_device() -> None:
+    with_users = bundle.config(asked(NODE, V1, IDS), V1)
+    resources = [
+        json.loads(json.dumps(each))["linux"]["resources"] for each in (with_users, bundle.config(asked(NODE, V1), V1))
+    ]
+    assert resources[0]["devices"][0] == {"allow": False, "access": "rwm"}
+    assert {rule["type"] for rule in resources[0]["devices"][1:]} == {"c"}
+    assert resources[1]["devices"][-1] == {"allow": False, "type": "b", "access": "rw"}
 
 
 def test_only_what_the_kernel_has_is_shaped() -> None:

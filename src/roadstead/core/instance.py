@@ -72,6 +72,16 @@ class HostPlaces:
         return self.state / "store"
 
     @property
+    def users(self) -> Path:
+        """A bind mount of the host's user namespace, beside that of its network; of nodes that have one."""
+        return self.netns.with_name(self.netns.name.replace("host-", "users-", 1))
+
+    @property
+    def shown(self) -> Path:
+        """Where a node with users of its own finds its root folder when it is started."""
+        return self.run.parents[1] / "shown" / self.run.name
+
+    @property
     def service(self) -> Path:
         """s6's scan folder, `/run/service` in the host."""
         return self.run / "service"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from roadstead.agent.idmaps import ranges
     from roadstead.agent.links import topology as topologies
     from roadstead.core import instance as instances
 
@@ -67,12 +68,12 @@ class Fabric:
         await self._do(self._hand.make_network, id, topology)
         self._watch(id)
 
-    async def make_host(self, id: str, topology: topologies.Topology) -> None:
-        """A host's namespace and legs; legs that are not wanted any more go.
+    async def make_host(self, id: str, topology: topologies.Topology, ids: ranges.Range | None = None) -> None:
+        """A host's namespace and legs; legs that are not wanted any more go. With `ids` it has users of its own.
 
         Raises Busy while a network of the host has not been made, Failed.
         """
-        await self._do(self._hand.make_host, id, topology)
+        await self._do(self._hand.make_host, id, topology, ids)
 
     async def apply_zones(self, topology: topologies.Topology) -> None:
         """Links of hosts in black zones carry nothing from now on, all others do: one transaction per router."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from roadstead.agent.idmaps import ranges
     from roadstead.core import instance as instances
 
 Key = tuple[str, str]
@@ -28,6 +29,7 @@ MACHINE: Key = ("machine", "")
 _NOTHING = topologies.Topology(networks={}, hosts={}, zones={}, publishes={})
 _ROUTER = "net-"
 _HOST = "host-"
+_USERS = "users-"
 _SHOWN = 3
 """Differences of one object that a sentence names."""
 
@@ -82,15 +84,18 @@ class Hand:
         self._machine.write_settings(wiring.machine_settings(uplink))
         _make(self._machine.kernel, wiring.machine_side(self._instance, uplink, topology.networks[id]), far)
 
-    def make_host(self, id: str, topology: topologies.Topology) -> None:
+    def make_host(self, id: str, topology: topologies.Topology, ids: ranges.Range | None) -> None:
         host = topology.hosts[id]
         for network in dict.fromkeys(leg.network for leg in host.legs):
             if network not in self._held.networks or not namespaces.exists(self._instance.router_netns(network)):
                 raise errors.Busy(f"host {id}: its network {network} is not made yet", host=id, network=network)
             self._put_router_rules(network, topology)
-        path = self._instance.host(id).netns
+        path, users = self._instance.host(id).netns, self._instance.host(id).users
         fresh = not namespaces.exists(path)
-        namespaces.create(path)
+        if ids is None:
+            namespaces.create(path)
+        else:
+            namespaces.create_owned(path, users, ids)
         with kernel.Kernel(path) as inside:
             with namespaces.opened(path) as namespace, namespaces.entered(namespace):
                 namespaces.write_settings(wiring.host_settings(host))
@@ -123,7 +128,9 @@ class Hand:
             router = self._router(network).kernel
             names = [wiring.leg_name(self._instance, network, id, number) for number in range(topologies.MOST_LEGS)]
             router.make([plan.Drop(things.Link(name)) for name in names if router.link(name) is not None])
-        namespaces.delete(self._instance.host(id).netns)
+        places = self._instance.host(id)
+        for each in (places.netns, places.users):
+            namespaces.delete(each)
 
     def remove_network(self, id: str) -> None:
         device = wiring.uplink_device(self._instance, id)
@@ -238,7 +245,7 @@ class Hand:
 
 def purge(instance: instances.Instance) -> None:
     """Remove all of an instance that is named by its id, whatever its records say."""
-    for path in (*_namespaces(instance, _HOST), *_namespaces(instance, _ROUTER)):
+    for path in (*_namespaces(instance, _HOST), *_namespaces(instance, _USERS), *_namespaces(instance, _ROUTER)):
         namespaces.delete(path)
     with contextlib.suppress(errors.NotFound):
         machine = fabric_space.Space(instance.machine_netns or namespaces.OWN, instance.nft_table)

@@ -50,13 +50,20 @@ _SYSCTLS = {
 }
 
 
+_UNCOVERED: list[Json] = [
+    {"destination": f"/run/kernel/{kind}", "type": kind, "source": kind, "options": ["nosuid", "nodev", "noexec"]}
+    for kind in ("proc", "sysfs")
+]
+"""In a user namespace the kernel mounts neither for a pod unless one is there that nothing covers."""
+
+
 def config(made: Wanted, facts: MachineFacts) -> Json:
     """The `config.json` of a host."""
     return {
         "ociVersion": "1.0.2",
         "annotations": {MADE_FROM: wanted.digest(made.host, made.uid)},
         "hostname": made.host.hostname,
-        "root": {"path": str(made.root), "readonly": not made.node},
+        "root": {"path": str(made.seen(made.root)), "readonly": not made.node},
         "process": _process(made, facts),
         "mounts": _mounts(made, facts),
         "linux": _linux(made, facts),
@@ -80,7 +87,7 @@ def _process(made: Wanted, facts: MachineFacts) -> Json:
 def _linux(made: Wanted, facts: MachineFacts) -> Json:
     spaces: list[Json] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
     common: Json = {
-        "namespaces": [*spaces, {"type": "network", "path": str(made.places.netns)}],
+        "namespaces": [*spaces, {"type": "network", "path": str(made.places.netns)}, *_users(made)],
         "cgroupsPath": made.cgroup,
         "resources": _resources(made, facts),
         "rootfsPropagation": "rslave",
@@ -106,7 +113,7 @@ def _linux(made: Wanted, facts: MachineFacts) -> Json:
 
 def _resources(made: Wanted, facts: MachineFacts) -> Json:
     limits: desired.Limits = made.host.limits
-    resources: Json = {"devices": [{"allow": made.node, "access": "rwm"}]}
+    resources: Json = {"devices": _devices(made, facts)}
     if limits.memory is not None:
         resources["memory"] = {"limit": limits.memory}
     cpu: Json = {}
@@ -121,11 +128,28 @@ def _resources(made: Wanted, facts: MachineFacts) -> Json:
     return resources
 
 
+def _users(made: Wanted) -> list[Json]:
+    return [] if made.ids is None else [{"type": "user", "path": str(made.places.users)}]
+
+
+def _devices(made: Wanted, facts: MachineFacts) -> list[Json]:
+    """Which a host may use. runc adds those that every container has."""
+    if made.node and made.ids is None:
+        # Its containers may ask for all, and may make any: but a disk is another node's, or the machine's.
+        return [{"allow": True, "access": "rwm"}, {"allow": False, "type": "b", "access": "rw"}]
+    own = facts.devices if made.node else ()
+    none: Json = {"allow": False, "access": "rwm"}
+    return [none, *({"allow": True, "type": "c", "major": d.major, "minor": d.minor, "access": "rw"} for d in own)]
+
+
 def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
     writing = "rw" if made.node else "ro"
+    # What is in /sys is the machine's; root of a node that has users of its own may write to none of it.
+    of_machine = "ro" if made.ids is None else "rw"
     owner = [f"uid={made.uid}", f"gid={made.uid}"]
     small = "size=512m" if made.node else "size=64m"
     safe = ["nosuid", "nodev"]
+    own = _own(made)
     terminals = ["newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
     return [
         _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
@@ -133,27 +157,33 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", *terminals),
         _mount("/dev/shm", "tmpfs", "shm", *safe, "noexec", "mode=1777", small),
         _mount("/dev/mqueue", "mqueue", "mqueue", *safe, "noexec"),
-        _mount("/sys", "sysfs", "sysfs", *safe, "noexec", writing),
+        _mount("/sys", "sysfs", "sysfs", *safe, "noexec", of_machine),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", *safe, "noexec", "relatime", writing),
         _mount("/run", "tmpfs", "tmpfs", *safe, "mode=755", small, *owner),
         _mount("/tmp", "tmpfs", "tmpfs", *safe, "mode=1777", small),
         *_programs(made, facts),
         *(_bind(f"/etc/{name}", f"/etc/{name}", "ro", *safe) for name in facts.etc),
         _bind("/engine", made.engines, "ro", *safe),
-        _bind("/var", made.places.disk, "rw", *(() if made.node else safe)),
-        _bind("/var/log/units", made.places.log, "rw", *safe, "noexec"),
-        _bind("/etc/units", made.places.files, "ro", *safe, "noexec"),
-        _bind("/lent", made.lent, "ro", *safe, "noexec"),
-        _bind("/run/service", made.places.service, "rw", *safe),
-        *((_bind(POD_SOCKETS, made.pods, "ro", *safe, "noexec"),) if made.node else ()),
+        _bind("/var", made.places.disk, "rw", *own, *(() if made.node else safe)),
+        _bind("/var/log/units", made.places.log, "rw", *own, *safe, "noexec"),
+        _bind("/etc/units", made.seen(made.places.files), "ro", *safe, "noexec"),
+        _bind("/lent", made.seen(made.lent), "ro", *safe, "noexec"),
+        _bind("/run/service", made.places.service, "rw", *own, *safe),
+        *((_bind(POD_SOCKETS, made.seen(made.pods), "ro", *safe, "noexec"),) if made.node else ()),
         # What is in it is mounted for pods, which may have programs that change their user.
-        *((_bind(STORES, made.stores, "ro", "nodev"),) if made.node else ()),
+        *((_bind(STORES, made.seen(made.stores), "ro", "nodev"),) if made.node else ()),
         *(
             _bind(at, made.shape.folder / name, "ro")
             for name, at in shape.BINDS.items()
             if made.shape and at in facts.shaped
         ),
+        *(() if made.ids is None else _UNCOVERED),
     ]
+
+
+def _own(made: Wanted) -> list[str]:
+    """Options of what is the host's own: the node's users are its owners. What is of the machine belongs to nobody."""
+    return [] if made.ids is None else ["idmap"]
 
 
 def _programs(made: Wanted, facts: MachineFacts) -> list[Json]:
@@ -166,7 +196,7 @@ def _programs(made: Wanted, facts: MachineFacts) -> list[Json]:
     return [
         lower if facts.usr_lacks else _bind("/usr", "/usr", "ro"),
         *plain,
-        *(_bind(f"/usr/{name}", made.places.disk / f"usr{name}", "rw") for name in facts.own_usr),
+        *(_bind(f"/usr/{name}", made.places.disk / f"usr{name}", "rw", *_own(made)) for name in facts.own_usr),
         *(_bind(f"/boot/{name}", f"/boot/{name}", "ro", "nosuid", "nodev", "noexec") for name in facts.boot),
     ]
 

@@ -35,6 +35,7 @@ PODS = "kubepods"
 """kubelet's cgroup of all pods, below its host's."""
 _BOUND = ("memory", "pids")
 """The controllers of what all hosts have together."""
+_DELEGATED = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
 _TURN = 0.005
 """Seconds between two looks where the kernel has no event to wait for: v1 cgroups."""
 
@@ -199,6 +200,19 @@ def _folders_of(instance: Instance, facts: MachineFacts, controller: str, *below
     for root, folder in zip(facts.cgroup_roots, folders(instance, facts, *below), strict=True):
         if facts.cgroup_version == 2 or controller in root.name.split(","):
             yield folder
+
+
+def give(tops: Iterable[Path], uid: int) -> None:
+    """Makes the cgroups where they are missing, for that user to make others below, and to move its processes there.
+
+    What limits the host itself stays root's. Source: cgroup-v2.rst, "Model of Delegation".
+    """
+    for top in tops:
+        top.mkdir(parents=True, exist_ok=True)
+        os.chown(top, uid, uid)
+        for name in _DELEGATED:
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(top / name, uid, uid)
 
 
 def descendants(folder: Path) -> Iterator[Path]:

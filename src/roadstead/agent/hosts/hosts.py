@@ -29,6 +29,7 @@ from roadstead.agent.hosts import (
     tree,
     wanted,
 )
+from roadstead.agent.idmaps import ability
 from roadstead.core import errors, program
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from roadstead.agent.ceilings.plan import Ceilings
     from roadstead.agent.hosts.processes import Running
     from roadstead.agent.hosts.see import MachineFacts
+    from roadstead.agent.idmaps import ranges
     from roadstead.core.instance import Instance
     from roadstead.messages import desired
 
@@ -71,6 +73,8 @@ class Hosts:
         self._bounds = bounds
         self._told: set[str] = set()
         """What was said of limits that cannot be set."""
+        self._lacks: dict[str, str | None] = {}
+        """By the path of a runc."""
 
     async def adopt(self, host_id: str) -> Running | None:
         """The first process of the host when it runs; None else. Reads a record and two files of /proc."""
@@ -99,14 +103,30 @@ class Hosts:
             return False
         return cgroups.holds(own, cgroups.path(self._instance, self._machine, host_id))
 
-    async def make(self, host_id: str, host: desired.Host, uid: int) -> Running:
+    async def lacks_for_users(self) -> str | None:
+        """Why a node that is made now would have no users of its own; None when it can. Tried once for each runc."""
+        program = runc.program(self._instance, self._machine)
+        if program not in self._lacks:
+            version = await runc.version(self._instance, self._machine)
+            folders = (self._instance.state, self._instance.run)
+            self._lacks[program] = await asyncio.to_thread(ability.lacks, version, folders)
+            if self._lacks[program] is not None:
+                log.warning("nodes that are made now have no users of their own: %s", self._lacks[program])
+        return self._lacks[program]
+
+    def has_disk(self, host_id: str) -> bool:
+        """Whether the host was made before: what is on its disk goes with the users that it had then."""
+        places = self._instance.host(host_id)
+        return disk.image(places).exists() or places.disk.exists()
+
+    async def make(self, host_id: str, host: desired.Host, uid: int, ids: ranges.Range | None = None) -> Running:
         """The host running as wanted, in the network namespace that is at its place already.
 
         One that runs is left running; its limits and names are brought up to date. What is half-made is made anew;
         the disk stays. Raises Conflict when a host runs that was made from something else, or has another disk;
         Failed with command and output when runc or mkfs fails.
         """
-        asked = self._wanted(host_id, host, uid)
+        asked = self._wanted(host_id, host, uid, ids)
         running = await self.adopt(host_id)
         if running is not None:
             if not self.up_to_date(host_id, host, uid):
@@ -117,6 +137,8 @@ class Hosts:
             return running
         await asyncio.to_thread(self._lay_out, asked)
         await runc.run(self._instance, self._machine, host_id, asked.places)
+        if ids is not None:
+            await asyncio.to_thread(tree.hide, asked)
         found = runc.recorded(self._instance, host_id)
         if found is None or not processes.alive(found[0]):
             raise errors.Failed(f"host {host_id} ended as soon as it was started", host=host_id)
@@ -144,7 +166,7 @@ class Hosts:
         """How much of its ceilings a host has; None: all hosts together."""
         return cgroups.usage(self._instance, self._machine, *([] if host_id is None else [host_id]))
 
-    def _wanted(self, host_id: str, host: desired.Host, uid: int) -> wanted.Wanted:
+    def _wanted(self, host_id: str, host: desired.Host, uid: int, ids: ranges.Range | None = None) -> wanted.Wanted:
         if (uid == 0) != (host.kind == "node"):
             raise errors.Invalid(
                 f"host {host_id}: a {host.kind} host cannot run as user {uid}; only nodes run as root", host=host_id
@@ -159,6 +181,7 @@ class Hosts:
             stores=self._instance.stores,
             cgroup=cgroups.path(self._instance, self._machine, host_id),
             shape=self._shape(host_id, host.shape),
+            ids=ids,
         )
 
     def _shape(self, host_id: str, asked: desired.Shape | None) -> wanted.Shape | None:
@@ -190,14 +213,17 @@ class Hosts:
         disk.make(asked, self._machine, kept=0 if self._bounds is None else self._bounds.kept.disk)
         tree.furnish(asked)
         tree.make(tree.plan(asked, self._machine), asked.root)
+        if asked.ids is not None:
+            tree.show(asked, asked.ids)
+            cgroups.give(cgroups.folders(self._instance, self._machine, asked.id), asked.ids.first)
         if asked.node:
             # What an earlier release made it from.
             folders.remove(places.root)
-            with folders.opened(places.bundle) as bundled:
+            with folders.opened(asked.usr.parent) as above:
                 for name in self._machine.usr_lacks:
-                    folders.make(bundled, asked.usr.name, *name.split("/"))
+                    folders.make(above, asked.usr.name, *name.split("/"))
         if asked.shape is not None:
-            _make_shape(asked.shape)
+            tree.make_shape(asked.shape)
         (places.bundle / "config.json").write_bytes(msgspec.json.encode(bundle.config(asked, self._machine)))
 
     def _sweep(self, host_id: str) -> None:
@@ -257,7 +283,7 @@ class Hosts:
     def _remove(self, host_id: str) -> None:
         places = self._instance.host(host_id)
         self._sweep(host_id)
-        for folder in (places.run, places.log, places.state):
+        for folder in (places.shown, places.run, places.log, places.state):
             mounts.unmount_under(folder)
             folders.remove(folder)
 
@@ -354,25 +380,3 @@ async def _keep(process: asyncio.subprocess.Process, kept: bytearray) -> bool:
         kept += chunk[:room]
         cut = cut or len(chunk) > room
     return cut
-
-
-def _make_shape(made: wanted.Shape) -> None:
-    """The files of a shape, whole or not at all; hosts of equal shape share them."""
-    if made.folder.is_dir():
-        return
-    new = made.folder.with_name(f"{made.folder.name}.{os.urandom(8).hex()}")
-    for name, text in made.files.items():
-        above, _, last = name.rpartition("/")
-        folders.make_at(new)
-        with folders.opened(new) as top:
-            folders.make(top, *(above.split("/") if above else ()))
-            with folders.below(top, *(above.split("/") if above else ())) as within:
-                folders.write(within, last, text)
-    for name, target in made.links.items():
-        (new / name).symlink_to(target)
-    try:
-        new.rename(made.folder)
-    except OSError:
-        folders.remove(new)
-        if not made.folder.is_dir():
-            raise

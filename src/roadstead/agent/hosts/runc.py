@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roadstead.agent.hosts import bundle, processes
-from roadstead.core import errors, program
+from roadstead.core import errors
+from roadstead.core import program as programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ async def run(instance: Instance, facts: MachineFacts, host_id: str, places: Hos
     )
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, cwd="/", umask=program.USUAL
+            *argv, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, cwd="/", umask=programs.USUAL
         )
     finally:
         os.close(descriptor)

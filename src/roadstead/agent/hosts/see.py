@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from roadstead.core.instance import Instance
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_CAPABILITIES = """
+CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
 NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
 SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP
@@ -179,7 +179,7 @@ def capability_names(status: str) -> tuple[str, ...]:
     """The effective capabilities in a /proc/PID/status, as `CAP_...`, by number."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     bits = int(found[1], 16) if found else 0
-    return tuple(f"CAP_{name}" for number, name in enumerate(_CAPABILITIES.split()) if bits >> number & 1)
+    return tuple(f"CAP_{name}" for number, name in enumerate(CAPABILITIES.split()) if bits >> number & 1)
 
 
 def _root_folders() -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from roadstead.agent.hosts import folders, see
+from roadstead.agent.hosts import folders, mounts, see
+from roadstead.agent.idmaps import views
 from roadstead.core import errors
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.agent.hosts.see import MachineFacts
-    from roadstead.agent.hosts.wanted import Wanted
+    from roadstead.agent.hosts.wanted import Shape, Wanted
+    from roadstead.agent.idmaps import ranges
 
 SYSCTLS = {
     "vm.overcommit_memory": "1",
@@ -246,3 +249,44 @@ def furnish(wanted: Wanted) -> None:
             for name, target in _NODE_DISK_LINKS.items():
                 folders.link(disk, name, target)
             _give(disk, Tree(_GIVEN_ON_DISK, {}, _GIVEN_LINKS_ON_DISK))
+
+
+def show(wanted: Wanted, ids: ranges.Range) -> None:
+    """The folders of its views, where root of the node may go, and nobody else of the machine."""
+    shown = wanted.places.shown
+    mounts.unmount_under(shown)
+    folders.make_at(shown.parent, mode=0o711)
+    folders.make_at(shown, mode=0o710)
+    os.chown(shown, 0, ids.first)
+    for place, view in wanted.views.items():
+        folders.make_at(shown / view.name)
+        views.show(place, shown / view.name, wanted.places.users, read_only=view.read_only)
+
+
+def hide(wanted: Wanted) -> None:
+    """The end of `show`: the host has its own by now. The folders stay: runc begins each command in one of them, and
+    what lacks in /usr is below the node's.
+    """
+    mounts.unmount_under(wanted.places.shown)
+
+
+def make_shape(made: Shape) -> None:
+    """The files of a shape, whole or not at all; hosts of equal shape share them."""
+    if made.folder.is_dir():
+        return
+    new = made.folder.with_name(f"{made.folder.name}.{os.urandom(8).hex()}")
+    for name, text in made.files.items():
+        above, _, last = name.rpartition("/")
+        folders.make_at(new)
+        with folders.opened(new) as top:
+            folders.make(top, *(above.split("/") if above else ()))
+            with folders.below(top, *(above.split("/") if above else ())) as within:
+                folders.write(within, last, text)
+    for name, target in made.links.items():
+        (new / name).symlink_to(target)
+    try:
+        new.rename(made.folder)
+    except OSError:
+        folders.remove(new)
+        if not made.folder.is_dir():
+            raise

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from roadstead.agent.idmaps import ranges
     from roadstead.core.instance import HostPlaces
     from roadstead.messages import desired
 
@@ -23,6 +24,14 @@ class Shape:
     folder: Path
     files: Mapping[str, str]
     links: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """A folder of the machine as a node with users of its own sees it. What is read-only it can never write to."""
+
+    name: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Wanted:
     cgroup: str
     shape: Shape | None
     """None: the machine's own processors and memory are seen."""
+    ids: ranges.Range | None = None
+    """Of a node with users of its own."""
 
     @property
     def lent(self) -> Path:
@@ -58,11 +69,26 @@ class Wanted:
     @property
     def usr(self) -> Path:
         """Empty folders that a node is to find in /usr and that the machine's lacks."""
-        return self.places.bundle / "usr"
+        return (self.places.bundle if self.ids is None else self.places.shown) / "usr"
 
     @property
     def node(self) -> bool:
         return self.host.kind == "node"
+
+    def seen(self, place: Path) -> Path:
+        """Where runc finds one of `views`: of a host without users of its own, that place itself."""
+        return place if self.ids is None else self.places.shown / self.views[place].name
+
+    @property
+    def views(self) -> dict[Path, View]:
+        """What a node with users of its own is shown with these as owners, before it is started."""
+        return {
+            self.root: View("root"),
+            self.stores: View("stores", read_only=True),
+            self.places.files: View("files", read_only=True),
+            self.lent: View("lent", read_only=True),
+            self.pods: View("pods", read_only=True),
+        }
 
 
 def lent(places: HostPlaces) -> Path:

@@ -15,10 +15,13 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from roadstead.agent.idmaps import spaces
 from roadstead.core import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from roadstead.agent.idmaps import ranges
 
 T = TypeVar("T")
 
@@ -95,6 +98,19 @@ def create(path: Path) -> None:
     _share(path.parent)
     path.touch(0o444)
     _in_a_thread(lambda: _unshare_to(path))
+
+
+def create_owned(path: Path, users: Path, ids: ranges.Range) -> None:
+    """As `create`; the namespace belongs to a user namespace of these ids, which is made at `users`. Raises Failed."""
+    if exists(path) and exists(users):
+        return
+    _share(path.parent)
+    for each in (path, users):
+        delete(each)
+        each.touch(0o444)
+    with spaces.holder(ids) as made:
+        for name, each in (("user", users), ("net", path)):
+            _call("mount", os.fsencode(made / name), os.fsencode(each), b"none", _MS_BIND, None)
 
 
 def delete(path: Path) -> None:

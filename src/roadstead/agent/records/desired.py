@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from roadstead.agent.idmaps import ranges
 from roadstead.core import errors
 from roadstead.messages import desired
 
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, generation INTEGER NOT NULL, spec TEXT NOT NULL,
     deleting INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uids (host TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranges (host TEXT PRIMARY KEY, first INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS begun (unit TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vouched (engine TEXT PRIMARY KEY, components TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS jobs (
@@ -95,6 +97,7 @@ class DesiredStore:
             }
             self._uids: dict[str, int] = dict(self._db.execute("SELECT host, uid FROM uids").fetchall())
             self._vouched: dict[str, str] = dict(self._db.execute("SELECT engine, components FROM vouched").fetchall())
+            self._ranges: dict[str, int] = dict(self._db.execute("SELECT host, first FROM ranges").fetchall())
             self._begun: set[str] = {unit for (unit,) in self._db.execute("SELECT unit FROM begun")}
         except sqlite3.DatabaseError as error:
             raise errors.Failed(
@@ -154,8 +157,10 @@ class DesiredStore:
             self._vouched.pop(key[1], None)
         if key[0] == "hosts":
             self._db.execute("DELETE FROM uids WHERE host = ?", (key[1],))
+            self._db.execute("DELETE FROM ranges WHERE host = ?", (key[1],))
             self._db.execute("DELETE FROM jobs WHERE json_extract(request, '$.host') = ?", (key[1],))
             self._uids.pop(key[1], None)
+            self._ranges.pop(key[1], None)
 
     def has_begun(self, unit: str) -> bool:
         """Whether a unit was ever ready: what is to be done once before that is done."""
@@ -179,6 +184,20 @@ class DesiredStore:
             self._db.execute("INSERT INTO uids (host, uid) VALUES (?, ?)", (host, free))
             self._uids[host] = free
         return self._uids[host]
+
+    def range(self, host: str) -> ranges.Range | None:
+        """The ids of the machine's that are a node's own; None when it was made without."""
+        first = self._ranges.get(host)
+        return None if first is None else ranges.Range(first)
+
+    def give_range(self, host: str, instance: str) -> ranges.Range:
+        """The node's ids from now on, kept as long as the host. Raises LimitExceeded."""
+        free = self.range(host) or ranges.free(instance, self._ranges.values())
+        if free is None:
+            raise errors.LimitExceeded(f"host {host}: all ranges of ids of instance {instance} are taken")
+        self._db.execute("INSERT OR IGNORE INTO ranges (host, first) VALUES (?, ?)", (host, free.first))
+        self._ranges[host] = free.first
+        return free
 
     def job(self, id: str) -> tuple[str, str, str, str] | None:
         """Request text, state, output, reason."""

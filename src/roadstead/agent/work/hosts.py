@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from roadstead.agent.hosts import processes
+from roadstead.agent.idmaps import ranges
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import groups, scene
 from roadstead.core import loop
@@ -31,11 +32,12 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if missing:
         now.observe(record, "pending", reason=f"waits for the network {', '.join(missing)}")
         return None
-    await now.fabric.make_host(record.id, now.wanted().topology())
+    ids = await _ids(now, record.id, host)
+    await now.fabric.make_host(record.id, now.wanted().topology(), ids)
     uid = _uid(now, record.id, host)
     running = await now.hosts.adopt(record.id)
     if running is not None:
-        running = await _up_to_date(now, record, host, uid, running)
+        running = await _up_to_date(now, record, host, (uid, ids), running)
         if running is None:
             return None
     else:
@@ -44,7 +46,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
             now.observe(record, "failing", reason=f"PID 1 died; made again in {wait:.1f} s")
             return wait
         now.observe(record, "making")
-        running = await now.hosts.make(record.id, host, uid)
+        running = await now.hosts.make(record.id, host, uid, ids)
     await now.pods.listen(record.id)
     _report(now, record, running)
     return None
@@ -54,10 +56,29 @@ def _uid(now: scene.Scene, id: str, host: desired.Host) -> int:
     return 0 if host.kind == "node" else now.records.uid(id, now.instance.id)
 
 
+async def _ids(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range | None:
+    """A node's own ids on the machine, None for one without.
+
+    What it was made with stays for as long as it has its disk: containerd marks on it what layers of images hide, with
+    users of its own in another way than without.
+    """
+    if host.kind != "node":
+        return None
+    known = now.records.range(id)
+    if known is not None or now.hosts.has_disk(id) or await now.hosts.lacks_for_users() is not None:
+        return known
+    return now.records.give_range(id, now.instance.id)
+
+
 async def _up_to_date(
-    now: scene.Scene, record: store.Record, host: desired.Host, uid: int, running: processes.Running
+    now: scene.Scene,
+    record: store.Record,
+    host: desired.Host,
+    users: tuple[int, ranges.Range | None],
+    running: processes.Running,
 ) -> processes.Running | None:
     """The host as its desired state is now: changed in place, or made again in its turn (None: not yet)."""
+    uid, ids = users
     await now.hosts.update(record.id, host, uid)
     if now.hosts.up_to_date(record.id, host, uid):
         return running
@@ -69,7 +90,7 @@ async def _up_to_date(
             return None
         now.observe(record, "making", reason="its desired state changed: made again")
         await now.hosts.stop(record.id, _STOP_TIMEOUT)
-        return await now.hosts.make(record.id, host, uid)
+        return await now.hosts.make(record.id, host, uid, ids)
 
 
 def _report(now: scene.Scene, record: store.Record, running: processes.Running) -> None:
