@@ -13,8 +13,8 @@ import pytest
 from tests.live import network_lab as net
 from tests.live import world
 
-from roadstead.agent.fabric import fabric, forwarding
-from roadstead.agent.links import namespaces
+from roadstead.agent.fabric import fabric
+from roadstead.agent.links import forwarding, namespaces
 from roadstead.agent.links import topology as topologies
 from roadstead.core import instance as instances
 

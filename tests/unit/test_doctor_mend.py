@@ -96,6 +96,12 @@ def test_mending_twice_keeps_the_first_values(places: mend.Places) -> None:
     assert value(places, INSTANCES) == "128"
 
 
+def test_what_is_as_it_was_already_is_said_to_be_so(places: mend.Places) -> None:
+    mend.make((mend.Set(((mend.FORWARDING, 1),)),), places)
+    (places.proc_sys / mend.FORWARDING.replace(".", "/")).write_text("0\n")
+    assert mend.restore(places) == (f"{mend.FORWARDING} is 0 again.",)
+
+
 def test_a_value_that_someone_else_set_stays(places: mend.Places) -> None:
     mend.make((mend.Set(((INSTANCES, 8192),)),), places)
     (places.proc_sys / INSTANCES.replace(".", "/")).write_text("9999\n")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.agent.fabric import facts, forwarding
-from roadstead.agent.links import allotments, things
+from roadstead.agent.fabric import facts
+from roadstead.agent.links import allotments, forwarding, things
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.rules import text
 from roadstead.core import instance as instances
@@ -87,3 +87,22 @@ def test_who_else_has_addresses_of_ours_is_spared() -> None:
 
 def _machine(view: things.View, *, closed: bool) -> text.Machine:
     return facts.machine(instances.Instance(), NOTHING, allotments.Allotments(), view, closed=closed)
+
+
+def test_it_is_off_again_before_the_last_rules_go(tmp_path: Path) -> None:
+    ends = forwarding.Ends(tmp_path / "before.json", tmp_path / "ip_forward", tmp_path / "net")
+    own, other = "table inet roadstead-main", "table inet roadstead-t-1"
+    for before, tables, bridge, value in (
+        (1, (own,), "", "1"),
+        (0, (own, "table ip nat"), "", "0"),
+        (0, (own, other), "", "1"),
+        (0, (own,), "docker0", "1"),
+    ):
+        ends.record.unlink(missing_ok=True)
+        forwarding.remember(ends.record, before)
+        ends.setting.write_text("1\n")
+        if bridge:
+            (ends.links / bridge / "bridge").mkdir(parents=True)
+        assert forwarding.end(instances.Instance(), tables, ends) is (value == "0")
+        assert ends.setting.read_text().strip() == value
+    assert not forwarding.end(instances.Instance(machine_netns=tmp_path), (own,), ends)

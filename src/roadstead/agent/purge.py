@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roadstead.agent.hosts import cgroups, disk, folders, mounts, processes, see
+from roadstead.agent.links import forwarding
 from roadstead.core import errors, terminal
 from roadstead.core.instance import Instance
 
@@ -152,7 +153,10 @@ def _network(instance: Instance, netns: Path | None) -> Iterator[str]:
         if _output([*inside, "ip", "link", "delete", "dev", name], gone="Cannot find device") is not None:
             yield f"link {name}"
     table = f"table inet {instance.nft_table}"
-    if table in (_output([*inside, "nft", "list", "tables"]) or "").splitlines():
+    tables = (_output([*inside, "nft", "list", "tables"]) or "").splitlines()
+    if table in tables:
+        if netns is None and forwarding.end(instance, tables):
+            yield "forwarding of IPv4"
         _output([*inside, "nft", "delete", "table", "inet", instance.nft_table], gone="No such file or directory")
         yield f"nft {table}"
 

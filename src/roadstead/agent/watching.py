@@ -65,8 +65,9 @@ async def ceilings(now: scene.Scene, kept: int) -> None:
         uses, free = await asyncio.to_thread(_uses, now, up)
         was = {id: near.near(of, was.get(id, ())) for id, of in uses.items()}
         short = near.short(free, kept, before=short)
-        for id in up:
-            now.warn(id, tuple(near.of_host(what, uses[id][what].limit) for what in was[id]))
+        for id in {*up, *now.near} - {scene.MACHINE}:
+            # Of one that does not run any more nothing is near its end.
+            now.warn(id, tuple(near.of_host(what, uses[id][what].limit) for what in was.get(id, ())))
         all_ = tuple(near.of_all(what, uses[scene.MACHINE][what].limit) for what in was[scene.MACHINE])
         now.warn(scene.MACHINE, (*all_, *([near.of_disk(kept)] if short else [])))
         await asyncio.sleep(_LOOK_AT_CEILINGS)

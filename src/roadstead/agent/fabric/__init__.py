@@ -6,5 +6,4 @@ For the agent's work. It decides nothing that the pure parts of those rooms do n
     hand    what that thread does
     space   one namespace that is open: its links and its table of rules
     facts   topology and allotments to what the rules are made of
-    forwarding  for whom the machine passes packets on
 """

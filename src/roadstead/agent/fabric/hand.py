@@ -7,9 +7,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from roadstead.agent.fabric import facts as fabric_facts
-from roadstead.agent.fabric import forwarding
 from roadstead.agent.fabric import space as fabric_space
-from roadstead.agent.links import allotments, kernel, namespaces, plan, things, wiring
+from roadstead.agent.links import allotments, forwarding, kernel, namespaces, plan, things, wiring
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.rules import text
 from roadstead.core import errors

@@ -36,6 +36,8 @@ PODS = "kubepods"
 _BOUND = ("memory", "pids")
 """The controllers of what all hosts have together."""
 _DELEGATED = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
+_NOT_HERE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY)
+"""No such controller; v1 where root may not do everything; v1 where more memory is in use than can be let go."""
 _TURN = 0.005
 """Seconds between two looks where the kernel has no event to wait for: v1 cgroups."""
 
@@ -140,13 +142,12 @@ def _write(
         for folder in _folders_of(instance, facts, controller, *below):
             try:
                 _overwrite(folder / file, value)
-            except (FileNotFoundError, PermissionError) as error:
-                # A controller that is missing, and v1 where root is not allowed everything.
-                refused.append(f"{whose}: {file} cannot be set here: {error.strerror}")
             except OSError as error:
-                raise errors.Failed(
-                    f"{whose}: cannot set {file} to {value}: {error.strerror}", file=folder / file
-                ) from error
+                if error.errno not in _NOT_HERE:
+                    raise errors.Failed(
+                        f"{whose}: cannot set {file} to {value}: {error.strerror}", file=folder / file
+                    ) from error
+                refused.append(f"{whose}: {file} cannot be set: {error.strerror}")
     return tuple(refused)
 
 

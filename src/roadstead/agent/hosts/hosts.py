@@ -71,6 +71,7 @@ class Hosts:
         self._instance = instance
         self._machine = machine
         self._bounds = bounds
+        self._bounded = False
         self._told: set[str] = set()
         """What was said of limits that cannot be set."""
         self._lacks: dict[str, str | None] = {}
@@ -150,7 +151,10 @@ class Hosts:
         limits = host.limits
         refused: tuple[str, ...] = ()
         if self._bounds is not None:
-            refused = cgroups.bound(self._instance, self._machine, self._bounds)
+            if not self._bounded:
+                # It stays for as long as this agent does.
+                refused = cgroups.bound(self._instance, self._machine, self._bounds)
+                self._bounded = True
             limits = self._bounds.of(host)
         refused += cgroups.update_limits(self._instance, self._machine, host_id, limits)
         for sentence in refused:

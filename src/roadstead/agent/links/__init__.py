@@ -13,4 +13,5 @@ process, or decide what is wanted.
     namespaces made, entered, removed; sockets opened inside
     allotments the small numbers that must not collide on a machine, kept on disk
     monitor    tells that something has changed
+    forwarding for whom the machine passes packets on; also asked by `agent.purge`
 """

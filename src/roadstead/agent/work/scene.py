@@ -141,7 +141,10 @@ class Scene:
         """Keep what is near its end of a host, or of the MACHINE; said when it is news."""
         for sentence in set(warnings) - set(self.near.get(id, ())):
             log.warning("%s", f"host {id} {sentence}" if id else sentence)
-        self.near[id] = warnings
+        if warnings:
+            self.near[id] = warnings
+        else:
+            self.near.pop(id, None)
         seen = self.journal.get(("hosts", id))
         if seen is not None:
             self.journal.put(msgspec.structs.replace(seen, warnings=warnings))

@@ -259,7 +259,9 @@ def restore(places: Places) -> tuple[str, ...]:
     told = []
     for name, change in sorted(record.sysctls.items()):
         now = see.sysctl(name, places.proc_sys)
-        if now != change.set:
+        if now == change.before:
+            told.append(f"{name} is {change.before} again.")
+        elif now != change.set:
             told.append(f"{name} stays {now}: it is not what was set by `roadstead doctor`.")
         elif name == FORWARDING and any(places.links.glob("*/bridge")):
             told.append(f"{name} stays {now}: the machine has bridges, whose owners need it.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,18 @@ _FOLDERS = tuple(map(Path, ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sy
 """The first that has a file of a name counts. Source: sysctl.d(5)."""
 _LAST = Path("/etc/sysctl.conf")
 _OURS = "60-roadstead.conf"
+
+
+_TABLES = "table inet roadstead-"
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where it is looked and written when it ends."""
+
+    record: Path = instances.SETTINGS_RECORD
+    setting: Path = Path("/proc/sys") / SETTING
+    links: Path = Path("/sys/class/net")
 
 
 class _Change(msgspec.Struct):
@@ -64,6 +77,26 @@ def closed(instance: instances.Instance) -> bool:
     if not was_off(record(instance)):
         return False
     return instance.machine_netns is not None or not asked_for(_files(_FOLDERS, _LAST))
+
+
+def end(instance: instances.Instance, tables: Iterable[str], places: Ends | None = None) -> bool:
+    """Off again, before the rules of the machine's own namespace go that say for whom; whether that was done.
+
+    Not while another instance has a table there (`tables`: lines of `nft list tables`), nor where the machine has
+    bridges: their owners (Docker, libvirt) may have come to need it. The next agent sets it again.
+    """
+    at = places or Ends()
+    others = [line for line in tables if line.startswith(_TABLES) and line != f"table inet {instance.nft_table}"]
+    if instance.machine_netns is not None or others or not was_off(at.record) or any(at.links.glob("*/bridge")):
+        return False
+    try:
+        if at.setting.read_text().strip() != "1":
+            return False
+        at.setting.write_text("0")
+    except OSError:
+        # A container may not.
+        return False
+    return True
 
 
 def asked_for(texts: Iterable[str]) -> bool:
