@@ -45,7 +45,7 @@ _PRIVATE = (0o600, 0o400, 0o700)
 STATE = (
     row("", 0o711),
     row(r"desired\.db(-wal|-shm)?", 0o600),
-    row(r"(instance|allotments)\.json", 0o600),
+    row(r"(instance|allotments|forwarding-before)\.json", 0o600),
     row(r"settings\.json", 0o644),
     row(r"registries-[0-9a-f]{16}\.json", 0o640, ROOT, SERVE),
     row("serve/", 0o700, SERVE),
