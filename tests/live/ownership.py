@@ -65,7 +65,9 @@ STATE = (
     row(f"hosts/{_ID}/(disk|root)/", 0o755, HOST, walked=False),
     row(f"hosts/{_ID}/lent/", 0o700),
     row(f"hosts/{_ID}/lent/.*", _PRIVATE),
-    row(rf"hosts/{_ID}/(disk\.img|store|pods\.json|host\.log)", 0o600),
+    row(rf"hosts/{_ID}/(disk\.img|store|pods\.json)", 0o600),
+    # runc gives it to who writes to it.
+    row(rf"hosts/{_ID}/host\.log", 0o600, HOST, ROOT),
 )
 RUN = (
     row("", 0o711),
@@ -76,7 +78,7 @@ RUN = (
     # For whoever comes to its folder.
     row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644), SUPPLIER, SERVE),
     row("tree/", 0o700, walked=False),
-    row("netns/", 0o700, walked=False),
+    row("(netns|stores)/", 0o700, walked=False),
     row("runc/", (0o700, 0o711), walked=False),
     row("shapes/", 0o700),
     row("shapes/.*/", 0o755),
