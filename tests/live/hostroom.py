@@ -13,6 +13,8 @@ from typing import TypeVar
 from roadstead.agent import purge
 from roadstead.agent.ceilings import plan
 from roadstead.agent.hosts import hosts, processes, see
+from roadstead.agent.idmaps import ranges
+from roadstead.agent.links import namespaces
 from roadstead.core.instance import Instance
 from roadstead.messages import desired
 
@@ -47,6 +49,12 @@ class Room:
     def make(self, host_id: str, host: desired.Host, uid: int = UID) -> processes.Running:
         self.netns(host_id)
         return self.do(lambda room: room.make(host_id, host, uid))
+
+    def make_owned(self, host_id: str, host: desired.Host, ids: ranges.Range) -> processes.Running:
+        """A node with users of its own."""
+        places = self.instance.host(host_id)
+        namespaces.create_owned(places.netns, places.users, ids)
+        return self.do(lambda room: room.make(host_id, host, 0, ids))
 
     def sh(self, host_id: str, script: str, uid: int = UID) -> hosts.Finished:
         return self.do(lambda room: room.run(host_id, uid, ["/bin/sh", "-c", script], 20))

@@ -9,20 +9,21 @@ from typing import Any
 
 OWN = {
     "its node's files": "touch /var/tmp/own && rm /var/tmp/own",
-    "its node's processes": "ls /proc/1/root/etc/machine-id",
+    "what its node's processes see": "ls -d /proc/self/root/etc",
 }
 """What works: that nothing else does is no proof without."""
 
 OTHERS = {
     "the engines that all nodes run": "mount -o remount,bind,rw /engine; touch /engine/taken",
-    "the engines by another mount": "mkdir -p /var/m; mount --bind /engine /var/m; mount -o remount,bind,rw /var/m; "
-    "touch /var/m/taken",
+    "the engines by another mount": "mkdir -p /var/m; mount --bind /engine /var/m && "
+    "{ mount -o remount,bind,rw /var/m; touch /var/m/taken; }",
     "the images that all nodes run": "mount -o remount,bind,rw /stores; touch /stores/taken",
     "the machine's programs": "mount -o remount,rw /usr; mount -o remount,bind,rw /usr; touch /usr/bin/taken",
     "a disk by a device of its own": "mknod /var/tmp/disk b 7 0 && head -c 512 /var/tmp/disk",
     "memory by a device of its own": "mknod /var/tmp/mem c 1 1",
     "a disk by its cgroup": "echo a >/sys/fs/cgroup/devices/devices.allow",
-    "more than its share": "cd /sys/fs/cgroup; echo -1 >memory/memory.limit_in_bytes || echo max >memory.max",
+    "more than its share": "cd /sys/fs/cgroup; if [ -d memory ]; then echo -1 >memory/memory.limit_in_bytes; "
+    "else echo max >memory.max; fi",
     # What is there is written again, so that the test itself changes nothing where this works.
     "settings in /sys": 'f=/sys/kernel/mm/transparent_hugepage/use_zero_page; v=$(cat $f) && echo "$v" >$f',
     "settings in /proc/sys": 'f=/proc/sys/fs/file-max; v=$(cat $f) && echo "$v" >$f',
@@ -32,7 +33,6 @@ OTHERS = {
     'f=/var/s/kernel/mm/transparent_hugepage/use_zero_page; v=$(cat $f) && echo "$v" >$f',
     "keys of the machine's keyboard": "echo h >/proc/sysrq-trigger",
     "the machine's clock": 'date -s "@$(date +%s)"',
-    "programs in the kernel": "mkdir -p /var/b && mount -t bpf bpf /var/b",
 }
 
 

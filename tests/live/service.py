@@ -269,7 +269,8 @@ def until(what: str, true: Callable[[], bool], seconds: float, every: float = 0.
 def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Service]:
     """Afterwards everything of the instance is gone, or the test fails. `minors`: more releases of Kubernetes."""
     # Had before anything is started: what is built now is found by serve.
-    built = {name: engine.get(name) for name in (*ENGINES, *minors, *(f"seed-{minor}" for minor in minors))}
+    runc = ("runc",) if engine.find("runc") else ()
+    built = {name: engine.get(name) for name in (*ENGINES, *runc, *minors, *(f"seed-{minor}" for minor in minors))}
     with conftest.running_agent(folder, USER, PORTER) as agent:
         places = agent.places
         assert places.machine_netns is not None

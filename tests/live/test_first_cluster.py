@@ -81,7 +81,7 @@ def test_from_the_first_command_to_the_last(person: Person) -> None:
     group = _nodegroup_grows(person)
     _what_happened_is_told(person, group)
     # With hosts of every kind, and all that has been written for them.
-    assert (wrong := ownership.wrong(person.places)) == [], '\n'.join(wrong)
+    assert (wrong := ownership.wrong(person.places)) == [], "\n".join(wrong)
     person.roadstead("delete", "nodegroup", *ABOUT, f"--name={group}", "--wait")
     services.until("no node is left", lambda: person.objects("nodes") == [], 15)
     assert "all cluster resources were deleted" in person.roadstead("delete", "cluster", "--name=cluster-1")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ from tests.live import daemons, hostroom, shared
 from tests.live import service as services
 from tests.live.hostroom import Room, node
 
-from roadstead.agent.hosts import runc
+from roadstead import engine
+from roadstead.agent.hosts import mounts, runc
+from roadstead.agent.idmaps import ability, ranges
 from roadstead.core import errors
 from roadstead.messages import desired
 
@@ -83,6 +87,60 @@ def test_a_node_whose_disk_is_full_is_full_at_its_root_and_starts_again(room: Ro
     room.do(lambda again: again.stop("node-1", 5))
     room.make("node-1", host, 0)
     room.says("node-1", "rm /big", 0)
+
+
+def test_a_node_opens_no_disk_and_sets_nothing_in_sys(room: Room) -> None:
+    """Without users of its own, too; it may make any device all the same, as its containers ask for."""
+    room.make("node-1", node(), 0)
+    disk = Path("/var/lib").stat().st_dev
+    made = f"mknod /var/tmp/disk b {os.major(disk)} {os.minor(disk)}"
+    opened = room.sh("node-1", f"{made}; head -c 512 /var/tmp/disk", 0)
+    assert opened.code != 0
+    assert "Operation not permitted" in opened.output
+    assert "Read-only" in room.sh("node-1", "echo x >/sys/kernel/mm/transparent_hugepage/enabled", 0).output
+    room.says("node-1", "mknod /var/tmp/null c 1 3 && echo x >/var/tmp/null", 0)
+
+
+def test_a_node_with_users_of_its_own_has_the_same_disk_and_owns_nothing_else(room: Room) -> None:
+    if (ours := engine.find("runc")) is None:
+        pytest.skip("no runc of ours could be had here")
+    folder = room.instance.engines / ours.id
+    for each in (folder, room.instance.run):
+        each.mkdir(parents=True)
+    (folder / "runc").symlink_to(ours.components["runc"])
+    if (lacks := room.do(lambda hosts: hosts.lacks_for_users())) is not None:
+        assert ability.release(os.uname().release) < (6, 3), lacks
+        pytest.skip(lacks)
+    host = node(disk=desired.Disk(kind="ext4", size=SIZE))
+    ids = {id: ranges.Range(ranges.FIRST + place * ranges.SIZE) for place, id in enumerate(("node-1", "node-2"))}
+    for id, own in ids.items():
+        running = room.make_owned(id, node(id, disk=host.disk), own)
+        assert f"Uid:\t{own.first}\t" in Path(f"/proc/{running.pid}/status").read_text()
+        assert room.says(id, "id -u; cat /etc/hostname; touch /etc/own; stat -c %u /etc/own /var /lent", 0).split() == [
+            *("0", id, "0", "0", "0")
+        ]
+    places = room.instance.host("node-1")
+    room.says(
+        "node-1", "for at in /var/log/units /var /run/service; do cp /bin/sh $at/sh; chmod 4755 $at $at/sh; done", 0
+    )
+    for place in (places.log, places.disk, places.service):
+        assert (place / "sh").stat().st_mode & stat.S_ISUID
+        alike = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "test", "-e", str(place / "sh")]
+        assert subprocess.run(alike, check=False).returncode != 0, "a user of the machine could be its root by that"
+    assert (places.node_root / "etc" / "own").stat().st_uid == 0, "what is on the disk is nobody's in particular"
+    assert not mounts.under(mounts.see(), (places.shown,)), "nothing stays mounted that only the start needed"
+    lent = room.do(lambda again: asyncio.to_thread(again.lend, "node-1", Path("/etc/hostname")))
+    room.says("node-1", f"cat {lent}", 0)
+    assert (
+        room.sh("node-1", "umount /lent; umount /etc/units; touch /engine/x; mount -o remount,rw /stores", 0).code != 0
+    )
+    # As after a reboot of the machine.
+    room.do(lambda again: again.stop("node-1", 5))
+    subprocess.run(["umount", str(places.disk)], check=True, timeout=20)
+    room.make_owned("node-1", host, ids["node-1"])
+    assert room.says("node-1", "stat -c %u /etc/own", 0) == "0\n"
+    room.do(lambda again: again.remove("node-1"))
+    assert not places.shown.exists()
 
 
 def test_a_node_has_the_folders_of_the_kernel_and_objects_of_bpf_of_its_own(room: Room) -> None:

@@ -187,7 +187,7 @@ def test_a_pod_is_nobody_on_the_machine(lab: node_lab.Lab, first: int) -> None:
     said = subprocess.run(["pgrep", "-xf", "/bin/sleep 1234567"], capture_output=True, text=True, check=True).stdout
     (pid,) = said.split()
     assert f"Uid:\t{first + 1000}\t" in Path(f"/proc/{pid}/status").read_text()
-    token = f"/proc/{pid}/root/run/secrets/kubernetes.io/serviceaccount/token"
+    token = f"/proc/{pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token"
     assert Path(token).read_text()
     alike = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "cat", token]
     read = subprocess.run(alike, capture_output=True, text=True, check=False)

@@ -97,7 +97,7 @@ def test_a_good_server_has_nothing_amiss() -> None:
     assert amiss(SERVER) == {}
 
 
-def with_runc(version: facts.Version, says: str) -> facts.Facts:
+def with_runc(version: facts.Version | None, says: str) -> facts.Facts:
     tools = tuple(facts.Tool("runc", "/usr/sbin/runc", version, says) if t.name == "runc" else t for t in TOOLS)
     return dataclasses.replace(SERVER, tools=tools)
 
@@ -121,15 +121,17 @@ def with_runc(version: facts.Version, says: str) -> facts.Facts:
 )
 def test_a_runc_that_lets_pods_out_is_told_of_as_far_as_it_is_known(says: str, level: str, told: str) -> None:
     version = wanted.version_in("runc", says)
-    assert version is not None
     seen = found(with_runc(version, says))["programs/runc"]
     assert seen.level == level
     assert told in seen.title + seen.meaning
     # With ours the machine's makes nothing.
     own = dataclasses.replace(with_runc(version, says), engines=(facts.Engine("runc", "1.5.3"),))
     assert found(own)["programs/runc"].level == "ok"
-    broken = dataclasses.replace(own, engines=(facts.Engine("runc", "1.5.3", "cut off"),))
-    assert found(broken)["programs/runc"].level == level
+
+
+def test_without_seccomp_no_pod_would_start() -> None:
+    without = dataclasses.replace(SERVER, kernel=dataclasses.replace(SERVER.kernel, seccomp=False))
+    assert amiss(without) == {"kernel/seccomp": "blocks"}
 
 
 @pytest.mark.parametrize(("release", "level"), [("6.1.0-28-amd64", "warning"), ("6.3.0", "ok"), ("6.18.44", "ok")])

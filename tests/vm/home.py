@@ -31,7 +31,7 @@ def make(entry: Path, folder: Path) -> Path:
     version = ann / "newer" / _VERSION
     version.write_text(newer(version.read_text()))
     cache = ann / ".cache" / "roadstead"
-    for name in ENGINES:
+    for name in (*ENGINES, *(("runc",) if engine.find("runc") else ())):
         lend(engine.get(name), settings.from_environment(os.environ).cache, cache)
     shutil.copytree(MANIFESTS, home / "vm", ignore=shutil.ignore_patterns("__pycache__"))
     # Whose they are in the machine, where ann has another number than here.

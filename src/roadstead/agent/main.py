@@ -2,7 +2,7 @@
 
     python -m roadstead.agent.main --instance ID [--machine-netns PATH] [--owner-pid PID] [--allow-uid UID]
         [--listener-uid UID] [--machine-networks CIDRS] [--endpoint-ports RANGE] [--machine-ports PORTS]
-        [--publish-address ADDRESS] [--engines DIR] [--engines-user NAME]
+        [--publish-address ADDRESS] [--engines DIR] [--engines-user NAME] [--node-users own|machine]
 
 Ending the agent leaves the hosts running: the next agent adopts them. With `--owner-pid` the instance belongs to that
 process: when it dies, however, the instance is purged and the agent ends.
@@ -26,6 +26,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -51,6 +52,8 @@ from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
 
 log = logging.getLogger("roadstead.agent")
+
+NodeUsers = Literal["own", "machine"]
 
 _AT_ONCE = 8
 """Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
@@ -89,6 +92,7 @@ class Given:
     owners: frozenset[int]
     kept: ceilings.Kept
     """What hosts leave to the machine."""
+    node_users: NodeUsers
 
 
 class Agent:
@@ -110,7 +114,7 @@ class Agent:
         known = register.Register(self.records, given.engines, given.owners)
         facts = host_facts.machine_facts(places)
         self.bounds = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
-        host_room = hosts.Hosts(places, facts, self.bounds)
+        host_room = hosts.Hosts(places, facts, self.bounds, given.node_users)
         self.scene = scene.Scene(
             instance=places,
             records=self.records,
@@ -318,7 +322,7 @@ def _given(options: argparse.Namespace) -> Given:
         listeners=options.machine_ports,
     )
     kept = ceilings.Kept(options.keep_memory, options.keep_processes, options.keep_disk)
-    return Given(users, allowed, options.engines, frozenset({0, *owners}), kept)
+    return Given(users, allowed, options.engines, frozenset({0, *owners}), kept, options.node_users)
 
 
 def _close(places: instance.Instance) -> None:
@@ -344,6 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--engines-user", help="who, besides root, writes them")
     for what, meaning in ceilings.KEPT.items():
         parser.add_argument(f"--keep-{what}", type=int, help=f"{meaning} that hosts leave to the machine")
+    parser.add_argument("--node-users", default="own", choices=["own", "machine"], help="whose users new nodes have")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.

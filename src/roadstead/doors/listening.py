@@ -36,8 +36,8 @@ LOOK = 0.25
 ANYWAY = 30.0
 """Seconds after which it is asked even if nothing seems to be missing."""
 _DEADLINE = 5.0
-_HELD = gate.Limits(4 * review.CONNECTIONS, 2 * review.EACH)
-"""Of a cluster's door, with those that have not spoken TLS yet."""
+_HELD = gate.Limits(8 * review.CONNECTIONS, 8 * review.EACH)
+"""Of a cluster's door, with those that have not spoken TLS yet: they are ended soon, and nobody gives way for them."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ _COUNT = click.IntRange(0, 1 << 40)
 @click.option("--keep-memory", type=_COUNT, metavar="MIB", help="Memory that hosts leave to the machine.")
 @click.option("--keep-processes", type=_COUNT, metavar="N", help="Processes and threads that hosts leave to it.")
 @click.option("--keep-disk", type=_COUNT, metavar="MIB", help="Disk below which nothing new is begun.")
+@click.option(
+    "--node-users",
+    type=click.Choice(["own", "machine"]),
+    help="Whose users nodes have that are made from now on: `machine` for pods that are to change the machine.",
+)
 @click.option("--machine-netns", hidden=True)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds that the services may take to answer.")
 @click.option("--yes", "-y", is_flag=True, help="Mend the machine without asking.")

@@ -2,7 +2,8 @@
 
 Source: the OCI runtime specification 1.0.2 (config.md, config-linux.md), kept to what runc 1.1 understands. Control
 and edge hosts have one unprivileged user, no capability and no way to new ones. Node hosts run kubelet and containers
-of their own, so they are privileged, and devices must all be allowed: nested containers ask for `a *:* rwm`.
+of their own, so they are privileged: in a user namespace of their own where the machine can, where all but a few
+devices are kept from them; else on the machine, where devices must be allowed: nested containers ask for `a *:* rwm`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -66,7 +66,13 @@ class Finished:
 class Hosts:
     """The hosts of one instance. Calls for one host must not overlap; calls for different hosts may."""
 
-    def __init__(self, instance: Instance, machine: MachineFacts, bounds: Ceilings | None = None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        machine: MachineFacts,
+        bounds: Ceilings | None = None,
+        node_users: Literal["own", "machine"] = "own",
+    ) -> None:
         """`bounds`: what hosts may have, where it is not asked for expressly; None: all that there is."""
         self._instance = instance
         self._machine = machine
@@ -74,6 +80,7 @@ class Hosts:
         self._bounded = False
         self._told: set[str] = set()
         """What was said of limits that cannot be set."""
+        self._node_users = node_users
         self._lacks: dict[str, str | None] = {}
         """By the path of a runc."""
 
@@ -106,6 +113,8 @@ class Hosts:
 
     async def lacks_for_users(self) -> str | None:
         """Why a node that is made now would have no users of its own; None when it can. Tried once for each runc."""
+        if self._node_users == "machine":
+            return "this instance was started with `--node-users machine`"
         program = runc.program(self._instance, self._machine)
         if program not in self._lacks:
             version = await runc.version(self._instance, self._machine)
@@ -204,7 +213,8 @@ class Hosts:
             folders.make_at(folder, mode=0o700)
         folders.remove(asked.lent)
         folders.make_at(asked.lent, mode=0o700)
-        folders.make_at(places.log.parent)
+        # Nobody gets at what is in it by its path: root of a node may give a file there the rights of its owner.
+        folders.make_at(places.log.parent, mode=0o700)
         for folder, owner in ((places.log, uid), (places.service, 0), (places.files, 0), (places.bundle, 0)):
             folders.make_at(folder, uid=owner)
         if asked.node:

@@ -2,7 +2,7 @@
 
 65536 ids each, as Kubernetes gives to a pod with users of its own (KEP-127). All are above what distributions and
 systemd give to users and containers (below 2^31), and end below 2^32 - 2 (the kernel's ids that are none).
-Source: systemd, docs/UIDS-GIDS.md.
+Source: systemd, docs/UIDS-GIDS.md. Each instance of a machine has a block of them, by its name: two may have the same.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class Kernel:
     """Loaded modules; None for a kernel without modules."""
     kmsg: bool
     """`/dev/kmsg` is there."""
+    seccomp: bool = True
 
 
 @dataclass(frozen=True)

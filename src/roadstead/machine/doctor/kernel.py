@@ -150,6 +150,14 @@ def features(seen: facts.Facts) -> Iterator[findings.Finding]:
                 f"It is needed ({needed.purpose}). What was tried failed: {feature.detail or 'without a word'}.",
                 _feature_remedy(seen, needed),
             )
+    if not seen.kernel.seccomp:
+        yield findings.Finding(
+            "kernel/seccomp",
+            "blocks",
+            "no seccomp",
+            "Pods have a profile of it, and start with none else.",
+            "Boot a kernel with CONFIG_SECCOMP_FILTER.",
+        )
     if not seen.kernel.kmsg:
         yield findings.Finding(
             "kernel/kmsg",

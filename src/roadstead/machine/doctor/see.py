@@ -54,6 +54,7 @@ def see(state: Path = instance.STATE_ROOT) -> facts.Facts:
                 features=tuple(feature.result() for feature in features),
                 modules=_modules(),
                 kmsg=Path("/dev/kmsg").exists(),
+                seccomp="\nSeccomp:" in status,
             ),
             tools=tuple(tool.result() for tool in tools),
             firewalls=firewalls.result(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -46,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_processes: int | None = None
     keep_disk: int | None = None
     """What hosts leave to the machine: MiB, processes, MiB. None: the agent's usual share."""
+    node_users: Literal["own", "machine"] = "own"
+    """Whether nodes that are made have users of their own where the machine can, or the machine's."""
     machine_netns: str | None = None
     """Stands for the machine's network namespace."""
 

@@ -94,6 +94,8 @@ def agent(
     if kept.advertise_address is not None:
         command += ["--publish-address", kept.advertise_address]
     command += [word for flag, number in _left(kept) for word in (flag, str(number))]
+    if kept.node_users != usual.node_users:
+        command += ["--node-users", kept.node_users]
     return Service("agent", tuple(command))
 
 
