@@ -6,12 +6,15 @@ of a machine: users, owners, sockets, and that a refusal leaves nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pwd
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests.live import service as services
 from tests.live.test_supervision import ROOT, pid, someone
 
 from roadstead.core import instance
@@ -83,10 +86,10 @@ print(json.dumps(out))
 """
 
 
-def as_user(user: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def as_user(user: str, *words: str, timeout: float = 120.0, **variables: str) -> subprocess.CompletedProcess[str]:
     settings = [f"{name}={value}" for name, value in {"PATH": tree.PATH, **variables}.items()]
     command = ["s6-setuidgid", user, "env", "-i", *settings, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd="/")
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
 
 
 def test_whoever_takes_over_serve_does_not_get_the_machine(started_instance: instance.Instance, tmp_path: Path) -> None:
@@ -131,6 +134,47 @@ def _only_the_supplier_writes_engines(places: instance.Instance) -> None:
     assert json.loads(ask(start.USER, '{"engine": "etcd-9"}'))["problem"]["code"] == "NotFound"
     assert json.loads(ask(start.USER, '{"engine": "etcd", "path": "/tmp"}'))["problem"]["code"] == "Invalid"
     assert "PermissionError" in ask("nobody", '{"engine": "pause"}')
+
+
+def test_the_supplier_makes_what_is_not_there_and_is_ended_with_all_it_began(
+    started_instance: instance.Instance, tmp_path: Path
+) -> None:
+    places = started_instance
+    person = someone(ROOT, places, tmp_path / "home")
+    person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4579", "--yes")
+    owner = pwd.getpwnam(tree.ENGINES_USER).pw_uid
+    question = ("/usr/bin/python3", "-c", ASK, str(tree.supply(places)), '{"engine": "seed"}')
+    # Of all engines the one that is made of what is here.
+    shutil.rmtree(tree.CACHE / "engines" / "seed")
+    assert as_user(start.USER, *question, timeout=600).stdout == "{}\n"
+    (made,) = (tree.CACHE / "engines" / "seed").glob("*/*/*")
+    assert {(path.stat().st_uid, path.stat().st_mode & 0o444) for path in made.iterdir()} == {(owner, 0o444)}
+
+    shutil.rmtree(tree.CACHE / "engines" / "seed")
+    asking = subprocess.Popen(
+        ["s6-setuidgid", start.USER, *question], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd="/"
+    )
+    try:
+        services.until(
+            "it is at it", lambda: any(name.endswith("kube-apiserver") for name in _programs_of(owner)), 60, every=0.01
+        )
+        person.told("stop")
+        services.until("all of it has ended", lambda: _programs_of(owner) == [], 10)
+    finally:
+        asking.kill()
+        asking.communicate(timeout=10)
+    assert not list((tree.CACHE / "work").iterdir())
+
+
+def _programs_of(user: int) -> list[str]:
+    """What runs as a user."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == user:
+                found.append((process / "cmdline").read_text().split("\0")[0])
+    # What has ended and is not reaped yet has no words any more.
+    return [name for name in found if name]
 
 
 def test_a_cache_that_serves_user_wrote_is_not_taken_over(tmp_path: Path) -> None:

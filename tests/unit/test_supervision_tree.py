@@ -111,9 +111,9 @@ def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
 def test_whose_users_nodes_have_is_roots_to_decide() -> None:
     """Who has the agent's socket, or serve's files, cannot say it."""
     plain, asked = settings.Settings(), settings.merged(settings.Settings(), node_users="machine")
-    agents = [tree.services(PLACES, Path("/p"), each, 990)[0].command for each in (plain, asked)]
+    agents = [tree.services(PLACES, Path("/p"), each, IDS)[0].command for each in (plain, asked)]
     assert agents[1] == (*agents[0], "--node-users", "machine")
-    assert agents[0] == tree.services(PLACES, Path("/p"), settings.merged(asked, node_users="own"), 990)[0].command
+    assert agents[0] == tree.services(PLACES, Path("/p"), settings.merged(asked, node_users="own"), IDS)[0].command
 
 
 def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
