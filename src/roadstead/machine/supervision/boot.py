@@ -21,7 +21,6 @@ def main(arguments: list[str] | None = None) -> int:
     program.keep_private()
     try:
         places, kept = settings.instance_of(options.instance)
-        uid_of(tree.ENGINES_USER)
         # Without the lock of `start`: a start holds it while it waits for what this makes. systemd runs one of these
         # at a time, and s6-svscan refuses a tree that another one has.
         make.prepare(places, tree.services(places, Path(sys.executable), kept, see.ids()))

@@ -89,6 +89,7 @@ def pss(pid: int) -> int:
 
 def ids() -> trees.Ids:
     """Of the services' users. Raises Failed when one is not there."""
+    _uid(trees.ENGINES_USER)
     return trees.Ids(serve=_uid(trees.USER), porter=_uid(trees.PORTER_USER))
 
 
