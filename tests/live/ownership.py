@@ -50,6 +50,8 @@ STATE = (
     row(r"registries-[0-9a-f]{16}\.json", 0o640, ROOT, SERVE),
     row("serve/", 0o700, SERVE),
     row("serve/.*/", 0o700, SERVE),
+    # Archives of images are written as for anybody; their folder is serve's.
+    row("serve/images/[^/]+", (0o600, 0o644), SERVE),
     row("serve/.*", 0o600, SERVE),
     row("porter/", 0o2750, SERVE, PORTER),
     row(r"porter/(\.snapshot\.new|snapshot)", (0o640, 0o600), SERVE, PORTER),
@@ -80,6 +82,8 @@ RUN = (
     row("tree/", 0o700, walked=False),
     row("(netns|stores)/", 0o700, walked=False),
     row("runc/", (0o700, 0o711), walked=False),
+    # What nodes are shown, each behind a folder of its own; empty once a node has it.
+    row("shown/", 0o711, walked=False),
     row("shapes/", 0o700),
     row("shapes/.*/", 0o755),
     row("shapes/.*", 0o644),

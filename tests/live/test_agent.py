@@ -91,11 +91,18 @@ def test_a_socket_in_a_hosts_namespace_is_passed_to_its_unprivileged_process(pai
         from_ = fleet.address(1, fleet.network())[1]
         assert answer.stdout.strip() == f"hello {from_} from {USER}", answer.stderr
         assert process.wait(20) == 0
+    # In earlier releases they were for who asked for them; such a one is kept, and for who gets them now.
+    former = desired.Listener(namespace="host", of="h0", address="0.0.0.0", port=81, process="former", user=CALLER)
+    pair.client.accept(fleet.put(1, listeners={"former": former}))
+    pair.client.wait(lambda seen: seen["listeners", "former"].phase == "ready", 10)
+    with unprivileged(pair, "former") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())[0]["id"] == "former"
     for other in (USER + 1, CALLER):
         with unprivileged(pair, "porter", other) as process:
             assert "Permission denied" in process.communicate(timeout=20)[1]
-    pair.client.accept(delete={"listeners": {"door": 1}})
-    pair.client.wait(lambda seen: ("listeners", "door") not in seen, 10)
+    pair.client.accept(delete={"listeners": {"door": 1, "former": 1}})
+    pair.client.wait(lambda seen: not any(kind == "listeners" for kind, _ in seen), 10)
 
 
 def test_a_published_port_leads_from_the_machine_into_the_host(pair: conftest.RunningAgent) -> None:

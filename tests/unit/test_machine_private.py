@@ -18,7 +18,7 @@ from roadstead.clusters.access import publisher
 from roadstead.core import instance
 from roadstead.engine import cache
 from roadstead.machine import installation
-from roadstead.machine.supervision import make, tree
+from roadstead.machine.supervision import make, settings, tree
 from roadstead.messages import porter
 
 
@@ -72,6 +72,13 @@ def test_an_instances_folders_and_what_an_earlier_release_left_in_them(places: i
         "settings.json": 0o644,
         "registries-1.json": 0o640,
     }
+
+
+def test_settings_need_no_more_than_the_state(places: instance.Instance) -> None:
+    settings.write(places, settings.Settings())
+    assert (mode(places.state), mode(places.state / settings.FILE)) == (0o711, 0o644)
+    assert not places.run.exists()
+    assert not places.log.exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="folders are root's")

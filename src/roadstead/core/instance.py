@@ -185,8 +185,19 @@ def make(places: Instance) -> None:
 
     Others pass through to what is theirs: serve to its state and to the agent's socket. Logs are root's alone.
     """
-    for folder, mode in ((places.state, 0o711), (places.run, 0o711), (places.log, 0o700)):
-        for each in (folder.parent, folder):
-            each.mkdir(parents=True, exist_ok=True, mode=0o711)
-            if each is folder or each in _ROOTS:
-                each.chmod(mode if each is folder else 0o711)
+    make_state(places)
+    _make(places.run, 0o711)
+    _make(places.log, 0o700)
+
+
+def make_state(places: Instance) -> None:
+    """The first of them, which a failed start may leave."""
+    _make(places.state, 0o711)
+
+
+def _make(folder: Path, mode: int) -> None:
+    for each in (folder.parent, folder):
+        each.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if folder.parent in _ROOTS:
+        folder.parent.chmod(0o711)
+    folder.chmod(mode)

@@ -59,7 +59,7 @@ def keep(places: instance.Instance, of: registries.Registries, group: str | int)
     """Put them where serve finds them, for `group` alone to read; the file's name."""
     content = registries.written(of)
     name = f"{_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}.json"
-    instance.make(places)
+    instance.make_state(places)
     fresh = places.state / f".{name}.new"
     fresh.unlink(missing_ok=True)
     # Proxies have passwords in their URLs.

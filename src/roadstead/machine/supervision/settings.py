@@ -106,7 +106,7 @@ def write(places: instance.Instance, wanted: Settings | None) -> None:
     if wanted is None:
         path.unlink(missing_ok=True)
         return
-    instance.make(places)
+    instance.make_state(places)
     fresh = path.with_name(f".{FILE}.new")
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
     fresh.chmod(0o644)
