@@ -98,7 +98,9 @@ def test_published_ports_lead_to_their_host(lab: net.Lab) -> None:
     assert lab.unseen(lab.world, net.MACHINE, 7001)
     # Hosts come by the machine's address as everyone does, those of the same network too.
     assert lab.seen_by(lab.netns("a"), net.MACHINE, 7002) != ""
-    assert lab.seen_by(lab.netns("twin-b"), net.MACHINE, 7002) != ""
+    # Whoever counts callers by their sources does not take those of a network for the machine's own.
+    twin = lab.seen_by(lab.netns("twin-b"), net.MACHINE, 7002)
+    assert twin not in ("", lab.seen_by(lab.machine, "127.0.0.1", 7001), lab.seen_by(lab.machine, net.MACHINE, 7002))
 
 
 def test_a_publish_that_is_gone_leads_nowhere(lab: net.Lab) -> None:

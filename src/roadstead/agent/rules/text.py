@@ -262,6 +262,8 @@ def _machine_translations(facts: Machine) -> list[str]:
         f"oifname {_name(uplink.device)} ip saddr {_among(uplink.cidrs)} ct status dnat masquerade"
         for uplink in facts.uplinks
     ]
+    # A network to its own: its router would not take what has its own address.
+    back = [f"oifname {_name(one.device)} ip saddr {_safe(one.router_address)} masquerade" for one in facts.uplinks]
     return [
         _chain(
             "publish",
@@ -272,7 +274,9 @@ def _machine_translations(facts: Machine) -> list[str]:
         _chain(
             "translate",
             "nat hook postrouting priority srcnat",
-            "ip saddr @routers masquerade",
+            # One network to another's published port is told from the machine's own users, and from a third.
+            "oifname != @uplinks ip saddr @routers masquerade",
+            *back,
             f"oifname @uplinks ip saddr {_LOOPBACK} masquerade",
             *alike,
         ),
