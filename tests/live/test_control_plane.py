@@ -23,6 +23,7 @@ from roadstead.messages import observed
 pytestmark = pytest.mark.live
 
 SECRET = "correct-horse-battery-staple"
+CALLER = LISTENER = control_plane.SERVE
 
 
 @pytest.fixture(scope="module")
