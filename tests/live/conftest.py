@@ -123,10 +123,10 @@ class RunningAgent:
     listener: int | None = None
     """The one that sockets are passed to."""
 
-    def restart(self) -> float:
-        """Start an agent after the last one ended; seconds until it answers."""
+    def restart(self, *more: str) -> float:
+        """Start an agent after the last one ended, with more words; seconds until it answers."""
         started = time.monotonic()
-        self.process = spawn(self.places, self.log, None, self.user, self.listener)
+        self.process = spawn(self.places, self.log, None, self.user, self.listener, more)
         answered(self.client, self.process, self.log)
         return time.monotonic() - started
 
@@ -142,6 +142,7 @@ def spawn(
     owner: int | None = None,
     user: int | None = None,
     listener: int | None = None,
+    more: tuple[str, ...] = (),
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "roadstead.agent.main", "--instance", places.id]
     command += ["--owner-pid", str(owner or os.getpid())]
@@ -153,7 +154,7 @@ def spawn(
         command += ["--machine-netns", str(places.machine_netns)]
     with log.open("ab") as out:
         return subprocess.Popen(
-            command,
+            [*command, *more],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -127,6 +127,10 @@ def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
     old, port = before["endpoint"], before["endpoint"].rpartition(":")[2]
     assert old.startswith("https://127.0.0.1:")
     servers, nodes = harbour.units("kube-apiserver"), cluster.nodes()
+    # As `roadstead start --advertise-address` does: the agent publishes at no address that root does not name.
+    harbour.service.agent.process.terminate()
+    harbour.service.agent.process.wait(20)
+    harbour.service.agent.restart("--publish-address", address)
     harbour.restart_serve("--advertise-address", address)
     new = f"https://{address}:{port}"
     took = services.until("the new endpoint is shown", lambda: cluster.described["endpoint"] == new, 20)
