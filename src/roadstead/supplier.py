@@ -73,7 +73,7 @@ def _question(descriptor: int) -> supply.Wanted:
             raise errors.Invalid("one line of JSON that names an engine was expected")
     try:
         return msgspec.json.decode(line, type=supply.Wanted)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise errors.Invalid(f"one line of JSON that names an engine was expected: {error}") from error
 
 

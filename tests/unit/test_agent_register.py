@@ -148,6 +148,9 @@ def test_a_manifest_is_a_file_of_its_form(place: Place) -> None:
     third = place.got(SCRIPT, recipe="3" * 16)
     third.unlink()
     os.mkfifo(third)
+    # No UTF-8, and deeper than anything is read.
+    place.got(SCRIPT, recipe="4" * 16).write_bytes(b'{"components": {"\xff": {"sha256": "x"}}}')
+    place.got(SCRIPT, recipe="5" * 16).write_bytes(b'{"components": {}, "x": ' + b"[" * 100_000)
     with pytest.raises(errors.Invalid, match=NOBODYS):
         place.put(engines={ID: engine(GOOD)})
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from roadstead.cli.kubeconfig import entry
@@ -74,6 +75,17 @@ def test_root_takes_from_a_users_folder_only_what_is_the_users(tmp_path: Path) -
     (folder / "theirs").write_text("theirs")
     os.chown(folder / "theirs", OTHER, OTHER)
     assert left.read(folder / "theirs", MOST) == b"theirs"
+
+
+class _Form(msgspec.Struct):
+    name: str = ""
+
+
+def test_what_is_deeper_than_anything_is_read_is_damaged(tmp_path: Path) -> None:
+    deep = b'{"another": ' + b"[" * 100_000
+    (tmp_path / "file").write_bytes(deep)
+    with pytest.raises(errors.Failed, match="is damaged"):
+        left.decode(tmp_path / "file", len(deep), _Form)
 
 
 def test_what_is_read_is_of_its_form_or_nothing(tmp_path: Path) -> None:

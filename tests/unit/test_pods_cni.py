@@ -91,6 +91,13 @@ def test_a_request_of_another_form_is_refused(changes: dict[str, Any], code: int
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize("packet", [b"", b'{"command": "\xff"}', b'{"x": ' + b"[" * 100_000])
+def test_what_is_no_request_is_answered_all_the_same(packet: bytes) -> None:
+    with pytest.raises(cni.Refused) as refused:
+        cni.decode(packet)
+    assert refused.value.code == cni.UNDECODABLE
+
+
 def test_ports_of_the_node() -> None:
     assert mapped() == (cni.Port("tcp", 80, 8080),)
     assert mapped(hostIP="0.0.0.0") == mapped(hostIP="::") == mapped()

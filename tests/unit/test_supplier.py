@@ -46,6 +46,7 @@ def test_an_engine_is_asked_for_by_its_name(spec: str) -> None:
         b'{"engine": "etcd", "source": "path", "path": "/tmp"}\n',
         b'{"engine": "etcd", "environment": {"PATH": "/tmp"}}\n',
         b'"etcd"\n',
+        b'{"engine": "\xff"}\n',
         b'{"engine": "' + b"e" * 300 + b'"}\n',
     ],
 )

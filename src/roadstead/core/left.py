@@ -53,7 +53,7 @@ def decode(path: Path, most: int, form: type[_T]) -> _T:
     content = read(path, most)
     try:
         return msgspec.json.decode(content, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # Its words name places and forms, never what is there.
         raise errors.Failed(f"{path} is damaged: {error}", file=path) from error
 

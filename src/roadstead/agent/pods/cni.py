@@ -98,7 +98,7 @@ def decode(packet: bytes) -> Request:
     """The request in a packet. Raises Refused for another form or an unknown version."""
     try:
         asked = msgspec.json.decode(packet, type=Request)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(UNDECODABLE, f"the request is not understood: {error}") from error
     if asked.config.cni_version not in VERSIONS:
         known = ", ".join(VERSIONS)

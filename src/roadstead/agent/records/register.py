@@ -91,7 +91,7 @@ class Register:
             if not stat.S_ISREG(facts.st_mode) or not self._is_ours(facts):
                 return None
             return msgspec.json.decode(os.read(descriptor, _MOST), type=_Manifest)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         finally:
             os.close(descriptor)
