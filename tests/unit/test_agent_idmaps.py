@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +46,51 @@ def test_there_is_an_end_of_them() -> None:
 )
 def test_what_is_too_old_is_named(kernel: str, runc: str, why: str | None) -> None:
     assert ability.too_old(kernel, runc) == why
+
+
+@pytest.mark.parametrize(
+    ("number", "most", "expected"),
+    [
+        (errno.ENOSPC, "96365\n", True),
+        (errno.ENOSPC, "0\n", False),
+        (errno.ENOMEM, "0\n", True),
+        (errno.EMFILE, "", True),
+        (errno.EPERM, "96365\n", False),
+        (errno.EINVAL, "96365\n", False),
+        (None, "96365\n", False),
+    ],
+)
+def test_what_is_used_up_just_now_is_no_lack(number: int | None, most: str, expected: bool) -> None:
+    assert ability.passes(number, most) is expected
+
+
+_TRIED = """
+import pathlib, subprocess, sys
+from roadstead.agent.idmaps import ability
+from roadstead.core import errors
+most = pathlib.Path("/proc/sys/user/max_user_namespaces")
+most.write_text("1")
+with subprocess.Popen(["unshare", "--user", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as only:
+    only.stdin.write(b"\\n")
+    only.stdin.flush()
+    only.stdout.read(1)
+    try:
+        print(ability.lacks("runc version 1.2.0", ()))
+    except errors.Busy as error:
+        print("Busy:", error)
+    only.stdin.close()
+most.write_text("0")
+print(ability.lacks("runc version 1.2.0", ()))
+"""
+
+
+def test_nodes_are_not_made_without_because_pods_have_all_user_namespaces() -> None:
+    """In a user namespace that may have one more, and then none."""
+    inside = ("unshare", "--user", "--map-root-user")
+    if subprocess.run((*inside, "true"), capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may make no user namespace here")
+    done = subprocess.run((*inside, sys.executable, "-c", _TRIED), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    used_up, forbidden = done.stdout.splitlines()
+    assert used_up.startswith("Busy: whether nodes can have users of their own cannot be tried now")
+    assert forbidden.startswith("no user namespace can be made")

@@ -112,7 +112,10 @@ class Hosts:
         return cgroups.holds(own, cgroups.path(self._instance, self._machine, host_id))
 
     async def lacks_for_users(self) -> str | None:
-        """Why a node that is made now would have no users of its own; None when it can. Tried once for each runc."""
+        """Why a node that is made now would have no users of its own; None when it can. Tried once for each runc.
+
+        Raises Busy where it cannot be tried just now.
+        """
         if self._node_users == "machine":
             return "this instance was started with `--node-users machine`"
         program = runc.program(self._instance, self._machine)

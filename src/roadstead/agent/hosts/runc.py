@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -79,14 +80,18 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 
 async def version(instance: Instance, facts: MachineFacts) -> str:
-    """What `runc --version` says; empty when it does not run."""
+    """What `runc --version` says; empty when it does not run. Raises Busy when nothing can be started just now."""
     try:
         process = await asyncio.create_subprocess_exec(
             program(instance, facts), "--version", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd="/"
         )
         async with asyncio.timeout(START_TIMEOUT):
             said, _ = await process.communicate()
-    except (OSError, TimeoutError):
+    except TimeoutError as error:
+        raise errors.Busy(f"runc does not say its version within {START_TIMEOUT:g} s") from error
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+            raise errors.Busy(f"runc cannot be started now: {error.strerror}") from error
         return ""
     return said.decode(errors="replace")
 

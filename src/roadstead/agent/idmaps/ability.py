@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -15,6 +16,8 @@ KERNEL = (5, 19)
 """overlay takes layers that are shown with other owners."""
 RUNC = (1, 2)
 """It binds what is to have other owners."""
+_USED_UP = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+_MOST = Path("/proc/sys/user/max_user_namespaces")
 
 
 def release(text: str) -> tuple[int, ...]:
@@ -33,8 +36,20 @@ def too_old(kernel: str, runc: str) -> str | None:
     return None
 
 
+def passes(number: int | None, most: str) -> bool:
+    """Whether what kept a trial from being made says nothing of the machine: something of it is used up just now.
+
+    `number`: of the error; `most`: the setting user.max_user_namespaces. Where it is 0 root may make none, of which the
+    kernel says the same as where all are in use.
+    """
+    return number in _USED_UP and not (number == errno.ENOSPC and most.strip() == "0")
+
+
 def lacks(runc: str, folders: Iterable[Path]) -> str | None:
-    """Why nodes cannot have users of their own; None when they can. In these folders is what they are shown."""
+    """Why nodes cannot have users of their own; None when they can. In these folders is what they are shown.
+
+    Raises Busy where it cannot be tried just now: pods that use something up must not have nodes made without.
+    """
     if (old := too_old(os.uname().release, runc)) is not None:
         return old
     try:
@@ -42,8 +57,15 @@ def lacks(runc: str, folders: Iterable[Path]) -> str | None:
             for folder in folders:
                 _try(folder, made / "user")
     except (errors.Failed, OSError) as error:
+        number = error.errno if isinstance(error, OSError) else _number(error.facts.get("errno", ""))
+        if passes(number, _MOST.read_text() if _MOST.exists() else ""):
+            raise errors.Busy(f"whether nodes can have users of their own cannot be tried now: {error}") from error
         return str(error)
     return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _try(folder: Path, users: Path) -> None:
