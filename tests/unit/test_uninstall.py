@@ -45,8 +45,11 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
     (places.state / "doctor-before.json").touch()
     (places.log / "t-2").mkdir(parents=True)
     places.cache.mkdir()
+    left = tmp_path / ".cache.old-12"
+    left.mkdir()
     seen = uninstall.see(places)
-    assert seen == uninstall.Seen(("main", "t-2"), (places.state, places.log, places.cache), (), (), settings=False)
+    folders = (places.state, places.log, places.cache, left)
+    assert seen == uninstall.Seen(("main", "t-2"), folders, (), (), settings=False)
     for path in seen.folders:
         uninstall.apply(uninstall.RemoveFolder(path), places)
     assert list(tmp_path.iterdir()) == []

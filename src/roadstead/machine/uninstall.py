@@ -16,6 +16,7 @@ import click
 from roadstead.core import errors, instance, terminal
 from roadstead.machine import installation, start
 from roadstead.machine.doctor import mend
+from roadstead.machine.services import engines
 from roadstead.machine.supervision import make, systemd, tree
 
 _PURGING = 600.0
@@ -87,9 +88,11 @@ def see(places: Places) -> Seen:
         for path in root.iterdir()
         if path.is_dir() and instance.INSTANCE_ID.fullmatch(path.name)
     }
+    # Where a `start` was cut off.
+    left = sorted(engines.replaced(places.cache))
     return Seen(
         instances=tuple(sorted(ids)),
-        folders=tuple(path for path in (*roots, places.programs, places.cache) if path.is_dir()),
+        folders=tuple(path for path in (*roots, places.programs, places.cache, *left) if path.is_dir()),
         units=tuple(path for path in places.units if path.exists()),
         users=tuple(name for name in places.users if any(entry.pw_name == name for entry in pwd.getpwall())),
         settings=places.doctor.record.exists() or places.doctor.conf.exists(),

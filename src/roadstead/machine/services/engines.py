@@ -47,7 +47,7 @@ def own(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
     """
     place = pwd.getpwnam(user)
     removed = False
-    for old in target.parent.glob(f".{target.name}.old-*"):
+    for old in replaced(target):
         shutil.rmtree(old)
     if target.is_dir() and target.stat().st_uid != place.pw_uid:
         old = target.with_name(f".{target.name}.old-{os.getpid()}")
@@ -58,6 +58,11 @@ def own(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
     os.chown(target, place.pw_uid, place.pw_gid)
     target.chmod(0o755)
     return removed
+
+
+def replaced(target: Path = tree.CACHE) -> list[Path]:
+    """What was there before, where its removal was cut off."""
+    return list(target.parent.glob(f".{target.name}.old-*"))
 
 
 def ready(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
