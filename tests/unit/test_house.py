@@ -68,6 +68,21 @@ def test_nothing_is_named_by_its_kind() -> None:
     assert [named(path) for path in inside if NEVER & {path.stem, path.parent.name}] == []
 
 
+def test_what_is_said_to_enforce_a_rule_is_there() -> None:
+    names: dict[str, set[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        defined = re.findall(r"^ *(?:async )?def (\w+)\(", path.read_text(), re.MULTILINE)
+        names[str(path.relative_to(ROOT / "tests"))] = set(defined)
+    every = set[str]().union(*names.values())
+    rows = [line for line in (ROOT / "INVARIANTS.md").read_text().splitlines() if line.startswith("| ")]
+    told = [word for row in rows for word in re.findall(r"`([^`]+)`", row.split(" | ")[-1])]
+    lost = [word for word in told if "::" in word and word.split("::")[1] not in names.get(word.split("::")[0], ())]
+    lost += [word for word in told if word.endswith(".py") and word not in names]
+    lost += [word for word in told if word.startswith("test_") and word not in every]
+    assert len(told) > len(rows) // 2
+    assert lost == []
+
+
 def test_annotations_are_postponed() -> None:
     future = "from __future__ import annotations\n"
     assert [named(path) for path in sources() if _defines(text := path.read_text()) and future not in text] == []
