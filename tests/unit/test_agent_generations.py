@@ -60,6 +60,21 @@ def test_puts_that_are_refused(before: store.Record, generation: int, state: str
         decide(before, requests.Batch(put={"zones": {"a": put(generation, state)}}))
 
 
+def test_a_host_of_one_kind_never_becomes_one_of_another() -> None:
+    def host(kind: str) -> bytes:
+        leg = {"network": "net", "address": "10.0.0.4"}
+        return msgspec.json.encode({"kind": kind, "zone": "a", "legs": [leg], "hostname": "h"})
+
+    before = store.understood("hosts", "h", 1, host("control").decode(), False)
+    assert before.spec is not None
+    for kind in ("node", "edge"):
+        put_ = requests.Put(generation=2, spec=msgspec.Raw(host(kind)))
+        with pytest.raises(errors.Conflict, match=f"does not become a {kind}"):
+            decide(before, requests.Batch(put={"hosts": {"h": put_}}))
+    again = requests.Put(generation=2, spec=msgspec.Raw(host("control")))
+    assert decide(before, requests.Batch(put={"hosts": {"h": again}}))[1] == "unchanged"
+
+
 def test_equal_specs_written_differently_are_the_same_content() -> None:
     raw = msgspec.Raw(b'{ "names": {}, "legs": [], "hostname":"h", "zone":"a",  "kind":"node"}')
     first, _ = generations.decide({}, requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=raw)}}))

@@ -92,6 +92,7 @@ def _put(
             )
         if before.generation == put.generation:
             return None, msgspec.structs.replace(answer, outcome="unchanged")
+        _refuse_another_kind(before, spec)
         same = before.text == text
         answer = msgspec.structs.replace(answer, outcome="unchanged" if same else "changed")
     return store.Record(kind, id, put.generation, text, False, spec), answer
@@ -110,6 +111,15 @@ def _delete(
     _refuse_older(before, generation)
     record = store.Record(kind, id, generation, before.text, True, before.spec, before.trouble)
     return record, msgspec.structs.replace(answer, outcome="deleting")
+
+
+def _refuse_another_kind(before: store.Record, spec: desired.Message) -> None:
+    """A node is made with users of its own or without by what is on its disk: never by that of another kind of host."""
+    old = before.spec
+    if isinstance(old, desired.Host) and isinstance(spec, desired.Host) and old.kind != spec.kind:
+        raise errors.Conflict(
+            f"hosts/{before.id} is a {old.kind} host and does not become a {spec.kind}: delete it first", id=before.id
+        )
 
 
 def _refuse_older(before: store.Record, generation: int) -> None:
