@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,8 +18,9 @@ import pytest
 from roadstead.agent.door import accept, bounds
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
+from roadstead.agent.work import engines
 from roadstead.agent_client import client
-from roadstead.core import errors
+from roadstead.core import errors, instance
 from roadstead.engine import cache
 from roadstead.messages import desired, requests
 
@@ -198,3 +201,31 @@ def test_an_engine_of_an_earlier_release_runs_nothing_new_until_somebody_vouches
     manifest.unlink()
     place.put(units={"h/w": UNIT})
     assert place.register.adopt() == ()
+
+
+def test_the_agent_itself_runs_no_runc_that_nobody_vouches_for(place: Place) -> None:
+    """An earlier release took any, and no agent ran one; ours runs it as root of the machine."""
+    ours, seen = "runc-9", list[str]()
+    spec = engine({"runc": SCRIPT["containerd"], "ctr": b"ctr"})
+    record = store.Record("engines", ours, 1, msgspec.json.encode(spec).decode(), False, spec)
+    place.records.commit([record])
+    places = instance.Instance(state=place.folder)
+    runc_there = places.engines / ours / "runc"
+    place.put(networks={"net": NET})
+    now: Any = SimpleNamespace(
+        instance=places,
+        blobs=blobs.Blobs(place.folder / "blobs"),
+        register=place.register,
+        records=place.records,
+        observe=lambda _record, phase: seen.append(phase),
+    )
+    asyncio.run(engines.step(now, record))
+    assert [each.name for each in runc_there.parent.iterdir()] == ["ctr"]
+    runc_there.write_bytes(b"of the agent before this one")
+    for id in place.register.adopt():
+        engines.withhold(places, id)
+    assert not runc_there.exists()
+    place.got({"runc": SCRIPT["containerd"], "ctr": b"ctr"})
+    asyncio.run(engines.step(now, record))
+    assert runc_there.read_bytes() == SCRIPT["containerd"]
+    assert seen == ["ready", "ready"]

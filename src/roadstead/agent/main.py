@@ -167,6 +167,7 @@ class Agent:
             log.warning(
                 "nobody vouches for engine %s, of an earlier release: it runs on, and nothing new is run of it", id
             )
+            work.engines.withhold(self.instance, id)
         for key in sorted(self.records.records, key=lambda key: (order.get(key[0], 5), key)):
             self._accepted(self.records.records[key])
         self.jobs.resume()

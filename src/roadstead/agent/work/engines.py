@@ -9,7 +9,11 @@ from pathlib import Path
 
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import scene
+from roadstead.core import instance
 from roadstead.messages import desired
+
+_RUN_HERE = "runc"
+"""The component that the agent itself runs, for all hosts: see hosts.runc."""
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
@@ -20,11 +24,18 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
         return None
     assert isinstance(record.spec, desired.Engine)
     sources = {name: now.blobs.path(digest) for name, digest in record.spec.components.items()}
+    if _RUN_HERE in sources and not now.register.vouches(record.id, record.spec):
+        del sources[_RUN_HERE]
     await asyncio.to_thread(_install, folder, sources)
     if now.observe(record, "ready"):
         for id in now.records.of_kind("units"):
             now.wake("units", id)
     return None
+
+
+def withhold(places: instance.Instance, id: str) -> None:
+    """Of an engine that nobody vouches for the agent runs nothing itself, though an earlier release accepted it."""
+    (places.engines / id / _RUN_HERE).unlink(missing_ok=True)
 
 
 def _install(folder: Path, sources: dict[str, Path]) -> None:
