@@ -269,7 +269,7 @@ def test_serve_and_porter_run_without_root_and_are_shown(started_instance: insta
     others.parent.mkdir(mode=0o700)
     others.write_text("[default]\nregion = somewhere\n")
     person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4577", "--yes")
-    for name, user in zip(("serve", "porter"), map(pwd.getpwnam, start.USERS), strict=True):
+    for name, user in zip(("serve", "porter", "supplier"), map(pwd.getpwnam, start.USERS), strict=True):
         process = Path(f"/proc/{pid(places, name)}")
         assert _ids(process, "Uid") == {user.pw_uid}
         assert _ids(process, "Gid") == {user.pw_gid} == _ids(process, "Groups")
