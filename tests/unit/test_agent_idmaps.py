@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.idmaps import ability, ranges
+from roadstead.agent.records import desired as store
+from roadstead.agent.work import hosts
+from roadstead.core import errors
+from roadstead.messages import desired
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32), st.integers(0, 511))
@@ -95,3 +103,27 @@ def test_nodes_are_not_made_without_because_pods_have_all_user_namespaces() -> N
     used_up, forbidden = done.stdout.splitlines()
     assert used_up.startswith("Busy: whether nodes can have users of their own cannot be tried now")
     assert forbidden.startswith("no user namespace can be made")
+
+
+def test_an_instance_whose_nodes_had_users_of_their_own_makes_none_without_unless_root_says_so(tmp_path: Path) -> None:
+    """What they need may be taken away by those who want a node with the machine's."""
+    records = store.DesiredStore(tmp_path / "desired.db")
+    why: list[str | None] = ["runc 1.1.5, and 1.2 is needed"]
+
+    async def lacks() -> str | None:
+        return why[0]
+
+    room = SimpleNamespace(has_disk=lambda _: False, lacks_for_users=lacks, node_users="own")
+    now: Any = SimpleNamespace(records=records, hosts=room, instance=SimpleNamespace(id="main"))
+    leg = desired.Leg(network="net", address="10.0.0.4")
+    node = desired.Host(kind="node", zone="a", legs=(leg,), hostname="n")
+    assert asyncio.run(hosts.ids_of(now, "n1", node)) is None
+    why[0] = None
+    assert asyncio.run(hosts.ids_of(now, "n2", node)) == records.range("n2")
+    records.gone(("hosts", "n2"))
+    why[0] = "runc 1.1.5, and 1.2 is needed"
+    with pytest.raises(errors.Failed, match=r"now they cannot: runc 1\.1\.5, .*`roadstead start --node-users machine`"):
+        asyncio.run(hosts.ids_of(now, "n3", node))
+    room.node_users = "machine"
+    assert asyncio.run(hosts.ids_of(now, "n3", node)) is None
+    records.close()

@@ -74,6 +74,7 @@ def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_each_node_has_ids_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
     first = store.DesiredStore(tmp_path / "desired.db")
     assert first.range("n1") is None
+    assert not first.range_given()
     given = [first.give_range(f"n{number}", "main") for number in range(20)]
     assert first.give_range("n3", "main") == given[3]
     taken = {id for one in given for id in (one.first, one.first + one.size - 1)}
@@ -85,6 +86,11 @@ def test_each_node_has_ids_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
     again.gone(("hosts", "n7"))
     assert again.range("n7") is None
     assert again.give_range("new", "main") == given[7]
+    for number in range(20):
+        again.gone(("hosts", f"n{number}"))
+    again.gone(("hosts", "new"))
+    # That there were some is known for good: none is made without any more.
+    assert again.range_given()
     again.close()
 
 

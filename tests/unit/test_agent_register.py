@@ -106,6 +106,15 @@ def test_an_engine_that_the_supplier_got_is_accepted_and_a_script_in_its_place_i
     assert place.records.vouched(ID) == register.written(engine(GOOD))
 
 
+def test_an_engine_is_not_called_what_it_is_not(place: Place) -> None:
+    """The newest runc is chosen by its number: an old one that the cache still has is not to be put before it."""
+    place.got(GOOD)
+    place.put(engines={ID: engine(GOOD), "containerd-2.3": engine(GOOD), "containerd-2": engine(GOOD)})
+    for id in ("containerd-2.30", "containerd-9", "runc-2.3.7", "containerd", "x-containerd-2.3.7"):
+        with pytest.raises(errors.Invalid, match=NOBODYS):
+            place.put(engines={id: engine(GOOD)})
+
+
 def test_the_whole_batch_is_refused_with_what_would_run_it(place: Place) -> None:
     with pytest.raises(errors.Invalid, match=NOBODYS):
         place.put(engines={ID: engine(SCRIPT)}, networks={"net": NET}, hosts={"h": NODE}, units={"h/u": UNIT})
@@ -205,7 +214,7 @@ def test_an_engine_of_an_earlier_release_runs_nothing_new_until_somebody_vouches
 
 def test_the_agent_itself_runs_no_runc_that_nobody_vouches_for(place: Place) -> None:
     """An earlier release took any, and no agent ran one; ours runs it as root of the machine."""
-    ours, seen = "runc-9", list[str]()
+    ours, seen = "runc-2.3.7", list[str]()
     spec = engine({"runc": SCRIPT["containerd"], "ctr": b"ctr"})
     record = store.Record("engines", ours, 1, msgspec.json.encode(spec).decode(), False, spec)
     place.records.commit([record])
@@ -225,7 +234,7 @@ def test_the_agent_itself_runs_no_runc_that_nobody_vouches_for(place: Place) -> 
     for id in place.register.adopt():
         engines.withhold(places, id)
     assert not runc_there.exists()
-    place.got({"runc": SCRIPT["containerd"], "ctr": b"ctr"})
+    place.got({"runc": SCRIPT["containerd"], "ctr": b"ctr"}, name="runc")
     asyncio.run(engines.step(now, record))
     assert runc_there.read_bytes() == SCRIPT["containerd"]
     assert seen == ["ready", "ready"]

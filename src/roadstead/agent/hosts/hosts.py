@@ -80,7 +80,7 @@ class Hosts:
         self._bounded = False
         self._told: set[str] = set()
         """What was said of limits that cannot be set."""
-        self._node_users = node_users
+        self.node_users = node_users
         self._lacks: dict[str, str | None] = {}
         """By the path of a runc."""
 
@@ -116,7 +116,7 @@ class Hosts:
 
         Raises Busy where it cannot be tried just now.
         """
-        if self._node_users == "machine":
+        if self.node_users == "machine":
             return "this instance was started with `--node-users machine`"
         program = runc.program(self._instance, self._machine)
         if program not in self._lacks:

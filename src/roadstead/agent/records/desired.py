@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS objects (
     deleting INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uids (host TEXT PRIMARY KEY, uid INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ranges (host TEXT PRIMARY KEY, first INTEGER NOT NULL UNIQUE) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS once (what TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS begun (unit TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vouched (engine TEXT PRIMARY KEY, components TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS jobs (
@@ -38,6 +39,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 _UID_FIRST = 1_900_000_000
 _UID_BLOCK = 1_000
+_RANGE_GIVEN = "range"
 
 
 @dataclass(frozen=True)
@@ -190,11 +192,16 @@ class DesiredStore:
         first = self._ranges.get(host)
         return None if first is None else ranges.Range(first)
 
+    def range_given(self) -> bool:
+        """Whether any node ever had ids of its own, also one that is gone."""
+        return self._db.execute("SELECT 1 FROM once WHERE what = ?", (_RANGE_GIVEN,)).fetchone() is not None
+
     def give_range(self, host: str, instance: str) -> ranges.Range:
         """The node's ids from now on, kept as long as the host. Raises LimitExceeded."""
         free = self.range(host) or ranges.free(instance, self._ranges.values())
         if free is None:
             raise errors.LimitExceeded(f"host {host}: all ranges of ids of instance {instance} are taken")
+        self._db.execute("INSERT OR IGNORE INTO once (what) VALUES (?)", (_RANGE_GIVEN,))
         self._db.execute("INSERT OR IGNORE INTO ranges (host, first) VALUES (?, ?)", (host, free.first))
         self._ranges[host] = free.first
         return free

@@ -43,9 +43,11 @@ class Register:
     owners: frozenset[int]
 
     def vouches(self, id: str, engine: desired.Engine) -> bool:
-        """Whether the engine is of exactly these files. Reads the manifests of the cache where it is new."""
+        """Whether the engine is of exactly these files, and called as they are: an old release under a newer's number
+        would be chosen before the newer. Reads the manifests of the cache where it is new.
+        """
         return self.records.vouched(id) == written(engine) or any(
-            known == engine.components for known in self._manifests()
+            known == engine.components and _called(id, name, version) for name, version, known in self._manifests()
         )
 
     def adopt(self) -> tuple[str, ...]:
@@ -61,8 +63,8 @@ class Register:
             self.records.commit((), found)
         return tuple(doubted)
 
-    def _manifests(self) -> Iterator[dict[str, str]]:
-        """Digests by component, of each entry of the cache."""
+    def _manifests(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Name and version (`etcd`, `3.6.16`) of each entry of the cache, and its digests by component."""
         if self.cache is None:
             return
         try:
@@ -75,7 +77,9 @@ class Register:
         for path in self.cache.glob("engines/*/*/*/*/manifest.json"):
             manifest = self._read(path)
             if manifest is not None:
-                yield {name: f"sha256:{file.sha256}" for name, file in manifest.components.items()}
+                digests = {name: f"sha256:{file.sha256}" for name, file in manifest.components.items()}
+                # engines/NAME/VERSION/RECIPE/ARCH/
+                yield path.parts[-5], path.parts[-4], digests
 
     def _is_ours(self, facts: os.stat_result) -> bool:
         return facts.st_uid in self.owners and not facts.st_mode & _OTHERS
@@ -95,6 +99,12 @@ class Register:
             return None
         finally:
             os.close(descriptor)
+
+
+def _called(id: str, name: str, version: str) -> bool:
+    """`etcd-3.6.16` and `etcd-3.6` are of etcd 3.6.16."""
+    given, hyphen, number = id.rpartition("-")
+    return bool(hyphen) and given == name and f"{version}.".startswith(f"{number}.")
 
 
 def written(engine: desired.Engine) -> str:

@@ -8,7 +8,7 @@ from roadstead.agent.hosts import processes
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import groups, scene
-from roadstead.core import loop
+from roadstead.core import errors, loop
 from roadstead.messages import desired
 
 _STOP_TIMEOUT = 15.0
@@ -32,7 +32,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if missing:
         now.observe(record, "pending", reason=f"waits for the network {', '.join(missing)}")
         return None
-    ids = await _ids(now, record.id, host)
+    ids = await ids_of(now, record.id, host)
     await now.fabric.make_host(record.id, now.wanted().topology(), ids)
     uid = _uid(now, record.id, host)
     running = await now.hosts.adopt(record.id)
@@ -56,7 +56,7 @@ def _uid(now: scene.Scene, id: str, host: desired.Host) -> int:
     return 0 if host.kind == "node" else now.records.uid(id, now.instance.id)
 
 
-async def _ids(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range | None:
+async def ids_of(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range | None:
     """A node's own ids on the machine, None for one without.
 
     What it was made with stays for as long as it has its disk: containerd marks on it what layers of images hide, with
@@ -65,9 +65,19 @@ async def _ids(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range | 
     if host.kind != "node":
         return None
     known = now.records.range(id)
-    if known is not None or now.hosts.has_disk(id) or await now.hosts.lacks_for_users() is not None:
+    if known is not None or now.hosts.has_disk(id):
         return known
-    return now.records.give_range(id, now.instance.id)
+    lacking = await now.hosts.lacks_for_users()
+    if lacking is None:
+        return now.records.give_range(id, now.instance.id)
+    # Else whoever takes away what it needs (the engine runc is serve's to ask for) would have root of the machine.
+    if now.records.range_given() and now.hosts.node_users == "own":
+        raise errors.Failed(
+            f"node {id}: nodes of this instance have users of their own, and now they cannot: {lacking}. "
+            "`roadstead start --node-users machine` lets them be made without",
+            host=id,
+        )
+    return None
 
 
 async def _up_to_date(
