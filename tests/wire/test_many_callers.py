@@ -65,7 +65,7 @@ def test_who_has_most_gives_way_at_the_front_desk(tmp_path: Path) -> None:
             second = await call(opened.port, OTHER, 6, stack)
             await until_ended(many, 40 - 9)
             for reader, writer in (*first, *second):
-                writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 async with asyncio.timeout(SECONDS):
                     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
 
@@ -88,7 +88,7 @@ def test_who_never_speaks_tls_is_counted_too(tmp_path: Path) -> None:
                 "127.0.0.1", port, ssl=trusting, local_addr=(OTHER, 0), server_hostname="127.0.0.1"
             )
             stack.push_async_callback(leave, writer)
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             async with asyncio.timeout(SECONDS):
                 assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
 
