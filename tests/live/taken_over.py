@@ -104,25 +104,22 @@ def wishes(places: instance.Instance, processes: Sequence[int], users: Sequence[
 
 def tried(user: str | None, asked: dict[str, Any]) -> list[str]:
     """What of it is done by a process of that user; None: root."""
-    become = [] if user is None else ["s6-setuidgid", user]
-    done = subprocess.run(
-        [*become, PYTHON, "-I", "-c", _TRY],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd="/",
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[str] = json.loads(done.stdout)
+    found: list[str] = _said(user, _TRY, asked=json.dumps(asked))
     return found
 
 
 def listeners(user: str, places: instance.Instance, *processes: str) -> dict[str, Any]:
     """By process: the ids of the sockets that the agent passes to that user, and how many; or why none."""
+    told: dict[str, Any] = _said(user, _LISTENERS, str(places.passing_socket), *processes)
+    return told
+
+
+def _said(user: str | None, program: str, *words: str, asked: str = "") -> Any:
+    """What a program of a user (None: root) prints, which is JSON."""
+    become = [] if user is None else ["s6-setuidgid", user]
     done = subprocess.run(
-        ["s6-setuidgid", user, PYTHON, "-I", "-c", _LISTENERS, str(places.passing_socket), *processes],
+        [*become, PYTHON, "-I", "-c", program, *words],
+        input=asked,
         capture_output=True,
         text=True,
         check=False,
@@ -130,8 +127,7 @@ def listeners(user: str, places: instance.Instance, *processes: str) -> dict[str
         cwd="/",
     )
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    return json.loads(done.stdout)
 
 
 def porter_has_nothing(places: instance.Instance, others: Sequence[int]) -> None:

@@ -59,14 +59,22 @@ def pair(agent: conftest.RunningAgent) -> Iterator[conftest.RunningAgent]:
     fleet.delete_all(agent.client)
 
 
-@contextlib.contextmanager
-def unprivileged(agent: conftest.RunningAgent, process: str, user: int = USER) -> Iterator[subprocess.Popen[str]]:
+def unprivileged(
+    agent: conftest.RunningAgent, process: str, user: int = USER
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """What fetches the sockets of `process`; afterwards it has ended."""
+    return run_as(user, FETCH, str(agent.places.passing_socket), process)
+
+
+@contextlib.contextmanager
+def run_as(user: int, program: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A program in Python of a user that has one group; afterwards it has ended."""
     with subprocess.Popen(
-        [PYTHON, "-c", FETCH, str(agent.places.passing_socket), process],
+        [PYTHON, "-c", program, *words],
         user=user,
         group=user,
         extra_groups=[],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -226,23 +234,9 @@ sys.stdin.read()
 """
 
 
-@contextlib.contextmanager
-def flood(path: Path, user: int, count: int) -> Iterator[subprocess.Popen[str]]:
+def flood(path: Path, user: int, count: int) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
     """Connections of a user that say nothing; the first line says how many of them were ended by the agent."""
-    with subprocess.Popen(
-        [PYTHON, "-c", FLOOD, str(path), str(count)],
-        user=user,
-        group=user,
-        extra_groups=[],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd="/",
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+    return run_as(user, FLOOD, str(path), str(count))
 
 
 @pytest.mark.parametrize(("which", "user", "most"), [("socket", CALLER, 128), ("passing_socket", LISTENER, 16)])

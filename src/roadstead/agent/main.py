@@ -113,8 +113,8 @@ class Agent:
         self.pace = pace.Pace()
         known = register.Register(self.records, given.engines, given.owners)
         facts = host_facts.machine_facts(places)
-        self.bounds = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
-        host_room = hosts.Hosts(places, facts, self.bounds, given.node_users)
+        self.ceilings = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
+        host_room = hosts.Hosts(places, facts, self.ceilings, given.node_users)
         self.scene = scene.Scene(
             instance=places,
             records=self.records,
@@ -188,7 +188,7 @@ class Agent:
 
     async def machine(self) -> machines.Machine:
         seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
-        left, told = self.bounds.kept, self.scene.near.get(scene.MACHINE, ())
+        left, told = self.ceilings.kept, self.scene.near.get(scene.MACHINE, ())
         return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
@@ -218,7 +218,7 @@ async def run(places: instance.Instance, given: Given, owner: int | None) -> boo
                 tasks.create_task(agent.scene.listeners.serve()),
                 tasks.create_task(watching.drift(agent.scene)),
                 tasks.create_task(watching.units(agent.scene)),
-                tasks.create_task(watching.ceilings(agent.scene, agent.bounds.kept.disk)),
+                tasks.create_task(watching.ceilings(agent.scene, agent.ceilings.kept.disk)),
                 tasks.create_task(watching.sweep_blobs(agent.scene)),
                 tasks.create_task(agent.pace.run()),
             ]

@@ -70,13 +70,13 @@ class Hosts:
         self,
         instance: Instance,
         machine: MachineFacts,
-        bounds: Ceilings | None = None,
+        ceilings: Ceilings | None = None,
         node_users: Literal["own", "machine"] = "own",
     ) -> None:
-        """`bounds`: what hosts may have, where it is not asked for expressly; None: all that there is."""
+        """`ceilings`: what hosts may have, where it is not asked for expressly; None: all that there is."""
         self._instance = instance
         self._machine = machine
-        self._bounds = bounds
+        self._ceilings = ceilings
         self._bounded = False
         self._told: set[str] = set()
         """What was said of limits that cannot be set."""
@@ -162,12 +162,12 @@ class Hosts:
     def _bound(self, host_id: str, host: desired.Host) -> None:
         limits = host.limits
         refused: tuple[str, ...] = ()
-        if self._bounds is not None:
+        if self._ceilings is not None:
             if not self._bounded:
                 # It stays for as long as this agent does.
-                refused = cgroups.bound(self._instance, self._machine, self._bounds)
+                refused = cgroups.bound(self._instance, self._machine, self._ceilings)
                 self._bounded = True
-            limits = self._bounds.of(host)
+            limits = self._ceilings.of(host)
         refused += cgroups.update_limits(self._instance, self._machine, host_id, limits)
         for sentence in refused:
             if sentence not in self._told:
@@ -227,7 +227,7 @@ class Hosts:
         folders.make_at(self._instance.stores, mode=0o700)
         with folders.opened(places.service) as service:
             folders.make(service, ".s6-svscan", mode=0o700, uid=uid)
-        disk.make(asked, self._machine, kept=0 if self._bounds is None else self._bounds.kept.disk)
+        disk.make(asked, self._machine, kept=0 if self._ceilings is None else self._ceilings.kept.disk)
         tree.furnish(asked)
         tree.make(tree.plan(asked, self._machine), asked.root)
         if asked.ids is not None:

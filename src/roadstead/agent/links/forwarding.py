@@ -24,9 +24,8 @@ _FOLDERS = tuple(map(Path, ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sy
 """The first that has a file of a name counts. Source: sysctl.d(5)."""
 _LAST = Path("/etc/sysctl.conf")
 _OURS = "60-roadstead.conf"
-
-
 _TABLES = "table inet roadstead-"
+"""How `nft list tables` begins a line of an instance."""
 
 
 @dataclass(frozen=True)
