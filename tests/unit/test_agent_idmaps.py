@@ -127,3 +127,15 @@ def test_an_instance_whose_nodes_had_users_of_their_own_makes_none_without_unles
     room.node_users = "machine"
     assert asyncio.run(hosts.ids_of(now, "n3", node)) is None
     records.close()
+
+
+def test_the_runc_that_nodes_are_made_by_is_waited_for() -> None:
+    phases: dict[str, str] = {"runc-1.5": "pending", "etcd-3.6": "pending"}
+    now: Any = SimpleNamespace(
+        wanted=lambda: SimpleNamespace(engines=dict.fromkeys(phases)), phase=lambda _kind, id: phases.get(id)
+    )
+    assert hosts.runc_to_come(now) == "runc-1.5"
+    phases["runc-1.5"] = "ready"
+    assert hosts.runc_to_come(now) is None
+    del phases["runc-1.5"]
+    assert hosts.runc_to_come(now) is None, "where there is none the machine's own does"

@@ -28,8 +28,9 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
         del sources[_RUN_HERE]
     await asyncio.to_thread(_install, folder, sources)
     if now.observe(record, "ready"):
-        for id in now.records.of_kind("units"):
-            now.wake("units", id)
+        for kind in ("units", "hosts") if _RUN_HERE in record.spec.components else ("units",):
+            for id in now.records.of_kind(kind):
+                now.wake(kind, id)
     return None
 
 

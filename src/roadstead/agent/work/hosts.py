@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from roadstead.agent.hosts import processes
+from roadstead.agent.hosts import processes, runc
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import groups, scene
@@ -31,6 +31,10 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     missing = sorted({leg.network for leg in host.legs if now.phase("networks", leg.network) != "ready"})
     if missing:
         now.observe(record, "pending", reason=f"waits for the network {', '.join(missing)}")
+        return None
+    if host.kind == "node" and (coming := runc_to_come(now)) is not None and not _was_made(now, record.id):
+        # By the machine's own runc it might be made without users of its own, for its life.
+        now.observe(record, "pending", reason=f"waits for the engine {coming}")
         return None
     ids = await ids_of(now, record.id, host)
     await now.fabric.make_host(record.id, now.wanted().topology(), ids)
@@ -64,9 +68,8 @@ async def ids_of(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range 
     """
     if host.kind != "node":
         return None
-    known = now.records.range(id)
-    if known is not None or now.hosts.has_disk(id):
-        return known
+    if _was_made(now, id):
+        return now.records.range(id)
     lacking = await now.hosts.lacks_for_users()
     if lacking is None:
         return now.records.give_range(id, now.instance.id)
@@ -78,6 +81,18 @@ async def ids_of(now: scene.Scene, id: str, host: desired.Host) -> ranges.Range 
             host=id,
         )
     return None
+
+
+def runc_to_come(now: scene.Scene) -> str | None:
+    """The engine that hosts are to be made by, while it is on its way to its place."""
+    return next(
+        (id for id in now.wanted().engines if id.startswith(runc.ENGINE) and now.phase("engines", id) != "ready"), None
+    )
+
+
+def _was_made(now: scene.Scene, id: str) -> bool:
+    """Whether it was decided before whose users a node has."""
+    return now.records.range(id) is not None or now.hosts.has_disk(id)
 
 
 async def _up_to_date(
