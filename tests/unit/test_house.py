@@ -166,6 +166,20 @@ def test_nothing_writes_around_the_one_place_that_escapes() -> None:
     assert {path: by for path, by in found.items() if by} == WRITERS
 
 
+def test_files_are_replaced_in_one_way() -> None:
+    """What forces to the disk, or writes beside a place, is `core.files.atomic`."""
+    within = ROOT / "src" / "roadstead"
+    found = {
+        str(path.relative_to(within)): by
+        for path in sources()
+        if within in path.parents and (by := re.findall(r"os\.fsync|NamedTemporaryFile", path.read_text()))
+    }
+    own = found.pop("core/files/atomic.py")
+    assert set(own) == {"os.fsync"}
+    # Of a stream: the most of it beside the loop, before `atomic` does it.
+    assert found == {"agent/records/blobs.py": ["os.fsync"]}
+
+
 def writes(text: str) -> Iterator[str]:
     """By what a module writes to its standard output or error."""
     tree = ast.parse(text)

@@ -47,6 +47,7 @@ from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
 from roadstead.core import complaints, errors, instance, loop, program, structs, terminal
+from roadstead.core.files import atomic
 from roadstead.messages import bounds as ranges
 from roadstead.messages import desired, observed, requests
 from roadstead.messages import machine as machines
@@ -292,7 +293,7 @@ def _alone(places: instance.Instance) -> Iterator[None]:
         except OSError as error:
             raise errors.Busy(f"an agent of instance {places.id} is running already") from error
         pid = places.run / "agent.pid"
-        pid.write_text(f"{os.getpid()}\n")
+        atomic.write(pid, f"{os.getpid()}\n".encode(), 0o600, durable=False)
         yield
         pid.unlink(missing_ok=True)
 
@@ -305,9 +306,7 @@ def prepare(places: instance.Instance) -> None:
         "instance": places.id,
         "machine_netns": None if places.machine_netns is None else str(places.machine_netns),
     }
-    fresh = places.state / ".instance.json.new"
-    fresh.write_text(json.dumps(record))
-    fresh.rename(places.state / "instance.json")
+    atomic.write(places.state / "instance.json", json.dumps(record).encode(), 0o600)
 
 
 def _given(options: argparse.Namespace) -> Given:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from roadstead.core import errors, left
+from roadstead.core import errors
+from roadstead.core.files import left
 from roadstead.messages import porter
 
 log = logging.getLogger(__name__)

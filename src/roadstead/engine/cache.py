@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roadstead.core import errors, left
+from roadstead.core import errors
+from roadstead.core.files import atomic, left
 from roadstead.engine import catalog
 
 if TYPE_CHECKING:
@@ -177,23 +178,21 @@ def seal(folder: Path, release: catalog.Release) -> dict[str, Component]:
             file.hardlink_to(same)
     for file in first.values():
         file.chmod(0o555)
-        _sync(file)
+        atomic.sync(file)
     return components
 
 
 def put(cache: Path, key: Key, folder: Path, manifest: Manifest) -> None:
     """Move a sealed folder with its manifest to its place; what was there goes. The lock must be held."""
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     # For all to read, whatever the umask: everybody's `roadstead kubectl` may look here.
-    (folder / MANIFEST).chmod(0o644)
+    atomic.write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n", 0o644)
     folder.chmod(0o755)
-    _sync(folder / MANIFEST)
     move(cache, key.name, folder, key.folder(cache))
 
 
 def move(cache: Path, name: str, folder: Path, place: Path) -> None:
     """Rename a finished work folder to its place, through to the disk."""
-    _sync(folder)
+    atomic.sync(folder)
     for above in reversed([each for each in place.parents if each.is_relative_to(cache) and each != cache]):
         if not above.is_dir():
             above.mkdir(parents=True, exist_ok=True)
@@ -201,14 +200,7 @@ def move(cache: Path, name: str, folder: Path, place: Path) -> None:
     if place.exists():
         _discard(cache, name, place)
     folder.rename(place)
-    _sync(place.parent)
-
-
-def sync_tree(folder: Path) -> None:
-    """Write all files of a tree through to the disk, before it is moved."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            _sync(path)
+    atomic.sync(place.parent)
 
 
 def remove(cache: Path, key: Key) -> bool:
@@ -289,11 +281,3 @@ def _lock_file(cache: Path, name: str) -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 import msgspec
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.engine import install
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ def busybox(program: Path, applets: tuple[str, ...], arch: str) -> Image:
 def tree_of(root: Path) -> dict[str, Node]:
     """A root tree on this machine as the tree of an image. Raises Invalid for devices, sockets and pipes."""
     tree: dict[str, Node] = {}
-    for above, folders, files in os.walk(root):
-        for name in (*folders, *files):
+    for above, folders, plain in os.walk(root):
+        for name in (*folders, *plain):
             path = Path(above) / name
             tree[str(path.relative_to(root))] = _node(path)
     return tree
@@ -231,20 +232,9 @@ def _packed(plain: BinaryIO, folder: Path) -> BinaryIO:
 
 def _written(file: Path, small: Mapping[str, bytes], layers: Mapping[str, BinaryIO]) -> str:
     """The archive of these, beside its place and renamed; its digest."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    unfinished = Path(name)
-    try:
-        with os.fdopen(descriptor, "w+b") as out:
-            _write_archive(small, layers, out)
-            out.flush()
-            os.fsync(descriptor)
-            digest = _digest_of(out)
-        unfinished.chmod(0o644)
-        unfinished.rename(file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return digest
+    with atomic.replacing(file, 0o644, shared=True) as out:
+        _write_archive(small, layers, out)
+        return _digest_of(out)
 
 
 def _accounts() -> dict[str, Node]:

@@ -7,13 +7,13 @@ from it but a small plain file.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from roadstead.core import errors, left
+from roadstead.core import errors
+from roadstead.core.files import atomic, left
 from roadstead.identity import profile
 
 FILE = "admin.json"
@@ -59,14 +59,7 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(state: Path, admin: Admin) -> None:
     """Leave it in the folder of the store, in one step."""
-    fresh = state / f".{FILE}.new"
-    fresh.unlink(missing_ok=True)
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(file, "wb") as stream:  # noqa: PTH123
-        stream.write(msgspec.json.format(msgspec.json.encode(admin)) + b"\n")
-        stream.flush()
-        os.fsync(file)
-    fresh.rename(state / FILE)
+    atomic.write(state / FILE, msgspec.json.format(msgspec.json.encode(admin)) + b"\n", 0o600)
 
 
 def read(state: Path) -> Admin:

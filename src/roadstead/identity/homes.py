@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.identity import profile
 
 FOLDER = ".aws"
@@ -156,23 +156,9 @@ def _replace(owner: Owner, folder: int, name: str, edit: Callable[[str], str]) -
     text = edit(before or "")
     if before == text and private:
         return False
-    fresh = f".{name}.{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = os.open(fresh, flags, 0o600, dir_fd=folder)
-    try:
-        with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:  # noqa: PTH123
-            stream.write(text)
-            stream.flush()
-            os.fchmod(file, 0o600)
-            if os.geteuid() == 0:
-                os.fchown(file, owner.uid, owner.gid)
-            os.fsync(file)
-        os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=folder)
-        raise
-    os.fsync(folder)
+    theirs = (owner.uid, owner.gid) if os.geteuid() == 0 else atomic.SAME
+    # The person's folder, where others write too: a draft of its own.
+    atomic.write(name, text.encode(errors="surrogateescape"), 0o600, owner=theirs, within=folder, shared=True)
     return True
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from roadstead.core import left
+from roadstead.core.files import left
 
 NAME = "roadstead"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.store import disk, migrations
 
 _SMALLEST = 512
@@ -128,7 +129,7 @@ def _create(path: Path, known: Sequence[migrations.Migration]) -> None:
     with explained(half), closing(_connect(half)) as connection:
         migrations.migrate(connection, known)
     half.rename(path)
-    disk.sync_folder(path.parent)
+    atomic.sync(path.parent)
 
 
 def reading(path: Path) -> sqlite3.Connection:

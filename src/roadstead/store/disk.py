@@ -1,4 +1,4 @@
-"""Files that are there, whole, after a power cut; and the lock that keeps a second process out."""
+"""Files of the store: empty ones that sqlite fills, and the lock that keeps a second process out."""
 
 from __future__ import annotations
 
@@ -11,34 +11,9 @@ from pathlib import Path
 from roadstead.core import errors
 
 
-def create(path: Path, content: bytes) -> None:
-    """Make a file of mode 0600, whole or not at all. Raises FileExistsError."""
-    half = path.with_name(path.name + ".new")
-    half.unlink(missing_ok=True)
-    touch(half)
-    with half.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(half, path)
-    finally:
-        half.unlink()
-    sync_folder(path.parent)
-
-
 def touch(path: Path) -> None:
     """Make an empty file of mode 0600. Raises FileExistsError."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-
-
-def sync_folder(path: Path) -> None:
-    """Make sure that what was created or renamed in a folder is found there after a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

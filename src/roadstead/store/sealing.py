@@ -19,7 +19,8 @@ from cryptography import exceptions
 from cryptography.hazmat.primitives.ciphers import aead
 
 from roadstead.core import errors
-from roadstead.store import disk, keys
+from roadstead.core.files import atomic
+from roadstead.store import keys
 
 _NONCE = 12
 _KEY = 32
@@ -65,7 +66,7 @@ def create(path: Path) -> None:
     """Make a key file with one new key, on disk when this returns. Raises FileExistsError."""
     key = os.urandom(_KEY)
     line = f"{identity(key)} {base64.b64encode(key).decode()}\n"
-    disk.create(path, line.encode())
+    atomic.create(path, line.encode(), 0o600)
 
 
 def read(path: Path) -> Sealer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from roadstead.clusters import spec
 from roadstead.clusters.hands import names
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.store import facts, interface
 
 FILE = "names.json"
@@ -39,10 +40,5 @@ class Names:
             f"{state.key.region}/{state.key.names[0]}": names.cluster(state.key, state.desired.created)
             for state in (await interface.everything(self.store, kind=spec.KIND)).items
         }
-        await asyncio.to_thread(_put, self.folder / FILE, json.dumps(found, sort_keys=True, indent=1) + "\n")
-
-
-def _put(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.rename(path)
+        text = json.dumps(found, sort_keys=True, indent=1) + "\n"
+        await asyncio.to_thread(atomic.write, self.folder / FILE, text.encode(), 0o644)

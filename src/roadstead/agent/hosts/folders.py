@@ -12,6 +12,8 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
+from roadstead.core.files import atomic
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -92,13 +94,12 @@ def write(parent: int, name: str, content: str, mode: int = 0o644) -> None:
     data = content.encode()
     if _holds(parent, name, data, mode):
         return
-    new = f".{name}.new"
-    _clear(parent, new)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(data)
-    _rename(parent, new, name)
+    _clear(parent, atomic.draft_of(name))
+    try:
+        atomic.write(name, data, mode, durable=False, within=parent)
+    except IsADirectoryError:
+        _clear(parent, name)
+        atomic.write(name, data, mode, durable=False, within=parent)
 
 
 def _rename(parent: int, new: str, name: str) -> None:
@@ -137,7 +138,7 @@ def link(parent: int, name: str, target: str) -> None:
     with contextlib.suppress(OSError):
         if os.readlink(name, dir_fd=parent) == target:
             return
-    new = f".{name}.new"
+    new = atomic.draft_of(name)
     _clear(parent, new)
     os.symlink(target, new, dir_fd=parent)
     _rename(parent, new, name)

@@ -10,6 +10,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.core.files import atomic
+
 _STATE = 0
 _STARTED = 19
 """Places of fields 3 and 22 of /proc/PID/stat after the command's name. Source: proc(5)."""
@@ -59,9 +61,7 @@ def alive(running: Running) -> bool:
 
 def write(path: Path, running: Running) -> None:
     """Records a process as `PID STARTED`, whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(f"{running.pid} {running.started}\n")
-    new.rename(path)
+    atomic.write(path, f"{running.pid} {running.started}\n".encode(), 0o600, durable=False)
 
 
 def read(path: Path) -> Running | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,17 +96,7 @@ def load(path: Path) -> Allotments:
 def save(path: Path, held: Allotments) -> None:
     """Write the file whole or not at all, and only return when it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    with draft.open("wb") as file:
-        file.write(msgspec.json.encode(held))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    atomic.write(path, msgspec.json.encode(held), 0o600)
 
 
 def _number(address: ipaddress.IPv4Address) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from roadstead.core import instance as instances
+from roadstead.core.files import atomic
 
 SETTING = "net/ipv4/ip_forward"
 _NAMES = ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding")
@@ -57,9 +58,7 @@ def remember(path: Path, before: int) -> None:
     """What forwarding was, before it is set the first time."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(_Record({_NAMES[0]: _Change(before, 1)})))
-        fresh.rename(path)
+        atomic.write(path, msgspec.json.encode(_Record({_NAMES[0]: _Change(before, 1)})), 0o600)
 
 
 def was_off(path: Path) -> bool:

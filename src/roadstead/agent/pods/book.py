@@ -13,6 +13,7 @@ import msgspec
 
 from roadstead.agent.pods import cni
 from roadstead.core import errors
+from roadstead.core.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,10 +89,8 @@ def save(path: Path, book: Book) -> None:
     Not forced to the disk: it must outlive the agent, while no pod outlives the machine. Raises NotFound when the
     node's state is gone.
     """
-    draft = path.with_suffix(".new")
     try:
-        draft.write_bytes(msgspec.json.encode(book))
-        draft.replace(path)
+        atomic.write(path, msgspec.json.encode(book), 0o600, durable=False)
     except FileNotFoundError as error:
         raise errors.NotFound(f"{path.parent} is gone: the node is being removed", path=path) from error
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.messages import jobs
 
 
@@ -19,7 +19,8 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in folder.glob(".part-*"):
+        # `.part-`: of earlier releases.
+        for left in (*folder.glob(".*.new"), *folder.glob(".part-*")):
             left.unlink()
 
     def path(self, digest: str) -> Path:
@@ -36,18 +37,13 @@ class Blobs:
         """Keep a stream; returns its size in bytes. Raises Invalid when it has another digest."""
         seen = hashlib.sha256()
         size = 0
-        descriptor, name = tempfile.mkstemp(prefix=".part-", dir=self._folder)
-        part = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > jobs.LARGEST:
-                        raise errors.Invalid(f"blob {digest}: more than {jobs.LARGEST} bytes", digest=digest)
-                    seen.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
+        with atomic.replacing(self._folder / digest.removeprefix("sha256:"), 0o600, shared=True) as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > jobs.LARGEST:
+                    raise errors.Invalid(f"blob {digest}: more than {jobs.LARGEST} bytes", digest=digest)
+                seen.update(chunk)
+                file.write(chunk)
             found = f"sha256:{seen.hexdigest()}"
             if found != digest:
                 raise errors.Invalid(
@@ -55,9 +51,9 @@ class Blobs:
                     digest=digest,
                     found=found,
                 )
-            part.rename(self._folder / digest.removeprefix("sha256:"))
-        finally:
-            part.unlink(missing_ok=True)
+            file.flush()
+            # The most of it beside the loop.
+            await asyncio.to_thread(os.fsync, file.fileno())
         return size
 
     def sweep(self, used: Collection[str], older_than: float) -> list[str]:

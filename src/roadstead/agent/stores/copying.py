@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import stat
 from contextlib import suppress
 from pathlib import Path
 
 from roadstead.agent.stores import children
 from roadstead.agent.units import files
+from roadstead.core.files import atomic
 
 _LIB, _NAME = "lib", "containerd"
 """On the host's disk, which is its /var: the folder where containerd keeps what it has."""
@@ -44,7 +44,7 @@ async def fill(folder: Path, disk: Path) -> bool:
         try:
             with files.folder(_NEW, lib) as new:
                 await children.done(("cp", "-a", f"{folder}/.", f"/proc/self/fd/{new}/."), _LONGEST, (new,))
-                await asyncio.to_thread(_settle, new)
+                await asyncio.to_thread(atomic.settle, new)
             # Over an empty folder, never over one that has something by now.
             os.rename(_NEW, _NAME, src_dir_fd=lib, dst_dir_fd=lib)
         finally:
@@ -60,19 +60,6 @@ def _is_empty(lib: int) -> bool:
         return True
     except OSError:
         return False
-
-
-def _settle(top: int) -> None:
-    """All of it on the disk: a power cut must leave nothing half."""
-    for _, _, names, folder in os.fwalk(dir_fd=top, follow_symlinks=False):
-        for name in names:
-            if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
-                file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-                try:
-                    os.fsync(file)
-                finally:
-                    os.close(file)
-        os.fsync(folder)
 
 
 def _remove(lib: int) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from roadstead.agent.hosts import folders
 from roadstead.agent.stores import copying, making, sharing
 from roadstead.core import errors, instance
+from roadstead.core.files import atomic
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Stores:
         if not copying.is_empty(host.disk):
             # What is on it may lead to another store, of which the record must stay.
             return False
-        await asyncio.to_thread(_record, host.store, store.name)
+        await asyncio.to_thread(atomic.write, host.store, store.name.encode(), 0o600)
         return await copying.fill(store / sharing.DISK, host.disk)
 
     def led_to(self) -> frozenset[str]:
@@ -158,32 +158,9 @@ class Stores:
 def _settle(new: Path, place: Path) -> None:
     """Gives what was made its name, when all of it is on the disk: a power cut must leave no half store."""
     try:
-        for folder, _, names in os.walk(new):
-            for name in names:
-                _sync(Path(folder) / name)
-            _sync(Path(folder))
+        atomic.settle(new)
         new.rename(place)
     except OSError:
         folders.remove(new)
         raise
-    _sync(place.parent)
-
-
-def _record(file: Path, key: str) -> None:
-    """On the disk when it returns."""
-    new = file.with_suffix(_NEW)
-    new.write_text(key)
-    _sync(new)
-    new.rename(file)
-    _sync(file.parent)
-
-
-def _sync(path: Path) -> None:
-    if path.is_symlink():
-        # It is in its folder.
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic.sync(place.parent)

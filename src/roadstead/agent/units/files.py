@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -76,18 +77,13 @@ def replace(within: int, name: str, content: bytes, mode: int, uid: int = 0) -> 
         old, facts = now
         if old == content and (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (uid, uid, mode):
             return False
-    half = f".{name}.new"
-    remove(within, half)
-    fd = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=within)
-    with os.fdopen(fd, "wb") as file:
+    remove(within, atomic.draft_of(name))
+    with atomic.replacing(name, mode, durable=False, owner=(uid, uid), within=within) as file:
         file.write(content)
         file.flush()
-        os.fchown(fd, uid, uid)
-        os.fchmod(fd, mode)
         # The kernel's own stamp may be some milliseconds early, and starts of processes are compared with it.
         now_ns = time.time_ns()
-        os.utime(fd, ns=(now_ns, now_ns))
-    os.replace(half, name, src_dir_fd=within, dst_dir_fd=within)
+        os.utime(file.fileno(), ns=(now_ns, now_ns))
     return True
 
 

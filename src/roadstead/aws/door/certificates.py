@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 
 _CA_LIFE = dt.timedelta(days=3650)
 _SERVER_LIFE = dt.timedelta(days=397)
@@ -114,8 +115,8 @@ def _make_ca(folder: Path, now: dt.datetime) -> None:
         .sign(key, hashes.SHA256())
     )
     # The certificate last: without it a half made pair is made again.
-    _write(folder / "ca.key", _pem(key))
-    _write(folder / "ca.pem", made.public_bytes(serialization.Encoding.PEM))
+    atomic.write(folder / "ca.key", _pem(key), 0o600)
+    atomic.write(folder / "ca.pem", made.public_bytes(serialization.Encoding.PEM), 0o600)
 
 
 def _make_server(files: Files, ca_key: Path, alternatives: list[str], now: dt.datetime) -> None:
@@ -135,8 +136,9 @@ def _make_server(files: Files, ca_key: Path, alternatives: list[str], now: dt.da
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())
     )
-    _write(files.key, _pem(key))
-    _write(files.certificate, made.public_bytes(serialization.Encoding.PEM) + files.ca.read_bytes())
+    atomic.write(files.key, _pem(key), 0o600)
+    chain = made.public_bytes(serialization.Encoding.PEM) + files.ca.read_bytes()
+    atomic.write(files.certificate, chain, 0o600)
 
 
 def _builder(
@@ -178,15 +180,3 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file with this content, 0600, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(file, "wb") as stream:  # noqa: PTH123
-        stream.write(content)
-        stream.flush()
-        os.fsync(file)
-    fresh.rename(path)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.core import errors
+from roadstead.core.files import atomic
 
 _WAIT = 10.0
 """Seconds for a lock. Who has one has it for milliseconds."""
@@ -129,19 +130,9 @@ def _clear(lock: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    before = path.stat() if path.exists() else None
+    before = path.stat() if path.exists() and os.geteuid() == 0 else None
+    owner = atomic.SAME if before is None else (before.st_uid, before.st_gid)
     try:
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if before is not None and os.geteuid() == 0:
-                os.chown(fresh, before.st_uid, before.st_gid)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        atomic.write(path, text.encode(), 0o600, owner=owner)
     except OSError as error:
         raise errors.Denied(f"the kubeconfig {path} cannot be written: {error}") from error

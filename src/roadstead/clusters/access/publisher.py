@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import msgspec
 
 from roadstead.clusters.access import entries, publish
 from roadstead.core import errors
+from roadstead.core.files import atomic
 from roadstead.identity import users
 from roadstead.messages import porter
 from roadstead.network import spec as network
@@ -76,7 +76,8 @@ async def _write_all(
             read = await _read(store)
             made = publish.snapshot(read, await more(), now().astimezone(dt.UTC).date(), derived)
             if written is None or made != msgspec.structs.replace(written, revision=made.revision):
-                write(path, made)
+                # Beside the loop: it waits for the disk.
+                await asyncio.to_thread(write, path, made)
                 written = made
                 log.info("the snapshot for porter was written")
         except (errors.Error, OSError):
@@ -87,15 +88,7 @@ async def _write_all(
 
 def write(path: Path, snapshot: porter.Snapshot) -> None:
     """In one step, for its owner and the group of the folder, which is porter's: 0640. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(file, "wb") as stream:  # noqa: PTH123
-        stream.write(porter.written(snapshot))
-        stream.flush()
-        os.fchmod(file, 0o640)
-        os.fsync(file)
-    fresh.rename(path)
+    atomic.write(path, porter.written(snapshot), 0o640)
 
 
 async def _read(store: interface.Store) -> publish.Read:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 import msgspec
 
 from roadstead.core import errors, instance
+from roadstead.core.files import atomic
 from roadstead.machine.doctor import distributions, findings, see
 
 if TYPE_CHECKING:
@@ -235,16 +235,7 @@ def _write(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchmod(file.fileno(), 0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        atomic.write(path, text.encode(), 0o644)
     except OSError as error:
         raise errors.Failed(f"{path} could not be written: {error.strerror}.", file=path) from error
 

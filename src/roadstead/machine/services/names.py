@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from roadstead.core import errors, instance, left, terminal
+from roadstead.core import errors, instance, terminal
+from roadstead.core.files import left
 from roadstead.machine.supervision import tree
 
 FILE = "names.json"

@@ -7,9 +7,8 @@ that other settings are another command line, and serve is restarted by them and
 
 from __future__ import annotations
 
+import grp
 import hashlib
-import os
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import ruamel.yaml.error
 
 from roadstead.clusters.components import registries
 from roadstead.core import errors, instance
+from roadstead.core.files import atomic
 
 NONE = "none"
 """Instead of a file: nodes get images straight from registries."""
@@ -60,14 +60,9 @@ def keep(places: instance.Instance, of: registries.Registries, group: str | int)
     content = registries.written(of)
     name = f"{_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}.json"
     instance.make_state(places)
-    fresh = places.state / f".{name}.new"
-    fresh.unlink(missing_ok=True)
+    gid = group if isinstance(group, int) else grp.getgrnam(group).gr_gid
     # Proxies have passwords in their URLs.
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
-        file.write(content)
-    fresh.chmod(0o640)
-    shutil.chown(fresh, group=group)
-    fresh.rename(places.state / name)
+    atomic.write(places.state / name, content, 0o640, owner=(-1, gid))
     return name
 
 

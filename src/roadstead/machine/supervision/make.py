@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from roadstead.core import errors, instance, program
+from roadstead.core.files import atomic
 from roadstead.machine.supervision import see, tree
 
 _MOMENT = 0.01
@@ -142,10 +143,7 @@ def write(folder: Path, files: Mapping[PurePosixPath, tree.File]) -> frozenset[s
             if place.read_text() == content and place.stat().st_mode & 0o777 == mode:
                 continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        fresh = place.with_name(f".{place.name}.new")
-        fresh.write_text(content)
-        fresh.chmod(mode)
-        fresh.rename(place)
+        atomic.write(place, content.encode(), mode, durable=False)
         changed.add(str(path.parent))
     return frozenset(changed)
 
@@ -194,7 +192,7 @@ def install(units: Mapping[Path, str], hosts: str) -> None:
     """Unit files of systemd as they are wanted; `hosts`, the one that keeps the cgroup of hosts, runs then."""
     changed = [path for path, text in units.items() if not path.is_file() or path.read_text() != text]
     for path in changed:
-        path.write_text(units[path])
+        atomic.write(path, units[path].encode(), 0o644)
     if changed:
         call("systemctl", "daemon-reload", timeout=60)
     with contextlib.suppress(errors.Failed):

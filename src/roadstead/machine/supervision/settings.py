@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from roadstead.core import errors, instance
+from roadstead.core.files import atomic
 from roadstead.messages import bounds
 
 FILE = "settings.json"
@@ -107,10 +108,7 @@ def write(places: instance.Instance, wanted: Settings | None) -> None:
         path.unlink(missing_ok=True)
         return
     instance.make_state(places)
-    fresh = path.with_name(f".{FILE}.new")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
-    fresh.chmod(0o644)
-    fresh.rename(path)
+    atomic.write(path, msgspec.json.format(msgspec.json.encode(wanted)) + b"\n", 0o644)
 
 
 def exist(places: instance.Instance) -> bool:

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from roadstead.cli.kubeconfig import entry
-from roadstead.core import errors, instance, left
+from roadstead.core import errors, instance
+from roadstead.core.files import left
 from roadstead.machine.services import names
 
 MOST = 64
@@ -156,7 +157,9 @@ def test_what_a_service_tells_of_a_cluster_is_of_its_form_in_a_kubeconfig(wrong:
 def test_reading_waits_for_nobody(tmp_path: Path) -> None:
     """A pipe that nobody writes to: in a process of its own, which would never end."""
     os.mkfifo(tmp_path / "pipe")
-    code = "import sys; from pathlib import Path; from roadstead.core import left; left.read(Path(sys.argv[1]), 9)"
+    code = (
+        "import sys; from pathlib import Path; from roadstead.core.files import left; left.read(Path(sys.argv[1]), 9)"
+    )
     words = [sys.executable, "-c", code, str(tmp_path / "pipe")]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert "no plain file" in done.stderr
