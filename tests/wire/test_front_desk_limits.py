@@ -319,7 +319,7 @@ def test_work_does_not_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     async def test(opened: Open) -> None:
         slow = [asyncio.ensure_future(opened.send(raw(opened.signed("DescribeAddonVersions")))) for _ in range(2)]
         async with asyncio.timeout(10):
-            while opened.door._callers.open < 2 or opened.door._callers.waiting:  # noqa: ASYNC110
+            while opened.door._http.callers.open < 2 or opened.door._http.callers.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert await opened.send(raw(opened.signed("ListClusters"))) == b""
         go.set()

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
-from aiohttp import hdrs, web, web_protocol
+from aiohttp import hdrs, web
 
-from roadstead.doors import authorization, gate, tokens
+from roadstead.doors import authorization, connections, gate, tokens
 from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ AUTHENTICATE, AUTHORIZE = "/authenticate", "/authorize"
 LARGEST = 64 * 1024
 """Bytes of a body."""
 ARRIVING = 10.0
-"""Seconds from a connection's first byte, or from the last answer's end, to the end of a request once it has begun."""
+"""Seconds from a connection's start, or a later request's first byte, to the request's end."""
 IDLE = 120.0
-"""Seconds without a request. API servers keep connections for 90."""
+"""Seconds without a request, and for taking an answer. API servers keep connections for 90."""
 CONNECTIONS = 128
 EACH = 64
 """To one door at a time, and of one source: three API servers need one or two each."""
@@ -73,11 +73,11 @@ class Door:
         self._found = found
         self._counts = counts
         self._now = now
-        self._callers: gate.Callers[_Connection] = gate.Callers(gate.Limits(CONNECTIONS, EACH))
-        self._http = web.Server(
+        self._http = connections.Server(
             self._handle,
-            access_log=None,
-            keepalive_timeout=IDLE,
+            _failed,
+            connections.Limits(gate.Limits(CONNECTIONS, EACH), ARRIVING, IDLE),
+            counts,
             max_line_size=2048,
             max_field_size=8192,
             max_headers=64,
@@ -85,38 +85,19 @@ class Door:
         )
 
     def protocol(self) -> asyncio.Protocol:
-        return _Connection(self, self._http)
+        return self._http.protocol()
 
     async def close(self) -> None:
-        self._http.pre_shutdown()
-        await self._http.shutdown(0.5)
-
-    def enter(self, connection: _Connection) -> bool:
-        """Whether a new connection may stay: one that waits without a request may give way to it."""
-        if self._callers.full(connection.source):
-            self._counts["connections evicted"] += 1
-            oldest = self._callers.gives_way(connection.source)
-            if oldest is None:
-                return False
-            oldest.drop()
-        self._callers.enter(connection, connection.source)
-        return True
-
-    def left(self, connection: _Connection) -> None:
-        self._callers.left(connection)
-
-    def waits(self, connection: _Connection, *, waits: bool) -> None:
-        self._callers.waits(connection, waits=waits)
+        await self._http.close(0.5)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
-        assert isinstance(connection, _Connection)
+        connection = connections.of(request)
         try:
             return await self._answer(request, connection)
         finally:
             connection.answered()
 
-    async def _answer(self, request: web.BaseRequest, connection: _Connection) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, connection: connections.Connection) -> web.StreamResponse:
         if request.path not in (AUTHENTICATE, AUTHORIZE) or request.method != hdrs.METH_POST:
             return self._no(404, f"nothing is here but POST {AUTHENTICATE} and POST {AUTHORIZE}")
         there = self._found()
@@ -159,79 +140,8 @@ class Door:
         return response
 
 
-class _Connection(web_protocol.RequestHandler):
-    """aiohttp's connection with a clock: aiohttp itself has none for a head or a body that never ends."""
-
-    __slots__ = ("_alarm", "_door", "_entered", "source")
-
-    def __init__(self, door: Door, manager: web.Server) -> None:
-        super().__init__(manager, loop=asyncio.get_running_loop(), **manager._kwargs)
-        self._door = door
-        self._alarm: asyncio.TimerHandle | None = None
-        self._entered = False
-        self.source = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.source = gate.source(transport.get_extra_info("peername"))
-        self._entered = self._door.enter(self)
-        if not self._entered:
-            self.drop()
-            return
-        self._set_alarm(ARRIVING)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._leave()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._alarm is None:
-            self._set_alarm(ARRIVING)
-        super().data_received(data)
-
-    def working(self) -> None:
-        """A request is here, whole."""
-        self._set_alarm(None)
-        if self._entered:
-            self._door.waits(self, waits=False)
-
-    def answered(self) -> None:
-        """The next request's time begins with its first byte; until then aiohttp waits for IDLE."""
-        self._set_alarm(None)
-        if self._entered:
-            self._door.waits(self, waits=True)
-
-    def drop(self) -> None:
-        """End the connection now, with nothing more sent."""
-        self._leave()
-        transport = self.transport
-        self.force_close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
-        """What is no HTTP, or failed here: a code, and never what it was inside."""
-        if status >= 500 and exc is not None:
-            log.error("a review failed: %s", type(exc).__name__)
-        response = web.Response(status=status)
-        response.force_close()
-        return response
-
-    def _leave(self) -> None:
-        self._set_alarm(None)
-        if self._entered:
-            self._entered = False
-            self._door.left(self)
-
-    def _set_alarm(self, seconds: float | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if seconds is not None:
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self.drop)
+def _failed(status: int, error: BaseException | None) -> web.Response:
+    """What is no HTTP, or failed here: a code, and never what it was inside."""
+    if status >= 500 and error is not None:
+        log.error("a review failed: %s", type(error).__name__)
+    return web.Response(status=status)

@@ -15,15 +15,16 @@ import logging
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, http, web, web_protocol
+from aiohttp import hdrs, http, web
 
 from roadstead.aws.door import desk, metrics
-from roadstead.doors import gate
+from roadstead.doors import connections, gate
 from roadstead.wire import exchange, refusals, sigv4
 
 log = logging.getLogger(__name__)
@@ -70,17 +71,15 @@ class Server:
         self._desk = desk
         self._limits = limits
         self._held = 0
-        self._callers: gate.Callers[_Connection] = gate.Callers(gate.Limits(limits.connections, limits.each))
-        self._evicted = 0
-        self._slow = 0
         # With those that have not spoken TLS yet.
         self.held = gate.Limits(8 * limits.connections, 2 * limits.each)
         self._pages = {**pages, "/healthz": _health, "/metrics": self._metrics}
         self.requests = metrics.Requests()
-        self._http = web.Server(
+        self._http = connections.Server(
             self._handle,
-            access_log=None,
-            keepalive_timeout=limits.idle,
+            _failed,
+            connections.Limits(gate.Limits(limits.connections, limits.each), limits.arriving, limits.idle),
+            Counter(),
             max_line_size=limits.line,
             max_field_size=limits.header,
             max_headers=limits.headers,
@@ -89,36 +88,14 @@ class Server:
         )
 
     def protocol(self) -> asyncio.Protocol:
-        return _Connection(self, self._http, self._limits)
+        return self._http.protocol()
 
     async def close(self) -> None:
-        self._http.pre_shutdown()
-        await self._http.shutdown(_CLOSING)
-
-    def enter(self, connection: _Connection) -> bool:
-        """Whether a new connection may stay. One that waits gives way; when all are at work, the new one does."""
-        if self._callers.full(connection.source):
-            oldest = self._callers.gives_way(connection.source)
-            self._evicted += 1
-            if oldest is None:
-                return False
-            oldest.drop()
-        self._callers.enter(connection, connection.source)
-        return True
-
-    def left(self, connection: _Connection) -> None:
-        self._callers.left(connection)
-
-    def waits(self, connection: _Connection, *, waits: bool) -> None:
-        self._callers.waits(connection, waits=waits)
-
-    def too_slow(self) -> None:
-        self._slow += 1
+        await self._http.close(_CLOSING)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         started = time.perf_counter()
-        connection = request.protocol
-        assert isinstance(connection, _Connection)
+        connection = connections.of(request)
         head = _head(request)
         page = self._pages.get(head.path) if request.method == "GET" and _anonymous(head) else None
         if page is not None:
@@ -188,111 +165,29 @@ class Server:
         return whole, taken
 
     async def _metrics(self) -> tuple[str, bytes]:
+        callers, counts = self._http.callers, self._http.counts
+        evicted, slow = counts[connections.EVICTED], counts[connections.SLOW]
         gauges = {
-            "roadstead_connections": ("Connections now.", float(self._callers.open)),
-            "roadstead_connections_waiting": ("Connections without a request in work.", float(self._callers.waiting)),
-            "roadstead_connections_evicted": ("Connections that gave way, or found no room.", float(self._evicted)),
-            "roadstead_connections_slow": ("Connections that were too slow.", float(self._slow)),
+            "roadstead_connections": ("Connections now.", float(callers.open)),
+            "roadstead_connections_waiting": ("Connections without a request in work.", float(callers.waiting)),
+            "roadstead_connections_evicted": (
+                "Connections that gave way, or found no room.",
+                float(evicted),
+            ),
+            "roadstead_connections_slow": ("Connections that were too slow.", float(slow)),
             "roadstead_body_bytes": ("Bytes of bodies that are held now.", float(self._held)),
         }
         return metrics.CONTENT_TYPE, self.requests.exposed(gauges).encode()
 
 
-class _Connection(web_protocol.RequestHandler):
-    """aiohttp's connection with a clock of ours: aiohttp itself has none for a head or a body that never ends."""
-
-    __slots__ = ("_alarm", "_arriving", "_entered", "_limits", "_server", "_working", "source")
-
-    def __init__(self, server: Server, manager: web.Server, limits: Limits) -> None:
-        super().__init__(
-            manager,
-            loop=asyncio.get_running_loop(),
-            **manager._kwargs,
-        )
-        self._server = server
-        self._limits = limits
-        self._alarm: asyncio.TimerHandle | None = None
-        self._arriving = self._working = self._entered = False
-        self.source = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.source = gate.source(transport.get_extra_info("peername"))
-        self._entered = self._server.enter(self)
-        if not self._entered:
-            self.drop()
-            return
-        self._arriving = True
-        self._set_alarm(self._limits.arriving)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._set_alarm(None)
-        if self._entered:
-            self._entered = False
-            self._server.left(self)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if not self._arriving and not self._working:
-            self._arriving = True
-            self._set_alarm(self._limits.arriving)
-        super().data_received(data)
-
-    def working(self) -> None:
-        """A request is here, whole."""
-        self._arriving, self._working = False, True
-        self._set_alarm(None)
-        if self._entered:
-            self._server.waits(self, waits=False)
-
-    def answered(self) -> None:
-        """Its answer is on the way; who does not take it in time is dropped as who asks nothing is."""
-        self._arriving = self._working = False
-        if self._entered:
-            self._set_alarm(self._limits.idle)
-            self._server.waits(self, waits=True)
-
-    def drop(self) -> None:
-        """End the connection now, with nothing more sent."""
-        self._set_alarm(None)
-        if self._entered:
-            self._entered = False
-            self._server.left(self)
-        transport = self.transport
-        self.force_close()
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
-        """What is no HTTP, or failed outside the desk: one sentence, and never what it was inside."""
-        if status >= 500 and exc is not None:
-            log.error("a request failed", exc_info=exc)
-        self._arriving = self._working = False
-        name = "InternalFailure" if status >= 500 else "MalformedHttpRequestException"
-        text = "Roadstead failed. Its log tells why." if status >= 500 else "This is no HTTP request that is taken."
-        body = msgspec.json.encode({"__type": name, "message": text})
-        response = web.Response(
-            status=status, body=body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: _NAME}
-        )
-        response.force_close()
-        return response
-
-    def _set_alarm(self, seconds: float | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if seconds is not None:
-            self._alarm = asyncio.get_running_loop().call_later(seconds, self._late)
-
-    def _late(self) -> None:
-        self._server.too_slow()
-        self.drop()
+def _failed(status: int, error: BaseException | None) -> web.Response:
+    """What is no HTTP, or failed outside the desk: one sentence, and never what it was inside."""
+    if status >= 500 and error is not None:
+        log.error("a request failed", exc_info=error)
+    name = "InternalFailure" if status >= 500 else "MalformedHttpRequestException"
+    text = "Roadstead failed. Its log tells why." if status >= 500 else "This is no HTTP request that is taken."
+    body = msgspec.json.encode({"__type": name, "message": text})
+    return web.Response(status=status, body=body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: _NAME})
 
 
 def _head(request: web.BaseRequest) -> exchange.Request:
@@ -302,7 +197,7 @@ def _head(request: web.BaseRequest) -> exchange.Request:
 
 def _target(request: web.BaseRequest) -> str:
     """What stood on the request line: a signature is over the raw form. Of an absolute one its path."""
-    target = request._message.path
+    target = request.raw_path
     if not target.startswith("/") and "://" in target:
         _, _, rest = target.partition("://")
         return "/" + rest.partition("/")[2]
