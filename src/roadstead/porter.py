@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.aws.door import journal
-from roadstead.core import errors, instance, program, structs
+from roadstead.core import concurrency, errors, instance, program, structs
 from roadstead.doors import listening, snapshot, upstream
 
 log = logging.getLogger("roadstead.porter")
@@ -60,8 +60,7 @@ async def run(options: Options) -> None:
         program.say_ready()
         await stop.wait()
         log.info("stopping")
-        for task in working:
-            task.cancel()
+        await concurrency.end(*working)
     await doors.close()
 
 

@@ -43,7 +43,7 @@ from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
 from roadstead.clusters.components import registries as image_sources
 from roadstead.core import clock as clocks
-from roadstead.core import errors, lifecycle, program, structs
+from roadstead.core import concurrency, errors, lifecycle, program, structs
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.messages import bounds
 from roadstead.network import regions
@@ -150,11 +150,7 @@ async def run(
                 program.say_ready()
                 await stop.wait()
                 log.info("stopping")
-                # More than once: see clusters.ground.abreast on what a cancellation may meet.
-                while pending := [task for task in working if not task.done()]:
-                    for task in pending:
-                        task.cancel()
-                    await asyncio.wait(pending, timeout=1.0)
+                await concurrency.end(*working)
 
 
 async def _work(
@@ -179,9 +175,8 @@ async def _work(
             ground=assembly.public(options.advertise, options.ports),
             registries=registries,
         )
-        async with assembly.opened(store, settings) as works, asyncio.TaskGroup() as group:
-            group.create_task(works.run())
-            group.create_task(_office(store, works.agent).run())
+        async with assembly.opened(store, settings) as works:
+            await concurrency.together(works.run(), _office(store, works.agent).run())
 
 
 def _office(store: interface.Store, agent: agents.Agent) -> office.Office:

@@ -6,14 +6,12 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
-import pytest
 from tests.unit import hands_place
 from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION, VPC
 
 from roadstead.clusters import observed, plan
-from roadstead.clusters.ground import abreast, allotments, land, materials
+from roadstead.clusters.ground import allotments, land, materials
 from roadstead.clusters.lifecycles import NODEGROUP
-from roadstead.core import errors
 from roadstead.network import spec as network
 from roadstead.store import facts, keys
 
@@ -88,30 +86,6 @@ def test_what_a_vpc_left_that_was_deleted_while_serve_was_down_goes() -> None:
         await place.until(lambda: not place.machine.records and not place.store.desired)
 
     lived(story)
-
-
-def test_what_failed_first_is_the_error_and_nothing_is_done_after_it() -> None:
-    done = []
-
-    async def fails() -> None:
-        raise errors.Busy("not now")
-
-    async def writes_late() -> None:
-        await asyncio.sleep(0.01)
-        done.append(1)
-
-    async def both() -> None:
-        async with abreast.tasks() as tasks:
-            tasks.create_task(writes_late())
-            tasks.create_task(fails())
-
-    async def story() -> None:
-        with pytest.raises(errors.Busy, match="not now"):
-            await both()
-        await asyncio.sleep(0.02)
-
-    asyncio.run(story())
-    assert done == []
 
 
 def test_what_was_refused_is_looked_at_again() -> None:

@@ -6,7 +6,6 @@ that a thing is gone. It may be cut off anywhere: everything is found again in t
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import assert_never
 from roadstead.clusters import agent as agents
 from roadstead.clusters import events, lifecycles, observed, plan, things, updates
 from roadstead.core import clock as clocks
-from roadstead.core import complaints, errors
+from roadstead.core import complaints, concurrency, errors
 from roadstead.core import loop as loops
 from roadstead.store import facts, interface, keys, writes
 
@@ -45,10 +44,7 @@ class Office:
         self._loop = loops.Loop(self.work, failed=self._complaints.failed, clock=tools.clock)
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._loop.run())
-            tasks.create_task(self._follow_store())
-            tasks.create_task(self._follow_agent())
+        await concurrency.together(self._loop.run(), self._follow_store(), self._follow_agent())
 
     async def work(self, key: keys.Key) -> float | None:
         """See, plan, apply: for one thing, once. Seconds until to look again."""

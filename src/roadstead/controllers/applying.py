@@ -6,13 +6,12 @@ changed since: only a new release of Kubernetes or of Roadstead does.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.kube import connection as telephone
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
@@ -34,8 +33,8 @@ def digest(objects: Sequence[Json], release: str) -> str:
 async def apply_all(connection: telephone.Connection, objects: Iterable[Json]) -> None:
     """Side by side, those that others name first. Raises the first error when all were tried."""
     things = tuple(objects)
-    await _side_by_side(connection, [thing for thing in things if thing["kind"] in _FIRST])
-    await _side_by_side(connection, [thing for thing in things if thing["kind"] not in _FIRST])
+    await concurrency.each(connection.apply, [thing for thing in things if thing["kind"] in _FIRST], _AT_ONCE)
+    await concurrency.each(connection.apply, [thing for thing in things if thing["kind"] not in _FIRST], _AT_ONCE)
 
 
 async def apply_once(connection: telephone.Connection, objects: Sequence[Json], release: str) -> bool:
@@ -57,21 +56,3 @@ async def apply_once(connection: telephone.Connection, objects: Sequence[Json], 
         }
     )
     return True
-
-
-async def _side_by_side(connection: telephone.Connection, things: Sequence[Json]) -> None:
-    room = asyncio.Semaphore(_AT_ONCE)
-    failed: list[errors.Error] = []
-
-    async def one(thing: Json) -> None:
-        async with room:
-            try:
-                await connection.apply(thing)
-            except errors.Error as error:
-                failed.append(error)
-
-    async with asyncio.TaskGroup() as tasks:
-        for thing in things:
-            tasks.create_task(one(thing))
-    if failed:
-        raise failed[0]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from roadstead.controllers import nodes
 from roadstead.core import clock as clocks
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.kube import connection as telephone
 from roadstead.kube import mirror, resources
 from roadstead.kube.resources import Json
@@ -62,8 +62,7 @@ class Drain:
             await self._clock.wait(pods.synced, until)
             return await self._until(pods, until, evict, dead)
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})
+            await concurrency.end(watching)
 
     async def _until(self, pods: mirror.Mirror, until: float, evict: bool, dead: bool) -> tuple[str, ...]:
         while True:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 
 from roadstead.controllers import facts, mission, postings, reports
 from roadstead.core import clock as clocks
-from roadstead.core import loop
+from roadstead.core import concurrency, loop
 from roadstead.kube.resources import Json
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class Embassy:
             posting = wanted.get(key)
             if posting is None or not running.mission.reaches(posting):
                 del self._missions[key]
-                await _end(running.task)
+                await concurrency.end(running.task)
             if posting is None:
                 self.reports.forget(key)
         for key, posting in wanted.items():
@@ -86,9 +85,3 @@ class _Running:
     def __init__(self, sent: mission.Mission, task: asyncio.Task[None]) -> None:
         self.mission = sent
         self.task = task
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.wait({task})

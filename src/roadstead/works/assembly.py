@@ -21,6 +21,7 @@ from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import control, hands, mirror, networks, shelf, stock, workers
 from roadstead.controllers import embassy, system
 from roadstead.core import clock as clocks
+from roadstead.core import concurrency
 from roadstead.engine import settings as engine_settings
 from roadstead.store import interface
 from roadstead.works import book, doors, images, names, postings, renewal, sight, words
@@ -71,9 +72,7 @@ class Works:
     tasks: tuple[Runs, ...]
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for task in self.tasks:
-                group.create_task(_lasting(task))
+        await concurrency.together(*map(_lasting, self.tasks))
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from roadstead.clusters.access import entries, publish
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.core.files import atomic
 from roadstead.identity import users
 from roadstead.messages import porter
@@ -46,9 +46,7 @@ async def run(
     """Write the snapshot to `path` now, after each change and each day, until cancelled."""
     changed = asyncio.Event()
     changed.set()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_follow(store, changed))
-        tasks.create_task(_write_all(store, path, more, now, changed))
+    await concurrency.together(_follow(store, changed), _write_all(store, path, more, now, changed))
 
 
 async def _follow(store: interface.Store, changed: asyncio.Event) -> None:

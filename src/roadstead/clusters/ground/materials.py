@@ -20,8 +20,7 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters import trust
 from roadstead.clusters.components import etcd, nodes
 from roadstead.clusters.components import facts as components
-from roadstead.clusters.ground import abreast
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.messages import porter
 from roadstead.store import interface, keys, writes
 
@@ -152,7 +151,7 @@ class Materials:
         if len(self._lent) > _LENT_MOST:
             self._lent = {digest: at for digest, at in self._lent.items() if at > since}
         missing = {found[name]: each for name, each in files.items() if self._lent.get(found[name], since) <= since}
-        async with abreast.tasks() as tasks:
+        async with concurrency.tasks() as tasks:
             for digest, content in missing.items():
                 tasks.create_task(self._client.keep_blob(content, digest))
         self._lent |= dict.fromkeys(missing, time.monotonic())

@@ -12,10 +12,10 @@ from roadstead.clusters import spec, versions
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import apiserver, controller_manager, edge, etcd, hosts, scheduler
 from roadstead.clusters.components import facts as components
-from roadstead.clusters.ground import abreast, materials
 from roadstead.clusters.ground import land as lands
+from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import mirror, names, networks, shelf, sights
-from roadstead.core import addresses, errors
+from roadstead.core import addresses, concurrency, errors
 from roadstead.messages import desired
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys
@@ -66,7 +66,7 @@ class Drawer:
         """All that the agent is asked for to have these parts; what runs keeps the release that it runs."""
         wanted = spec.read(state.desired.body)
         vpc, latest = wanted.place.vpc, versions.find(wanted.version).patch
-        async with abreast.tasks() as tasks:
+        async with concurrency.tasks() as tasks:
             made = tasks.create_task(self.plane(state, latest))
             lent = tasks.create_task(self._lent(state, latest))
             tasks.create_task(self._tools.networks.ensure(network.vpc_key(state.key.account, state.key.region, vpc)))

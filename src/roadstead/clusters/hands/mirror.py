@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from roadstead.agent_client import asynchronous
-from roadstead.clusters.ground import abreast
 from roadstead.core import clock as clocks
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.messages import desired, observed
 
 log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class Mirror:
                 if away:
                     log.info("the agent is back")
                 away = False
-                await abreast.until_one_ends(self._follow(since), self._until_doubted())
+                await concurrency.until_one_ends(self._follow(since), self._until_doubted())
             except _Doubted:
                 log.info("what the agent has is read anew")
             except (errors.Busy, errors.Gone, msgspec.DecodeError) as error:

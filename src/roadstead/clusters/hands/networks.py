@@ -10,7 +10,7 @@ from typing import Literal
 from roadstead.clusters import spec as clusters
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import mirror as mirrors
-from roadstead.core import addresses, complaints, errors
+from roadstead.core import addresses, complaints, concurrency, errors
 from roadstead.core import clock as clocks
 from roadstead.core import loop as loops
 from roadstead.messages import desired
@@ -37,10 +37,7 @@ class Networks:
         self._locks: dict[keys.Key, asyncio.Lock] = {}
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._loop.run())
-            tasks.create_task(self._follow_store())
-            tasks.create_task(self._follow_agent())
+        await concurrency.together(self._loop.run(), self._follow_store(), self._follow_agent())
 
     async def ensure(self, vpc: keys.Key) -> None:
         """The agent is asked for the network of a VPC that there is. Raises NotFound, Busy."""

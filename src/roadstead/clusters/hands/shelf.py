@@ -14,10 +14,9 @@ from roadstead import engine
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import versions
 from roadstead.clusters.components import facts
-from roadstead.clusters.ground import abreast
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import supply
-from roadstead.core import errors
+from roadstead.core import concurrency, errors
 from roadstead.engine import settings as engine_settings
 from roadstead.messages import desired
 
@@ -85,7 +84,7 @@ class Shelf:
 
     async def engines(self, release: str) -> facts.Engines:
         """Those of a cluster of that release of Kubernetes. Raises what `id` raises."""
-        async with abreast.tasks() as tasks:
+        async with concurrency.tasks() as tasks:
             ids = [tasks.create_task(self.id(spec)) for spec in (release, "etcd", "containerd")]
             runc = tasks.create_task(self._runc())
         kubernetes, etcd, containerd = (id.result() for id in ids)

@@ -14,7 +14,7 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import shelf
 from roadstead.core import clock as clocks
-from roadstead.core import complaints, errors
+from roadstead.core import complaints, concurrency, errors
 from roadstead.core import loop as loops
 from roadstead.messages import desired, jobs
 
@@ -50,9 +50,7 @@ class Stock:
         return host in self._stocked
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._loop.run())
-            tasks.create_task(self._follow())
+        await concurrency.together(self._loop.run(), self._follow())
 
     async def changes(self) -> AsyncIterator[str]:
         """Hosts that have come to have all images, for ever."""
