@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from roadstead.clusters import versions
 from roadstead.core import errors
 from roadstead.engine import catalog, recipe, settings
 
@@ -71,7 +72,7 @@ def test_the_catalog_is_whole() -> None:
     for spec in CATALOG.needed:
         catalog.resolve(CATALOG, spec, "amd64")
     patches = set(catalog.resolve(CATALOG, "kubernetes", "amd64").engine.versions)
-    assert {platform.patch for platform in CATALOG.platforms} == patches
+    assert {version.patch for version in versions.OFFERED} == patches
     assert set(catalog.resolve(CATALOG, "seed", "amd64").engine.versions) == patches
 
 

@@ -34,7 +34,8 @@ OFFERED = (
     Version("1.36", "1.36.3", "eks.2", dt.date(2026, 6, 2), dt.date(2027, 8, 2), dt.date(2028, 8, 2)),
     Version("1.37", "1.37.2", "eks.1", dt.date(2026, 10, 1), dt.date(2027, 12, 1), dt.date(2028, 12, 1)),
 )
-"""Oldest first."""
+"""Oldest first. The one place that says which patch and platform version a minor is; the engines of each patch are in
+the catalog of engines."""
 
 DEFAULT = OFFERED[-1].minor
 

@@ -107,21 +107,12 @@ class Go(Form, frozen=True):
     digests: dict[str, str] = {}
 
 
-class Platform(Form, frozen=True):
-    """A platform version (`eks.N`) of a minor: the patch, and the name of a set of API server flags."""
-
-    name: str
-    patch: str
-    flags: str
-
-
 class Catalog(Form, frozen=True):
     architectures: tuple[str, ...]
     needed: tuple[str, ...]
     """Specs of what one cluster of the newest version needs."""
     engines: tuple[Engine, ...]
     go: Go
-    platforms: tuple[Platform, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What the machine can carry: whether what is asked for fits, before anything of it is kept.
 
-For the front desk, which refuses what does not fit, and for the ground of clusters, which keeps clear of the machine's
-own networks. It reads the store alone: the machine's facts are kept there by the works. It never asks the agent.
+The doctor counts by the same sums. For the front desk, which refuses what does not fit, and for the ground of clusters,
+which keeps clear of the machine's own networks. It reads the store alone: the machine's facts are kept there by the
+works. It never asks the agent.
 
     facts      the machine as it was seen last, in the store
     sums       memory and disk: what is there, what is promised, what is asked for (pure)

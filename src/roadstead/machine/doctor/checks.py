@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from roadstead.clusters.capacity import sums
 from roadstead.machine.doctor import distributions, findings, kernel, wanted
 
 if TYPE_CHECKING:
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from roadstead.machine.doctor import facts
 
 GIB = 2**30
-CONTROL_PLANE = int(1.2 * GIB)
-NODE = int(0.15 * GIB)
-"""What is needed, measured: a control plane of three members, and a node without the pods of its user."""
+CONTROL_PLANE = sums.Load(control_planes=1).memory
+NODE = sums.Load(nodes=1).memory
+"""What is needed, by the sums by which clusters are let in: for each node without the pods of its user."""
 SMALLEST = CONTROL_PLANE + NODE
 USUAL = CONTROL_PLANE + 3 * NODE
 
