@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.live import conftest, fleet
 
 from bench import bare
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 COUNT = 20
 IDLE_SECONDS = 20.0

@@ -28,10 +28,10 @@ from bench import kube, trust
 from roadstead.agent import purge
 from roadstead.agent.links import namespaces
 from roadstead.agent_client import Client
+from roadstead.contract.messages import observed
 from roadstead.core import errors, instance
 from roadstead.engine import cache, settings
 from roadstead.identity import admin
-from roadstead.messages import observed
 
 USER = service.USER
 """nobody: serve and porter have no rights on the machine."""

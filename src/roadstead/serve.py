@@ -42,10 +42,11 @@ from roadstead.aws.iam import account, policies, roles, users
 from roadstead.clusters import agent as agents
 from roadstead.clusters import lifecycles, office
 from roadstead.clusters.components import registries as image_sources
+from roadstead.contract import programs
+from roadstead.contract.messages import bounds
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors, lifecycle, program, structs
 from roadstead.identity import accounts, admin, homes, profile
-from roadstead.messages import bounds
 from roadstead.network import regions
 from roadstead.store import interface, local
 
@@ -261,7 +262,7 @@ def _readable_ca(owner: homes.Owner, trust: Trust) -> str | None:
     """The CA's certificate where its person can read it: the state is nobody else's."""
     if trust.ca is None:
         return None
-    return str(homes.place(owner, "roadstead-ca.pem", trust.ca.read_text()))
+    return str(homes.place(owner, programs.CA, trust.ca.read_text()))
 
 
 def _say(account: accounts.Opened, endpoint: str, operations: registry.Registry) -> None:
@@ -291,8 +292,8 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--state", type=Path, required=True, help="the folder of the store")
     parser.add_argument("--instance", default="main", help="the name of this Roadstead on its machine")
     parser.add_argument("--address", default="127.0.0.1", help="an IP address; other than loopback means TLS")
-    parser.add_argument("--port", type=int, default=4566)
-    parser.add_argument("--region", default="eu-central-1", help="the region of the profile")
+    parser.add_argument("--port", type=int, default=programs.PORT)
+    parser.add_argument("--region", default=programs.REGION, help="the region of the profile")
     parser.add_argument("--certificate", type=Path, help="PEM, with those between it and its CA")
     parser.add_argument("--key", type=Path, help="PEM")
     parser.add_argument("--agent", type=Path, help="the agent's socket")

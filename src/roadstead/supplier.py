@@ -22,10 +22,11 @@ from pathlib import Path
 import msgspec
 
 from roadstead import engine
+from roadstead.contract import programs
+from roadstead.contract.messages import requests, supply
 from roadstead.core import complaints, errors
 from roadstead.engine import progress
 from roadstead.engine import settings as engine_settings
-from roadstead.messages import requests, supply
 
 log = logging.getLogger("roadstead.supplier")
 
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         wanted = _question(0)
         log.info("%s is asked for", wanted.engine)
-        given = engine_settings.from_environment({**os.environ, "ROADSTEAD_CACHE": str(options.engines)})
+        given = engine_settings.from_environment({**os.environ, programs.CACHE: str(options.engines)})
         engine.get(wanted.engine, listener=_tell, given=given)
     except (errors.Error, OSError) as error:
         known = error if isinstance(error, errors.Error) else errors.Failed(str(error))

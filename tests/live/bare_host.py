@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from roadstead.agent.units import change, state, supervision, units
+from roadstead.contract.messages import desired
 from roadstead.core import instance
-from roadstead.messages import desired
 
 T = TypeVar("T")
 UID = 64123

@@ -25,7 +25,8 @@ from roadstead.clusters.components import (
     scheduler,
 )
 from roadstead.clusters.trust import authorities, kubeconfigs
-from roadstead.messages import desired, porter
+from roadstead.contract import kubernetes as names
+from roadstead.contract.messages import desired, porter
 
 REGION = "eu-central-1"
 VPC = "vpc-0123456789abcdef0"
@@ -219,7 +220,7 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, 
         certificate=door.certificate.decode(),
         key=door.key.decode(),
         bearer=door.bearer,
-        credentials={porter.SERVE: (trust.credential_id(admin.certificate),), **trust.credentials(files)},
+        credentials={names.SERVE: (trust.credential_id(admin.certificate),), **trust.credentials(files)},
     )
     made = Plane(agent, of, roots, kubernetes.components, built.components["etcdctl"], folder)
     made.give("admin", admin)

@@ -27,7 +27,7 @@ from tests.live import service as services
 from roadstead.agent.links import namespaces
 from roadstead.clusters import trust
 from roadstead.clusters.components import edge, facts
-from roadstead.clusters.components.control import files
+from roadstead.contract import layout
 
 LETTERS = "abc"
 Stall: TypeAlias = Literal["frozen", "slow"]
@@ -231,7 +231,7 @@ def _write_files(folder: Path) -> trust.Trust:
         (place / "ca.pem").write_bytes(roots.cluster.certificate)
         for name, file in unit.files.items():
             assert file.content is not None
-            (place / name).write_text(file.content.replace(f"{files.FOLDER}/{edge.name(number)}", str(place)))
+            (place / name).write_text(file.content.replace(f"{layout.FILES}/{edge.name(number)}", str(place)))
     return roots
 
 

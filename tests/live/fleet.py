@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roadstead import engine
 from roadstead.agent_client import Client
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 ZONES = ("a", "b", "c")
 Put = dict[str, dict[str, tuple[int, desired.Message]]]

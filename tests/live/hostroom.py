@@ -15,8 +15,8 @@ from roadstead.agent.ceilings import plan
 from roadstead.agent.hosts import hosts, processes, see
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.links import namespaces
+from roadstead.contract.messages import desired
 from roadstead.core.instance import Instance
-from roadstead.messages import desired
 
 T = TypeVar("T")
 UID = 61001

@@ -22,8 +22,8 @@ from tests.live import world as beyond
 from roadstead.agent.fabric import fabric
 from roadstead.agent.links import namespaces
 from roadstead.agent.links import topology as topologies
+from roadstead.contract.messages import desired
 from roadstead.core import instance as instances
-from roadstead.messages import desired
 
 T = TypeVar("T")
 

@@ -27,10 +27,10 @@ from tests.live import conftest, fleet
 
 from roadstead import engine
 from roadstead.clusters.components import facts, nodes, registries
+from roadstead.contract.messages import desired, jobs
 from roadstead.core import errors
 from roadstead.engine import images
 from roadstead.machine import shell
-from roadstead.messages import desired, jobs
 from roadstead.network import sizes
 
 CONTROL, NODE = "c.api", "c.i-0123456789abcdef0"

@@ -21,9 +21,10 @@ from tests.live import bare_plane
 from roadstead.clusters import trust
 from roadstead.clusters.components.control import files, policies
 from roadstead.clusters.trust import kubeconfigs
+from roadstead.contract import kubernetes, listeners
+from roadstead.contract.messages import porter
 from roadstead.doors import review
 from roadstead.kube import connection
-from roadstead.messages import porter
 
 BEARER = "what-api-servers-show"
 CLUSTER = porter.Cluster(name="shop", account="1", region="r", certificate="", key="", bearer=BEARER)
@@ -130,11 +131,11 @@ def running(folder: Path) -> Iterator[Place]:
     def authorized(folder: Path, authority: bare_plane.Authority) -> Mapping[str, str]:
         door = kept["door"] = Door(authority, folder)
         door.open()
-        certificate, key = authority.issue(bare_plane.name(porter.API_SERVER))
+        certificate, key = authority.issue(bare_plane.name(kubernetes.API_SERVER))
         kept["api"] = connection.Credentials(ca=authority.pem, certificate=certificate, key=key)
         chain = policies.authorization([trust.credential_id(certificate)]).replace(_FOLDER, f"{folder}/")
         (folder / "authorization.yaml").write_text(chain)
-        where = f"https://127.0.0.1:{door.port}{review.AUTHORIZE}"
+        where = f"https://127.0.0.1:{door.port}{listeners.AUTHORIZE}"
         (folder / "authorization.kubeconfig").write_bytes(kubeconfigs.of_token(where, authority.pem, BEARER))
         return {"authorization-config": f"{folder}/authorization.yaml"}
 
@@ -143,7 +144,7 @@ def running(folder: Path) -> Iterator[Place]:
         stack.callback(lambda: kept["door"].close())
         place = Place(plane, kept["door"], kept["api"])
         admin = plane.credentials("test", "system:masters")
-        for user, role in (("boss", "cluster-admin"), (porter.API_SERVER, "view")):
+        for user, role in (("boss", "cluster-admin"), (kubernetes.API_SERVER, "view")):
             status, answer = place.ask(
                 admin, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", bound(user, role)
             )

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.contract import programs
 from roadstead.core import instance
 from roadstead.machine import installation
 from roadstead.machine.supervision import tree
 
-ROOT, SERVE, PORTER, HOST = "root", tree.USER, tree.PORTER_USER, "a host's"
-SUPPLIER = tree.ENGINES_USER
+ROOT, SERVE, PORTER, HOST = "root", programs.USER, programs.PORTER_USER, "a host's"
+SUPPLIER = programs.ENGINES_USER
 _DIGEST = "[0-9a-f]{64}"
 _ID = "[a-z0-9.-]+"
 

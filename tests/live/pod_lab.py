@@ -18,8 +18,8 @@ from tests.live import conftest, fleet, network_lab
 
 from roadstead import engine
 from roadstead.agent.links import namespaces
+from roadstead.contract.messages import desired
 from roadstead.machine import shell
-from roadstead.messages import desired
 
 N0, N1, C0 = "10.30.0.4", "10.30.1.4", "10.30.2.4"
 PREFIX0, PREFIX1 = "10.30.0.16/28", "10.30.1.16/28"

@@ -25,11 +25,11 @@ from tests.live import service as services
 from tests.live import world
 
 from roadstead import engine
+from roadstead.contract.messages import desired, observed
 from roadstead.core import addresses, errors
 from roadstead.engine import build, catalog, images, progress, recipe
 from roadstead.engine import settings as engine_settings
 from roadstead.machine.load import archives, nodes
-from roadstead.messages import desired, observed
 
 NAME, GROUP = "cluster-1", "ng-1"
 NODES = 4

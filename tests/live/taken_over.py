@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from roadstead.agent_client import Client
+from roadstead.contract import programs
+from roadstead.contract.messages import desired
 from roadstead.core import instance
 from roadstead.machine.supervision import tree
-from roadstead.messages import desired
 
 PYTHON = "/usr/bin/python3"
 _TRY = """
@@ -132,14 +133,14 @@ def _said(user: str | None, program: str, *words: str, asked: str = "") -> Any:
 
 def porter_has_nothing(places: instance.Instance, others: Sequence[int]) -> None:
     """But its snapshot, to read, and its own sockets. `others`: processes of the agent and of serve."""
-    serve, porter = pwd.getpwnam(tree.USER), pwd.getpwnam(tree.PORTER_USER)
+    serve, porter = pwd.getpwnam(programs.USER), pwd.getpwnam(programs.PORTER_USER)
     asked = wishes(places, others, [serve.pw_uid, 0])
     each = len(asked["files"]) + len(asked["folders"])
     assert len(tried(None, asked)) == 2 * each + 1 + 5 * len(others) + 2
-    assert tried(tree.PORTER_USER, asked) == []
+    assert tried(programs.PORTER_USER, asked) == []
     snapshot = tree.snapshot(places)
     own = {"files": [str(snapshot)], "folders": [str(snapshot.parent)], "agents": [], "processes": [], "users": []}
-    assert tried(tree.PORTER_USER, own) == [f"read {snapshot}", f"list {snapshot.parent}"]
+    assert tried(programs.PORTER_USER, own) == [f"read {snapshot}", f"list {snapshot.parent}"]
 
     there = {
         name: desired.Listener(namespace="machine", address="127.0.0.1", port=port, process=process, user=user)
@@ -152,8 +153,8 @@ def porter_has_nothing(places: instance.Instance, others: Sequence[int]) -> None
     client = Client(places.socket)
     client.accept({"listeners": {name: (1, spec) for name, spec in there.items()}})
     client.wait_ready(20)
-    told = listeners(tree.PORTER_USER, places, "porter", "another", "serve")
+    told = listeners(programs.PORTER_USER, places, "porter", "another", "serve")
     assert told == {"porter": [["x-own"], 1], "another": [[], 0], "serve": [[], 0]}
     # Nor is any of porter's for serve, who cannot even ask.
-    assert listeners(tree.USER, places, "porter") == {"porter": "PermissionError"}
+    assert listeners(programs.USER, places, "porter") == {"porter": "PermissionError"}
     client.accept(delete={"listeners": dict.fromkeys(there, 1)})

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from tests.live import conftest, fleet
 
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 pytestmark = pytest.mark.live
 

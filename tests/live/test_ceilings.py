@@ -14,8 +14,8 @@ from tests.live.hostroom import UID, control, node
 
 from roadstead.agent.ceilings import near, plan
 from roadstead.agent.hosts import cgroups, hosts
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -25,7 +25,7 @@ import pytest
 from tests.live import bundle, conftest, fleet, idle, shared, steady
 from tests.live import service as services
 
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -18,7 +18,7 @@ from tests.live import conftest, control_plane, fleet
 from tests.live import service as services
 
 from roadstead.clusters.trust import authorities
-from roadstead.messages import observed
+from roadstead.contract.messages import observed
 
 pytestmark = pytest.mark.live
 

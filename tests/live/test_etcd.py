@@ -15,8 +15,8 @@ import pytest
 from tests.live import conftest, fleet
 
 from roadstead import engine
+from roadstead.contract.messages import desired, jobs
 from roadstead.core import errors
-from roadstead.messages import desired, jobs
 
 pytestmark = pytest.mark.live
 

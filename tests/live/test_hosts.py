@@ -17,8 +17,8 @@ from tests.live import hostroom
 from tests.live.hostroom import UID, Room, control, node
 
 from roadstead.agent.hosts import cgroups, hosts, processes, tree
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -19,7 +19,7 @@ from tests.live import conftest, fleet
 
 from roadstead.agent import purge
 from roadstead.agent.links import namespaces
-from roadstead.messages import desired, observed
+from roadstead.contract.messages import desired, observed
 
 pytestmark = pytest.mark.live
 

@@ -19,7 +19,7 @@ from tests.live import conftest, network_lab
 
 from roadstead.agent.links import namespaces
 from roadstead.clusters.capacity import neighbours
-from roadstead.messages import desired, machine
+from roadstead.contract.messages import desired, machine
 
 pytestmark = pytest.mark.live
 

@@ -12,8 +12,8 @@ from tests.live import network_lab as net
 from tests.live import world
 
 from roadstead.agent.links import kernel, namespaces, things
+from roadstead.contract.messages import desired
 from roadstead.core import addresses
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

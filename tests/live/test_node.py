@@ -14,9 +14,9 @@ import pytest
 from tests.live import conftest, fleet
 
 from roadstead import engine
+from roadstead.contract.messages import desired, jobs
 from roadstead.engine import images
 from roadstead.machine import shell
-from roadstead.messages import desired, jobs
 
 pytestmark = pytest.mark.live
 

@@ -24,8 +24,8 @@ from tests.live.hostroom import Room, node
 from roadstead import engine
 from roadstead.agent.hosts import mounts, runc
 from roadstead.agent.idmaps import ability, ranges
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -18,8 +18,8 @@ from tests.live import bare_plane, own_names_lab
 from tests.live import service as services
 
 from roadstead.clusters import trust
+from roadstead.contract import kubernetes
 from roadstead.kube import connection
-from roadstead.messages import porter
 
 pytestmark = pytest.mark.live
 
@@ -34,8 +34,10 @@ ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[own_names_lab.Place]:
     with own_names_lab.running(tmp_path_factory.mktemp("names")) as running:
         # As after a renewal: another one counts, too.
-        running.door.know(porter.SERVE, running.plane.credentials(porter.SERVE))
-        running.users[porter.SERVE] = running.door.know(porter.SERVE, running.plane.credentials(porter.SERVE))
+        running.door.know(kubernetes.SERVE, running.plane.credentials(kubernetes.SERVE))
+        running.users[kubernetes.SERVE] = running.door.know(
+            kubernetes.SERVE, running.plane.credentials(kubernetes.SERVE)
+        )
         yield running
 
 
@@ -47,33 +49,33 @@ def named(user: str, **more: str) -> dict[str, str]:
 
 
 def shown_as(credentials: connection.Credentials) -> dict[str, str]:
-    key = porter.CREDENTIAL.replace("/", "%2f")
+    key = kubernetes.CREDENTIAL.replace("/", "%2f")
     return {"Impersonate-User": "ann", f"Impersonate-Extra-{key}": trust.credential_id(credentials.certificate)}
 
 
 def test_serve_may_do_everything_by_its_own_certificates_and_no_role(place: own_names_lab.Place) -> None:
     began = time.monotonic()
-    assert place.ask(porter.SERVE, SECRETS)[0] == 200
+    assert place.ask(kubernetes.SERVE, SECRETS)[0] == 200
     first = time.monotonic() - began
-    assert place.ask(porter.SERVE, SECRETS)[0] == 200
+    assert place.ask(kubernetes.SERVE, SECRETS)[0] == 200
     again = time.monotonic() - began - first
     for number in range(20):
-        assert place.ask(porter.SERVE, f"{SECRETS}/none-{number}")[0] == 404
+        assert place.ask(kubernetes.SERVE, f"{SECRETS}/none-{number}")[0] == 404
     more = (time.monotonic() - began - first - again) / 20
     print(f"first asked for: {first * 1000:.1f} ms; then {more * 1000:.1f} ms; remembered: {again * 1000:.1f} ms")
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all"}}
     rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
-    assert place.ask(porter.SERVE, ROLES, {**role, "rules": rules})[0] == 201
-    assert place.ask(porter.SERVE, "/metrics")[0] == 200
+    assert place.ask(kubernetes.SERVE, ROLES, {**role, "rules": rules})[0] == 201
+    assert place.ask(kubernetes.SERVE, "/metrics")[0] == 200
     asked = place.door.counts["own names allowed"]
-    assert place.ask(porter.SERVE, SECRETS)[0] == 200
+    assert place.ask(kubernetes.SERVE, SECRETS)[0] == 200
     assert place.door.counts["own names allowed"] == asked
 
 
 def test_a_certificate_that_somebody_approved_for_the_name_gives_nothing(place: own_names_lab.Place) -> None:
     for user, groups in (
-        (porter.SERVE, ()),
-        (porter.API_SERVER, ()),
+        (kubernetes.SERVE, ()),
+        (kubernetes.API_SERVER, ()),
         ("roadstead:other", ()),
         ("ann", ("roadstead:admins",)),
         ("ann", ("eks:access-policy:AmazonEKSClusterAdminPolicy",)),
@@ -125,25 +127,25 @@ def request(user: str, groups: tuple[str, ...]) -> tuple[dict[str, Any], bytes]:
 
 
 def test_who_may_impersonate_everybody_may_not_impersonate_us(place: own_names_lab.Place) -> None:
-    serve = place.users[porter.SERVE]
+    serve = place.users[kubernetes.SERVE]
     for headers in (
-        named(porter.SERVE),
-        named(porter.SERVE, Group="system:masters"),
-        named(porter.API_SERVER),
+        named(kubernetes.SERVE),
+        named(kubernetes.SERVE, Group="system:masters"),
+        named(kubernetes.API_SERVER),
         named("ann", Group="roadstead:admins"),
         named("ann", Uid="roadstead:serve"),
         shown_as(serve),
-        {**shown_as(serve), **named(porter.SERVE)},
+        {**shown_as(serve), **named(kubernetes.SERVE)},
     ):
         said = place.refused("boss", PODS, headers=headers)
         assert "is Roadstead's own and cannot be impersonated" in said, said
         # serve itself neither.
-        assert "cannot be impersonated" in place.refused(porter.SERVE, PODS, headers=headers)
+        assert "cannot be impersonated" in place.refused(kubernetes.SERVE, PODS, headers=headers)
     # All else goes on.
     other = shown_as(place.plane.credentials("other"))
     for headers in (named("boss"), named("x", Group="system:masters"), {**other, **named("boss")}):
         assert place.ask("boss", PODS, headers=headers)[0] == 200
-    assert place.ask(porter.SERVE, PODS, headers=named("boss"))[0] == 200
+    assert place.ask(kubernetes.SERVE, PODS, headers=named("boss"))[0] == 200
 
 
 def test_impersonation_that_is_constrained_neither(place: own_names_lab.Place) -> None:
@@ -156,7 +158,7 @@ def test_impersonation_that_is_constrained_neither(place: own_names_lab.Place) -
     binding = own_names_lab.bound("guest", "narrow")
     assert place.ask("boss", ROLES.replace("roles", "rolebindings"), binding)[0] == 201
     services.until("guest may", lambda: place.ask("guest", PODS, headers=named("boss"))[0] == 200, 10, 0.05)
-    assert "cannot be impersonated" in place.refused("guest", PODS, headers=named(porter.SERVE))
+    assert "cannot be impersonated" in place.refused("guest", PODS, headers=named(kubernetes.SERVE))
 
 
 def test_api_servers_are_themselves_at_kubelets(place: own_names_lab.Place) -> None:
@@ -164,14 +166,14 @@ def test_api_servers_are_themselves_at_kubelets(place: own_names_lab.Place) -> N
     asked = dict(place.door.counts)
     assert place.ask(place.api_server, PODS)[0] == 200
     assert place.door.counts == asked
-    renewed = place.door.know(porter.API_SERVER, place.plane.credentials(porter.API_SERVER))
+    renewed = place.door.know(kubernetes.API_SERVER, place.plane.credentials(kubernetes.API_SERVER))
     assert place.ask(renewed, PODS)[0] == 200
     assert place.door.counts["own names passed on"] > asked.get("own names passed on", 0)
     # What RBAC does not give it, it has not.
     assert place.ask(place.api_server, SECRETS)[0] == 403
     # As kubelets ask: the certificate is in the review.
-    reviewed = {"user": porter.API_SERVER, "resourceAttributes": {"verb": "list", "resource": "pods"}}
-    extra = {porter.CREDENTIAL: [trust.credential_id(place.api_server.certificate)]}
+    reviewed = {"user": kubernetes.API_SERVER, "resourceAttributes": {"verb": "list", "resource": "pods"}}
+    extra = {kubernetes.CREDENTIAL: [trust.credential_id(place.api_server.certificate)]}
     assert may(place, {**reviewed, "extra": extra}) == (True, False)
     assert may(place, reviewed) == (False, True)
 
@@ -201,8 +203,8 @@ def test_what_is_forbidden_says_no_word_of_how_it_is_decided(place: own_names_la
 
 
 def test_while_porter_is_away_names_of_ours_are_refused_and_nobody_else_is(place: own_names_lab.Place) -> None:
-    place.ask(porter.SERVE, SECRETS)
-    forged = place.plane.credentials(porter.SERVE)
+    place.ask(kubernetes.SERVE, SECRETS)
+    forged = place.plane.credentials(kubernetes.SERVE)
     place.door.close()
     try:
         assert place.ask("boss", PODS)[0] == 200
@@ -210,12 +212,16 @@ def test_while_porter_is_away_names_of_ours_are_refused_and_nobody_else_is(place
         assert place.ask("boss", PODS, headers=named("boss"))[0] == 200
         assert place.refused("ann", PODS).endswith('in the namespace "default"')
         assert place.ask(place.api_server, PODS)[0] == 200
-        for who, headers in ((forged, {}), ("boss", named(porter.SERVE)), ("boss", named("ann", Group="roadstead:x"))):
+        for who, headers in (
+            (forged, {}),
+            ("boss", named(kubernetes.SERVE)),
+            ("boss", named("ann", Group="roadstead:x")),
+        ):
             status, answer = place.ask(who, PODS, headers=headers)
             assert status in (403, 500), answer
-        assert place.ask(porter.SERVE, "/api/v1/nodes")[0] == 500
-        assert place.ask(porter.SERVE, SECRETS)[0] == 200, "what was asked lately is remembered"
+        assert place.ask(kubernetes.SERVE, "/api/v1/nodes")[0] == 500
+        assert place.ask(kubernetes.SERVE, SECRETS)[0] == 200, "what was asked lately is remembered"
     finally:
         place.door.open()
-    assert place.ask(porter.SERVE, "/api/v1/nodes")[0] == 200
+    assert place.ask(kubernetes.SERVE, "/api/v1/nodes")[0] == 200
     assert "no credential" in place.refused(forged, PODS)

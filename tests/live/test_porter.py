@@ -26,8 +26,8 @@ from tests.live import service as services
 
 from roadstead.clusters.access import publish, publisher
 from roadstead.clusters.trust import authorities
+from roadstead.contract.messages import desired, porter
 from roadstead.core import addresses
-from roadstead.messages import desired, porter
 from roadstead.wire import sigv4
 
 pytestmark = pytest.mark.live

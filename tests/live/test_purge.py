@@ -15,8 +15,8 @@ from tests.live.hostroom import Room, control, node
 
 from roadstead.agent import purge
 from roadstead.agent.hosts import processes
+from roadstead.contract.messages import desired
 from roadstead.core.instance import Instance
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

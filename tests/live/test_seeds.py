@@ -16,7 +16,7 @@ import pytest
 from tests.live import conftest, fleet
 
 from roadstead import engine
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -17,7 +17,7 @@ from tests.live import network_lab, node_lab, registry_lab, shared, small_cluste
 from tests.live import service as services
 
 from roadstead.clusters.components import registries
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 pytestmark = pytest.mark.live
 

@@ -17,9 +17,9 @@ from tests.live import conftest, fleet, node_lab
 from roadstead import engine
 from roadstead.agent.stores import stores
 from roadstead.clusters.components import containerd, registries
+from roadstead.contract.messages import desired
 from roadstead.engine import images
 from roadstead.machine import shell
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

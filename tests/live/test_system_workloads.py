@@ -23,12 +23,12 @@ import pytest
 from tests.live import conftest, fleet, node_lab
 
 from roadstead import engine
+from roadstead.contract.messages import desired, jobs
 from roadstead.controllers import facts, system
 from roadstead.controllers.system import storage
 from roadstead.core import errors
 from roadstead.engine import images
 from roadstead.machine.load import archives, nodes
-from roadstead.messages import desired, jobs
 
 pytestmark = pytest.mark.live
 

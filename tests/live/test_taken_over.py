@@ -17,7 +17,8 @@ import pytest
 from tests.live import service as services
 from tests.live.test_supervision import ROOT, pid, someone
 
-from roadstead.core import instance
+from roadstead.contract import programs
+from roadstead.core import instance, program
 from roadstead.machine import start
 from roadstead.machine.services import engines
 from roadstead.machine.supervision import tree
@@ -40,7 +41,7 @@ from pathlib import Path
 from roadstead import engine
 from roadstead.agent_client import Client
 from roadstead.core import errors
-from roadstead.messages import desired as d
+from roadstead.contract.messages import desired as d
 
 client, mark = Client(Path(sys.argv[1]), timeout=60), sys.argv[2]
 def found(spec):
@@ -87,7 +88,7 @@ print(json.dumps(out))
 
 
 def as_user(user: str, *words: str, timeout: float = 120.0, **variables: str) -> subprocess.CompletedProcess[str]:
-    settings = [f"{name}={value}" for name, value in {"PATH": tree.PATH, **variables}.items()]
+    settings = [f"{name}={value}" for name, value in {"PATH": program.PATH, **variables}.items()]
     command = ["s6-setuidgid", user, "env", "-i", *settings, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd="/")
 
@@ -117,7 +118,7 @@ def test_whoever_takes_over_serve_does_not_get_the_machine(started_instance: ins
 
 def _only_the_supplier_writes_engines(places: instance.Instance) -> None:
     """serve has engines made by asking for them, and nobody else asks."""
-    owner = pwd.getpwnam(tree.ENGINES_USER).pw_uid
+    owner = pwd.getpwnam(programs.ENGINES_USER).pw_uid
     assert Path(f"/proc/{pid(places, 'supplier')}").stat().st_uid == owner
     assert (tree.CACHE.stat().st_uid, tree.CACHE.stat().st_mode & 0o777) == (owner, 0o755)
     inside = [tree.CACHE, tree.CACHE / "engines", *(tree.CACHE / "engines").glob("*/*/*/*")]
@@ -142,7 +143,7 @@ def test_the_supplier_makes_what_is_not_there_and_is_ended_with_all_it_began(
     places = started_instance
     person = someone(ROOT, places, tmp_path / "home")
     person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4579", "--yes")
-    owner = pwd.getpwnam(tree.ENGINES_USER).pw_uid
+    owner = pwd.getpwnam(programs.ENGINES_USER).pw_uid
     question = ("/usr/bin/python3", "-c", ASK, str(tree.supply(places)), '{"engine": "seed"}')
     # Of all engines the one that is made of what is here.
     shutil.rmtree(tree.CACHE / "engines" / "seed")

@@ -16,8 +16,8 @@ import pytest
 from tests.live.bare_host import HOST, UID, Bench, authority, booted, free_port, notified, recorded, soon, unit, until
 
 from roadstead.agent.units import state, supervision, units
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 pytestmark = pytest.mark.live
 

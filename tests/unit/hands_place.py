@@ -23,10 +23,10 @@ from roadstead.clusters import events, nodegroups, observed, office, spec
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land, materials
 from roadstead.clusters.hands import control, hands, mirror, networks, stock, workers
+from roadstead.contract.messages import jobs, requests
+from roadstead.contract.messages import observed as agents
 from roadstead.core import clock as clocks
 from roadstead.core import errors
-from roadstead.messages import jobs, requests
-from roadstead.messages import observed as agents
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys, writes
 

@@ -18,10 +18,10 @@ from roadstead.agent.door import api, bounds
 from roadstead.agent.records import blobs, journal, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import Client
+from roadstead.contract.messages import desired, observed
+from roadstead.contract.messages import jobs as types
+from roadstead.contract.messages import machine as machines
 from roadstead.core import errors
-from roadstead.messages import desired, observed
-from roadstead.messages import jobs as types
-from roadstead.messages import machine as machines
 
 Put = dict[str, dict[str, tuple[int, desired.Message]]]
 

@@ -15,8 +15,8 @@ from tests.unit.test_hosts_bundle import CONTROL, INSTANCE, NODE, SYSTEMD, V1
 from roadstead.agent.ceilings import near, plan, see
 from roadstead.agent.hosts import cgroups
 from roadstead.agent.hosts import see as hosts
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 GIB = 1 << 30
 LAPTOP = plan.Room(memory=16 * GIB, processes=32768, disk=200 * GIB)

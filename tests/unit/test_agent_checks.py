@@ -7,8 +7,8 @@ import pytest
 
 from roadstead.agent.door import checks
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 NETWORK = desired.Network(
     cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),), egress=False

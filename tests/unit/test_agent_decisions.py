@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from roadstead.agent import jobs, listeners
 from roadstead.agent.work import groups
+from roadstead.contract.messages import desired, observed
+from roadstead.contract.messages import jobs as types
 from roadstead.core import errors
-from roadstead.messages import desired, observed
-from roadstead.messages import jobs as types
 
 
 def member(group: str | None = "etcd", run: bool = True) -> desired.Unit:

@@ -16,9 +16,9 @@ from roadstead.agent.door import checks
 from roadstead.agent.stores import copying
 from roadstead.agent.work import scene
 from roadstead.agent.work import stores as work
+from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.core.instance import HostPlaces
-from roadstead.messages import desired
 
 __all__ = ["store"]
 """A fixture."""

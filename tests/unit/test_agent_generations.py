@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from roadstead.agent.door import generations
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired, requests
 from roadstead.core import errors
-from roadstead.messages import desired, requests
 
 ZONE = desired.Zone(state="up")
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from roadstead.agent.idmaps import ability, ranges
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import hosts
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32), st.integers(0, 511))

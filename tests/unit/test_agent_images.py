@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from roadstead.agent.work import images, scene
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
 ID = "node/kubelet"

@@ -15,8 +15,8 @@ import pytest
 
 from roadstead.agent.records import blobs, journal
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired, observed
 from roadstead.core import errors
-from roadstead.messages import desired, observed
 
 
 def zone(id: str, generation: int = 1) -> store.Record:

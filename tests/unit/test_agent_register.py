@@ -20,9 +20,9 @@ from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import engines
 from roadstead.agent_client import client
+from roadstead.contract.messages import desired, requests
 from roadstead.core import errors, instance
 from roadstead.engine import cache
-from roadstead.messages import desired, requests
 
 SERVE = 64001
 ID = "containerd-2.3.7"

@@ -17,9 +17,9 @@ from roadstead.clusters import nodegroups, observed, spec
 from roadstead.clusters.capacity import facts, neighbours, promises, subnets, sums
 from roadstead.clusters.ground import allotments, land
 from roadstead.clusters.hands import names
+from roadstead.contract.messages import machine
 from roadstead.core import clock as clocks
 from roadstead.core import errors
-from roadstead.messages import machine
 from roadstead.network import sizes
 from roadstead.network import spec as network
 from roadstead.store import facts as stored

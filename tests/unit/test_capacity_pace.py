@@ -14,7 +14,7 @@ from roadstead.clusters.capacity import pace
 from roadstead.clusters.components import controller_manager, edge, etcd
 from roadstead.clusters.ground import land
 from roadstead.clusters.hands import sights
-from roadstead.messages import machine
+from roadstead.contract.messages import machine
 
 QUICK = machine.Machine(memory=1, available=1, cores=2, disk=1, free=1, kernel="6.1", spawn=0.002)
 

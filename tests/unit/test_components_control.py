@@ -23,8 +23,9 @@ from roadstead.clusters.components import (
     scheduler,
 )
 from roadstead.clusters.components.control import files, policies
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 GOLDEN = Path(__file__).parent / "golden"
 RELEASES = ("1.35.4", "1.36.3", "1.37.2")
@@ -84,10 +85,10 @@ def test_secrets_come_as_blobs_and_nothing_else_is_secret(unit: str) -> None:
 @pytest.mark.parametrize("unit", units(PLANE))
 def test_every_file_that_flags_name_is_there(unit: str) -> None:
     made = units(PLANE)[unit]
-    folder = f"{files.FOLDER}/{unit}/"
+    folder = f"{layout.FILES}/{unit}/"
     values = [str(value) for value in made.flags.values()]
     values += made.first.arguments if made.first is not None else ()
-    named = {value.removeprefix(folder) for value in values if value.startswith(files.FOLDER)}
+    named = {value.removeprefix(folder) for value in values if value.startswith(layout.FILES)}
     assert named <= set(made.files)
     # Three files of a proxy are named by its configuration, and so is how an API server comes to porter.
     contents = set(made.files) - {"ca.pem", edge.WATCH, edge.SESSIONS, "authorization.kubeconfig"}

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from roadstead.clusters.components import containerd, facts, kube_proxy, kubelet, nodes, registries
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 from roadstead.network import sizes
 
 GOLDEN = Path(__file__).parent / "golden"

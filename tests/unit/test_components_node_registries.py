@@ -9,8 +9,8 @@ import pytest
 from tests.unit.test_components_node import node
 
 from roadstead.clusters.components import containerd, registries
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 DIGEST = "sha256:" + "a" * 64
 CERTIFICATE = """-----BEGIN CERTIFICATE-----

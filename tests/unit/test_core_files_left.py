@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from roadstead.cli.kubeconfig import entry
+from roadstead.contract import programs
 from roadstead.core import errors, instance
 from roadstead.core.files import left
 from roadstead.machine.services import names
@@ -116,17 +117,17 @@ def test_names_of_clusters_are_names(tmp_path: Path, wrong: str, capsys: pytest.
     folder = tmp_path / "serve"
     folder.mkdir()
     assert names.known(places) == {}
-    (folder / names.FILE).write_text('{"eu-central-1/one": "c-1a2b3c4d"}')
+    (folder / programs.CLUSTERS).write_text('{"eu-central-1/one": "c-1a2b3c4d"}')
     assert names.ids(places) == {"eu-central-1/one": "c-1a2b3c4d"}
-    (folder / names.FILE).write_text(wrong)
+    (folder / programs.CLUSTERS).write_text(wrong)
     with pytest.raises(errors.Failed):
         names.ids(places)
     assert names.known(places) == {}
     said = capsys.readouterr().err
     assert said.startswith("warning: ")
     assert "\x1b" not in said
-    (folder / names.FILE).unlink()
-    (folder / names.FILE).symlink_to(tmp_path / "elsewhere")
+    (folder / programs.CLUSTERS).unlink()
+    (folder / programs.CLUSTERS).symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_text('{"eu-central-1/two": "c-2"}')
     with pytest.raises(errors.Failed, match="cannot be read"):
         names.ids(places)

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadstead.contract import kubernetes
+from roadstead.contract.messages import porter
 from roadstead.doors import authorization
-from roadstead.messages import porter
 
 MINE, OLD, APIS, OTHER = (f"X509SHA256={digit * 64}" for digit in "1234")
 CLUSTER = porter.Cluster(
@@ -23,7 +24,7 @@ CLUSTER = porter.Cluster(
     certificate="",
     key="",
     bearer="",
-    credentials={porter.SERVE: (MINE, OLD), porter.API_SERVER: (APIS,)},
+    credentials={kubernetes.SERVE: (MINE, OLD), kubernetes.API_SERVER: (APIS,)},
 )
 LIST = {"verb": "list", "resource": "pods", "namespace": "default", "version": "v1"}
 
@@ -39,27 +40,32 @@ def status(spec: dict[str, Any]) -> dict[str, Any]:
 
 def by(user: str, *ids: str, **more: Any) -> dict[str, Any]:
     """A request of a user who has shown these."""
-    return {"user": user, "extra": {porter.CREDENTIAL: list(ids)} if ids else {}, "resourceAttributes": LIST, **more}
+    return {
+        "user": user,
+        "extra": {kubernetes.CREDENTIAL: list(ids)} if ids else {},
+        "resourceAttributes": LIST,
+        **more,
+    }
 
 
 @pytest.mark.parametrize("id", [MINE, OLD])
 def test_serve_may_do_everything_by_what_was_made_for_it(id: str) -> None:
     groups = ["system:authenticated"]
-    assert status(by(porter.SERVE, id, groups=groups)) == {"allowed": True}
+    assert status(by(kubernetes.SERVE, id, groups=groups)) == {"allowed": True}
     path = {"path": "/metrics", "verb": "get"}
-    assert status({**by(porter.SERVE, id), "resourceAttributes": None, "nonResourceAttributes": path})["allowed"]
+    assert status({**by(kubernetes.SERVE, id), "resourceAttributes": None, "nonResourceAttributes": path})["allowed"]
 
 
 @pytest.mark.parametrize(
     ("user", "ids"),
     [
-        (porter.SERVE, ()),
-        (porter.SERVE, (OTHER,)),
-        (porter.SERVE, (APIS,)),
-        (porter.SERVE, (MINE, OTHER)),
-        (porter.SERVE, (MINE[:-1],)),
-        (porter.API_SERVER, (MINE,)),
-        (porter.API_SERVER, ()),
+        (kubernetes.SERVE, ()),
+        (kubernetes.SERVE, (OTHER,)),
+        (kubernetes.SERVE, (APIS,)),
+        (kubernetes.SERVE, (MINE, OTHER)),
+        (kubernetes.SERVE, (MINE[:-1],)),
+        (kubernetes.API_SERVER, (MINE,)),
+        (kubernetes.API_SERVER, ()),
         ("roadstead:other", (MINE,)),
         ("roadstead:", (MINE,)),
     ],
@@ -71,13 +77,13 @@ def test_a_name_alone_may_do_nothing(user: str, ids: tuple[str, ...]) -> None:
 
 
 def test_of_api_servers_it_is_for_others_to_say() -> None:
-    assert status(by(porter.API_SERVER, APIS)) == {"allowed": False}
+    assert status(by(kubernetes.API_SERVER, APIS)) == {"allowed": False}
 
 
 @pytest.mark.parametrize("group", ["roadstead:admins", "eks:access-policy:AmazonEKSClusterAdminPolicy"])
 def test_no_certificate_gives_a_group_of_ours(group: str) -> None:
     assert status(by("ann", OTHER, groups=["devs", group]))["denied"]
-    assert status(by(porter.SERVE, MINE, groups=[group]))["denied"]
+    assert status(by(kubernetes.SERVE, MINE, groups=[group]))["denied"]
 
 
 def test_groups_of_access_policies_come_by_tokens() -> None:
@@ -87,13 +93,13 @@ def test_groups_of_access_policies_come_by_tokens() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        *({"resource": kind, "name": porter.SERVE} for kind in ("users", "groups", "uids")),
+        *({"resource": kind, "name": kubernetes.SERVE} for kind in ("users", "groups", "uids")),
         {"resource": "users", "name": "roadstead:other"},
-        {"resource": "userextras", "subresource": porter.CREDENTIAL, "name": OLD},
+        {"resource": "userextras", "subresource": kubernetes.CREDENTIAL, "name": OLD},
     ],
 )
 @pytest.mark.parametrize("verb", ["impersonate", "impersonate:user-info", "impersonate:other"])
-@pytest.mark.parametrize("who", [by("boss"), by(porter.SERVE, MINE)])
+@pytest.mark.parametrize("who", [by("boss"), by(kubernetes.SERVE, MINE)])
 def test_nobody_may_impersonate_us(asked: dict[str, str], verb: str, who: dict[str, Any]) -> None:
     told = status({**who, "resourceAttributes": {**asked, "verb": verb}})
     assert (told["allowed"], told["denied"]) == (False, True)
@@ -105,7 +111,7 @@ def test_nobody_may_impersonate_us(asked: dict[str, str], verb: str, who: dict[s
     [
         {"verb": "impersonate", "resource": "users", "name": "ann"},
         {"verb": "impersonate", "resource": "serviceaccounts", "name": "default"},
-        {"verb": "impersonate", "resource": "userextras", "subresource": porter.CREDENTIAL, "name": OTHER},
+        {"verb": "impersonate", "resource": "userextras", "subresource": kubernetes.CREDENTIAL, "name": OTHER},
         {"verb": "impersonate", "resource": "userextras", "subresource": "scopes", "name": MINE},
         # Of the object that is asked for meanwhile, and of objects that are called so.
         {"verb": "impersonate-on:user-info:get", "resource": "groups", "name": "roadstead:kubelet-api-admin"},

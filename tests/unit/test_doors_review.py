@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from tests.unit import test_doors_tokens as made
 
+from roadstead.contract.messages import porter
 from roadstead.doors import listening, review
-from roadstead.messages import porter
 
 
 def reviewed(token: str, version: str = "v1") -> tuple[bool, dict[str, object]]:

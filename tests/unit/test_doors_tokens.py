@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from roadstead.cli import profile
 from roadstead.cli import token as command
+from roadstead.contract import logins
+from roadstead.contract.messages import porter
 from roadstead.doors import tokens
-from roadstead.messages import porter
 from roadstead.wire import exchange, sigv4
 
 ACCOUNT = "123456789012"
@@ -71,18 +72,18 @@ def made(
 ) -> str:
     """A token as some client makes it."""
     parts = urllib.parse.urlsplit(url)
-    headers = {"host": parts.netloc, **({tokens.ID_HEADER: cluster} if cluster else {})}
+    headers = {"host": parts.netloc, **({logins.CLUSTER_HEADER: cluster} if cluster else {})}
     request = exchange.Request("GET", parts.path or "/", query, headers)
     signed = sigv4.presign(request, credentials, region, service, now, expires=expires)
     return encoded(f"{parts.scheme}://{parts.netloc}{parts.path}?{signed.query}")
 
 
 def encoded(url: str) -> str:
-    return tokens.PREFIX + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+    return logins.PREFIX + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
 
 def decoded(token: str) -> str:
-    text = token.removeprefix(tokens.PREFIX)
+    text = token.removeprefix(logins.PREFIX)
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
 
 
@@ -203,7 +204,7 @@ SESSION = sigv4.Credentials(KEYS.access_key, KEYS.secret, "session")
         (lambda: made().replace(".", ". "), "no URL"),
         (lambda: made().removeprefix("k8s-"), "does not begin"),
         (lambda: "", "does not begin"),
-        (lambda: tokens.PREFIX + "a" * tokens.LONGEST, "too long"),
+        (lambda: logins.PREFIX + "a" * tokens.LONGEST, "too long"),
     ],
 )
 def test_every_other_token_is_refused(make: Callable[[], str], said: str) -> None:
@@ -238,7 +239,7 @@ def test_names_that_an_earlier_release_took_let_nobody_in(names: dict[str, objec
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")))
 def test_garbage_is_refused_and_never_anything_else(text: str) -> None:
-    for token in (text, tokens.PREFIX + text, encoded(text.encode("utf-8", "replace").decode())):
+    for token in (text, logins.PREFIX + text, encoded(text.encode("utf-8", "replace").decode())):
         refused(token)
 
 

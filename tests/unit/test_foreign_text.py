@@ -22,12 +22,12 @@ from roadstead.cli.actions import events as shown_events
 from roadstead.cli.live import picture, scene, screen
 from roadstead.clusters import events, observed
 from roadstead.clusters.hands import reports as words
+from roadstead.contract.messages import observed as seen
 from roadstead.controllers import reports
 from roadstead.core import complaints, errors, foreign, terminal
 from roadstead.kube import answers
 from roadstead.machine import logs, main, status
 from roadstead.machine.load import command, nodes
-from roadstead.messages import observed as seen
 
 HUGE = "x\x1b]0;owned\x07" * 30_000
 """As an event of 322 KB."""

@@ -16,11 +16,11 @@ from roadstead.cli.estate import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.ground import land, materials
 from roadstead.clusters.hands import marks, mirror, names
+from roadstead.contract.messages import observed
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings as told
 from roadstead.controllers import reports
 from roadstead.core import errors
-from roadstead.messages import observed
 from roadstead.store import keys
 from roadstead.works import postings, words
 

@@ -11,9 +11,9 @@ from tests.world import machine
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror
+from roadstead.contract.messages import desired, observed, requests
 from roadstead.core import clock as clocks
 from roadstead.core import errors
-from roadstead.messages import desired, observed, requests
 
 PLACE = ("networks", "n-1")
 NETWORK = desired.Network(cidrs=("10.0.0.0/16",), subnets=())

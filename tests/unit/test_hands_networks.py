@@ -11,7 +11,7 @@ from tests.unit.hands_place import CLUSTER, VPC
 
 from roadstead.clusters.components import hosts
 from roadstead.clusters.hands import control, networks
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 from roadstead.network import spec as network
 
 PLANE = control_plane_facts.plane("1.37.2")

@@ -18,8 +18,8 @@ from tests.world import machine
 from roadstead.clusters import observed, views
 from roadstead.clusters.capacity import facts as carriers
 from roadstead.clusters.hands import names, shelf
-from roadstead.messages import desired
-from roadstead.messages import machine as machines
+from roadstead.contract.messages import desired
+from roadstead.contract.messages import machine as machines
 from roadstead.store import keys
 
 LONGEST = 60.0

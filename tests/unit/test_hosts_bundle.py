@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from roadstead.agent.hosts import bundle, cgroups, see, shape, tree, wanted
 from roadstead.agent.idmaps import ranges
+from roadstead.contract.messages import desired
 from roadstead.core.instance import Instance
-from roadstead.messages import desired
 
 GOLDEN = Path(__file__).parent / "golden"
 INSTANCE = Instance.named("golden")

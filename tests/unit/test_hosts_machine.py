@@ -15,9 +15,9 @@ import pytest
 
 from roadstead.agent import purge
 from roadstead.agent.hosts import cgroups, folders, mounts, processes, see
+from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.core.instance import Instance
-from roadstead.messages import desired
 
 MOUNTINFO = r"""22 27 0:21 / /proc rw,relatime - proc proc rw
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755

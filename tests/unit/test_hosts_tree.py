@@ -13,9 +13,9 @@ import pytest
 from tests.unit import test_hosts_bundle as hosts
 
 from roadstead.agent.hosts import folders, see, tree, wanted
+from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.core.instance import Instance
-from roadstead.messages import desired
 
 
 def node(tmp_path: Path, **more: object) -> wanted.Wanted:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from roadstead.agent.links import plan, things, wiring
 from roadstead.agent.links import topology as topologies
+from roadstead.contract.messages import desired
 from roadstead.core import instance as instances
-from roadstead.messages import desired
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.links import topology as topologies
+from roadstead.contract.messages import desired
 from roadstead.core import addresses
-from roadstead.messages import desired
 
 
 def network(*subnets: str, cidrs: tuple[str, ...] = ("10.0.0.0/16",), users: tuple[int, ...] = ()) -> desired.Network:

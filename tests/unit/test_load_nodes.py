@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from roadstead.contract.messages import jobs, observed
 from roadstead.core import errors
 from roadstead.machine.load import archives, command, nodes
-from roadstead.messages import jobs, observed
 
 
 def test_nodes_are_the_hosts_of_instances_of_that_cluster() -> None:

@@ -15,11 +15,12 @@ import pytest
 from roadstead.agent import main
 from roadstead.agent.records import desired as store
 from roadstead.clusters.access import publisher
+from roadstead.contract import programs
+from roadstead.contract.messages import porter
 from roadstead.core import instance
 from roadstead.engine import cache
 from roadstead.machine import installation
 from roadstead.machine.supervision import make, settings, tree
-from roadstead.messages import porter
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def test_an_instances_folders_and_what_an_earlier_release_left_in_them(places: i
 
 def test_settings_need_no_more_than_the_state(places: instance.Instance) -> None:
     settings.write(places, settings.Settings())
-    assert (mode(places.state), mode(places.state / settings.FILE)) == (0o711, 0o644)
+    assert (mode(places.state), mode(places.state / programs.SETTINGS)) == (0o711, 0o644)
     assert not places.run.exists()
     assert not places.log.exists()
 

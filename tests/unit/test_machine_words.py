@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from roadstead.contract.messages import desired
 from roadstead.machine import logs, main, shell, status
 from roadstead.machine.services import first
 from roadstead.machine.supervision import see, settings
-from roadstead.messages import desired
 
 OPENED = ["runc", "exec", "--tty", "--user", "7:7", "h0", "/bin/sh"]
 

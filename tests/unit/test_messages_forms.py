@@ -7,7 +7,7 @@ from typing import Annotated, get_args, get_origin
 import msgspec
 import pytest
 
-from roadstead.messages import forms
+from roadstead.contract.messages import forms
 
 GOOD: dict[str, str] = {
     "Id": "c-1a2b3c4d.etcd-a",

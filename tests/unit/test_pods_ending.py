@@ -9,8 +9,8 @@ from typing import Any
 
 from roadstead.agent.hosts import wanted
 from roadstead.agent.pods import pods
+from roadstead.contract.messages import desired
 from roadstead.core import instance
-from roadstead.messages import desired
 
 NODE = desired.Host(
     kind="node",

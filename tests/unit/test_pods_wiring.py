@@ -10,8 +10,8 @@ import pytest
 
 from roadstead.agent.links import plan, things, wiring
 from roadstead.agent.rules import text
+from roadstead.contract.messages import desired
 from roadstead.core import instance as instances
-from roadstead.messages import desired
 
 GOLDEN = Path(__file__).parent / "golden"
 PLACES = instances.Instance("t-pods")

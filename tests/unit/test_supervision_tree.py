@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from roadstead.contract import programs
 from roadstead.core import errors, instance
 from roadstead.machine import installation
 from roadstead.machine.services import ports
@@ -123,11 +124,11 @@ def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
     assert wanted == settings.Settings(port=5000, region="us-east-1")
     settings.write(places, wanted)
     assert settings.read(places) == wanted
-    assert stat.S_IMODE((places.state / settings.FILE).stat().st_mode) == 0o644
+    assert stat.S_IMODE((places.state / programs.SETTINGS).stat().st_mode) == 0o644
     assert settings.merged(settings.read(places), address="10.0.0.1") == settings.Settings(
         port=5000, region="us-east-1", address="10.0.0.1"
     )
-    (places.state / settings.FILE).write_text('{"prot": 1}')
+    (places.state / programs.SETTINGS).write_text('{"prot": 1}')
     with pytest.raises(errors.Failed, match="is damaged"):
         settings.read(places)
     settings.write(places, None)

@@ -15,9 +15,9 @@ from tests.world import machine
 
 from roadstead import engine, supplier
 from roadstead.clusters.hands import mirror, shelf
+from roadstead.contract.messages import requests, supply
 from roadstead.core import clock, errors
 from roadstead.engine import settings
-from roadstead.messages import requests, supply
 
 
 def question(text: bytes) -> supply.Wanted:

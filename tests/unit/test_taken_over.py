@@ -18,8 +18,8 @@ import pytest
 from roadstead.agent.door import accept, bounds
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import requests
 from roadstead.core import errors
-from roadstead.messages import requests
 
 SERVE, PORTER = 64001, 64002
 ALLOWED = bounds.Bounds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from roadstead.agent.units import change
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 
 def unit(**more: object) -> desired.Unit:

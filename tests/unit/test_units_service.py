@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from roadstead.agent.units import service
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 DIGEST = "sha256:" + "a" * 64
 RUN_TAIL = """exec env -i \\

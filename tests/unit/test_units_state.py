@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from roadstead.agent.units import state
-from roadstead.messages import observed
+from roadstead.contract.messages import observed
 
 SINCE = 1_700_000_000.25
 

@@ -16,7 +16,7 @@ from roadstead.clusters import events, nodegroups, spec
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land, materials
-from roadstead.messages import porter
+from roadstead.contract import kubernetes
 from roadstead.store import facts, interface, keys, local
 from roadstead.works import renewal
 
@@ -236,7 +236,7 @@ def test_api_servers_of_an_earlier_release_are_given_what_is_new_once(tmp_path: 
 def test_certificates_before_a_renewal_count_until_the_next_one(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
         first = materials.credentials(scene.made)
-        assert {user: len(ids) for user, ids in first.items()} == {porter.SERVE: 1, porter.API_SERVER: 3}
+        assert {user: len(ids) for user, ids in first.items()} == {kubernetes.SERVE: 1, kubernetes.API_SERVER: 3}
         seen = [first]
         for days in (245, 490):
             await scene.begin(now=BEGAN + dt.timedelta(days=days))

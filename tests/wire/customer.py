@@ -11,7 +11,7 @@ import pytest
 from tests.unit import front_desk
 
 from roadstead.clusters.capacity import facts
-from roadstead.messages import machine
+from roadstead.contract.messages import machine
 from roadstead.store import interface
 
 QUICK = {"Delay": 0.01, "MaxAttempts": 500}

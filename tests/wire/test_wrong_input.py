@@ -18,8 +18,8 @@ from tests.world import memory
 from roadstead.clusters import spec
 from roadstead.clusters.capacity import facts
 from roadstead.clusters.ground import land
+from roadstead.contract.messages import machine
 from roadstead.core import errors
-from roadstead.messages import machine
 from roadstead.network import spec as network
 
 GIB = 2**30

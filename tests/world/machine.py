@@ -18,8 +18,8 @@ from roadstead.agent_client import asynchronous, client
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.hands import marks, reports
 from roadstead.clusters.hands import shelf as shelves
+from roadstead.contract.messages import desired, observed, requests
 from roadstead.core import errors
-from roadstead.messages import desired, observed, requests
 from roadstead.store import keys
 
 BLOB = b"a program"

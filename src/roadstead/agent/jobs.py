@@ -10,9 +10,10 @@ import msgspec
 
 from roadstead.agent.records import blobs
 from roadstead.agent.records import desired as store
+from roadstead.contract import layout
+from roadstead.contract.messages import desired, forms, observed
+from roadstead.contract.messages import jobs as types
 from roadstead.core import errors
-from roadstead.messages import desired, forms, observed
-from roadstead.messages import jobs as types
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +24,26 @@ def command(job: types.Job, archive: str = "") -> list[str]:
     """The command line of a job inside its host. `archive` is where the host sees the blob of an import."""
     match job:
         case types.ImageImport(engine=engine):
-            return [f"/engine/{engine}/ctr", "--namespace", "k8s.io", "images", "import", "--local", archive]
+            return [
+                f"{layout.engine(engine)}/ctr",
+                "--namespace",
+                layout.IMAGES,
+                "images",
+                "import",
+                "--local",
+                archive,
+            ]
         case types.ImageList(engine=engine):
             # The label is put on by the CRI when it has heard of an image. Source: containerd 2.3, internal/cri/labels.
             taken = 'labels."io.cri-containerd.image"==managed'
-            return [f"/engine/{engine}/ctr", "--namespace", "k8s.io", "images", "list", "--quiet", taken]
+            return [*_ctr(engine), "images", "list", "--quiet", taken]
         case types.EtcdMember():
             return _etcd(job)
+
+
+def _ctr(engine: str) -> tuple[str, ...]:
+    """For the images of pods."""
+    return (f"{layout.engine(engine)}/ctr", "--namespace", layout.IMAGES)
 
 
 def last_words(output: str) -> str:
@@ -39,8 +53,8 @@ def last_words(output: str) -> str:
 
 
 def _etcd(job: types.EtcdMember) -> list[str]:
-    files = f"/etc/units/{job.unit}"
-    argv = [f"/engine/{job.engine}/etcdctl", f"--endpoints={job.endpoint}", "--write-out=json"]
+    files = layout.files(job.unit)
+    argv = [f"{layout.engine(job.engine)}/etcdctl", f"--endpoints={job.endpoint}", "--write-out=json"]
     for flag, name in (("cacert", job.ca), ("cert", job.certificate), ("key", job.key)):
         if name is not None:
             argv.append(f"--{flag}={files}/{name}")

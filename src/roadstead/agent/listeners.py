@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from roadstead.agent import peers
+from roadstead.contract.messages import desired, requests
 from roadstead.core import errors, instance
-from roadstead.messages import desired, requests
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from roadstead.agent.links import kernel, namespaces
+from roadstead.contract.messages import machine
 from roadstead.core import errors, instance
-from roadstead.messages import machine
 
 _UP = 0x1
 _REJECT = 0x200

@@ -46,11 +46,12 @@ from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.agent.work import scene
+from roadstead.contract import programs
+from roadstead.contract.messages import bounds as ranges
+from roadstead.contract.messages import desired, observed, requests
+from roadstead.contract.messages import machine as machines
 from roadstead.core import complaints, errors, instance, loop, program, structs, terminal
 from roadstead.core.files import atomic
-from roadstead.messages import bounds as ranges
-from roadstead.messages import desired, observed, requests
-from roadstead.messages import machine as machines
 
 log = logging.getLogger("roadstead.agent")
 
@@ -58,8 +59,6 @@ NodeUsers = Literal["own", "machine"]
 
 _AT_ONCE = 8
 """Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
-_FOR_ALL = "settings.json"
-"""In the state: what the instance was started with, for commands of every user."""
 _DESCRIPTORS = 16384
 """Open files: some for each node, and for all connections that are let in at once."""
 
@@ -292,7 +291,7 @@ def _alone(places: instance.Instance) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise errors.Busy(f"an agent of instance {places.id} is running already") from error
-        pid = places.run / "agent.pid"
+        pid = places.run / programs.PID
         atomic.write(pid, f"{os.getpid()}\n".encode(), 0o600, durable=False)
         yield
         pid.unlink(missing_ok=True)
@@ -306,7 +305,7 @@ def prepare(places: instance.Instance) -> None:
         "instance": places.id,
         "machine_netns": None if places.machine_netns is None else str(places.machine_netns),
     }
-    atomic.write(places.state / "instance.json", json.dumps(record).encode(), 0o600)
+    atomic.write(places.state / programs.RECORD, json.dumps(record).encode(), 0o600)
 
 
 def _given(options: argparse.Namespace) -> Given:
@@ -329,7 +328,7 @@ def _close(places: instance.Instance) -> None:
     """What earlier releases left open is root's alone, too, but for what is for a group or for all to read."""
     for path in (*places.state.iterdir(), *places.run.iterdir()):
         facts = path.lstat()
-        if stat.S_ISREG(facts.st_mode) and facts.st_gid == 0 and path.name != _FOR_ALL:
+        if stat.S_ISREG(facts.st_mode) and facts.st_gid == 0 and path.name != programs.SETTINGS:
             path.chmod(stat.S_IMODE(facts.st_mode) & 0o700)
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from roadstead.agent.hosts import cgroups, disk, folders, mounts, processes, see
 from roadstead.agent.links import forwarding
+from roadstead.contract import programs
 from roadstead.core import errors, terminal
 from roadstead.core.instance import Instance
 
@@ -75,7 +76,7 @@ def _machine_netns(instance: Instance) -> Path | None:
     if instance.machine_netns is not None:
         return instance.machine_netns
     try:
-        recorded = json.loads((instance.state / "instance.json").read_text())
+        recorded = json.loads((instance.state / programs.RECORD).read_text())
     except (FileNotFoundError, ValueError):
         return None
     path = recorded.get("machine_netns") if isinstance(recorded, dict) else None
@@ -85,7 +86,7 @@ def _machine_netns(instance: Instance) -> Path | None:
 def _agent(instance: Instance) -> Iterator[str]:
     """Ends the instance's agent, if it is another process than this."""
     try:
-        pid = int((instance.run / "agent.pid").read_text().split()[0])
+        pid = int((instance.run / programs.PID).read_text().split()[0])
     except (FileNotFoundError, ValueError, IndexError):
         return
     running = processes.see(pid)

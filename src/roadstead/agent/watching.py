@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from roadstead.agent.ceilings import near
 from roadstead.agent.fabric import fabric
 from roadstead.agent.work import scene
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 _SETTLE = 0.2
 """Seconds of quiet before changes of links and rules are looked at, so that a burst is one look."""

@@ -18,8 +18,9 @@ import aiohttp
 import msgspec
 
 from roadstead.agent_client import client
+from roadstead.contract import paths
+from roadstead.contract.messages import desired, jobs, machine, observed, requests
 from roadstead.core import errors
-from roadstead.messages import desired, jobs, machine, observed, requests
 
 _T = TypeVar("_T")
 _GRACE = 5.0
@@ -59,49 +60,49 @@ class AsyncClient:
         await self._session.close()
 
     async def status(self) -> observed.Status:
-        return msgspec.json.decode(await self._call("GET", "/v1/status"), type=observed.Status)
+        return msgspec.json.decode(await self._call("GET", paths.STATUS), type=observed.Status)
 
     async def machine(self) -> machine.Machine:
-        return msgspec.json.decode(await self._call("GET", "/v1/machine"), type=machine.Machine)
+        return msgspec.json.decode(await self._call("GET", paths.MACHINE), type=machine.Machine)
 
     async def accept(self, put: Put | None = None, delete: Generations | None = None) -> requests.BatchAnswer:
         """Put and delete many objects at once, by kind and id, with their generations: all, or an error."""
         body = client.batch(put or {}, delete or {})
-        return msgspec.json.decode(await self._call("PUT", "/v1/desired", body), type=requests.BatchAnswer)
+        return msgspec.json.decode(await self._call("PUT", paths.DESIRED, body), type=requests.BatchAnswer)
 
     async def wanted(self) -> dict[str, dict[str, Record]]:
         """Every desired state by kind and id."""
-        return msgspec.json.decode(await self._call("GET", "/v1/desired"), type=dict[str, dict[str, Record]])
+        return msgspec.json.decode(await self._call("GET", paths.DESIRED), type=dict[str, dict[str, Record]])
 
     async def observations(self) -> requests.Observations:
-        return msgspec.json.decode(await self._call("GET", "/v1/observations"), type=requests.Observations)
+        return msgspec.json.decode(await self._call("GET", paths.OBSERVATIONS), type=requests.Observations)
 
     async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
         """Stream bytes or a file, unless the agent has them; returns the digest. `digest`: when it is known."""
         digest = digest or await _digest(content)
         try:
-            await self._call("HEAD", f"/v1/blobs/{digest}")
+            await self._call("HEAD", paths.blob(digest))
         except errors.NotFound:
             if isinstance(content, Path):
                 with content.open("rb") as file:
-                    await self._call("PUT", f"/v1/blobs/{digest}", file)
+                    await self._call("PUT", paths.blob(digest), file)
             else:
-                await self._call("PUT", f"/v1/blobs/{digest}", content)
+                await self._call("PUT", paths.blob(digest), content)
         return digest
 
     async def start_job(self, id: str, job: jobs.Job) -> observed.JobResult:
         body = msgspec.json.encode(jobs.JobRequest(job=job))
-        return msgspec.json.decode(await self._call("PUT", f"/v1/jobs/{id}", body), type=observed.JobResult)
+        return msgspec.json.decode(await self._call("PUT", paths.job(id), body), type=observed.JobResult)
 
     async def job(self, id: str) -> observed.JobResult:
-        return msgspec.json.decode(await self._call("GET", f"/v1/jobs/{id}"), type=observed.JobResult)
+        return msgspec.json.decode(await self._call("GET", paths.job(id)), type=observed.JobResult)
 
     async def watch(self, since: int) -> AsyncIterator[observed.Changed]:
         """Every change after a revision. Ends with Busy when the agent goes, Gone when it cannot tell them all."""
         assert self._session is not None
         timeout = aiohttp.ClientTimeout(total=None, sock_read=_HEARTBEAT)
         with _as_ours(self._path):
-            async with self._session.get(f"http://agent/v1/watch?since={since}", timeout=timeout) as response:
+            async with self._session.get(f"http://agent{paths.WATCH}?since={since}", timeout=timeout) as response:
                 if response.status >= 400:
                     raise client.error(response.status, await response.read())
                 async for line in response.content:

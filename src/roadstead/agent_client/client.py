@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
+from roadstead.contract import paths
+from roadstead.contract.messages import desired, jobs, machine, observed, requests
 from roadstead.core import errors
-from roadstead.messages import desired, jobs, machine, observed, requests
 
 _T = TypeVar("_T")
 _CODES = {
@@ -54,11 +55,11 @@ class Client:
         self._timeout = timeout
 
     def status(self) -> observed.Status:
-        return self._json("GET", "/v1/status", observed.Status)
+        return self._json("GET", paths.STATUS, observed.Status)
 
     def machine(self) -> machine.Machine:
         """What the agent's machine has, as it is now."""
-        return self._json("GET", "/v1/machine", machine.Machine)
+        return self._json("GET", paths.MACHINE, machine.Machine)
 
     def accept(
         self,
@@ -66,27 +67,27 @@ class Client:
         delete: Mapping[str, Mapping[str, int]] | None = None,
     ) -> requests.BatchAnswer:
         """Put and delete many objects at once, by kind and id, with their generations: all, or an error."""
-        return self._json("PUT", "/v1/desired", requests.BatchAnswer, batch(put or {}, delete or {}))
+        return self._json("PUT", paths.DESIRED, requests.BatchAnswer, batch(put or {}, delete or {}))
 
     def wanted(self) -> dict[str, dict[str, dict[str, object]]]:
         """Every desired state by kind and id: `generation`, `deleting`, `spec`."""
-        body: dict[str, dict[str, dict[str, object]]] = json.loads(self._call("GET", "/v1/desired"))
+        body: dict[str, dict[str, dict[str, object]]] = json.loads(self._call("GET", paths.DESIRED))
         return body
 
     def observations(self) -> requests.Observations:
-        return self._json("GET", "/v1/observations", requests.Observations)
+        return self._json("GET", paths.OBSERVATIONS, requests.Observations)
 
     def keep_blob(self, content: bytes | Path) -> str:
         """Stream bytes or a file, unless the agent has them; returns the digest."""
         named = digest(content)
         try:
-            self._call("HEAD", f"/v1/blobs/{named}")
+            self._call("HEAD", paths.blob(named))
         except errors.NotFound:
             if isinstance(content, Path):
                 with content.open("rb") as file:
-                    self._call("PUT", f"/v1/blobs/{named}", file)
+                    self._call("PUT", paths.blob(named), file)
             else:
-                self._call("PUT", f"/v1/blobs/{named}", content)
+                self._call("PUT", paths.blob(named), content)
         return named
 
     def engine(self, components: Mapping[str, Path]) -> desired.Engine:
@@ -95,21 +96,21 @@ class Client:
 
     def start_job(self, id: str, job: jobs.Job, expect: Mapping[str, int] | None = None) -> observed.JobResult:
         body = msgspec.json.encode(jobs.JobRequest(job=job, expect=dict(expect or {})))
-        return self._json("PUT", f"/v1/jobs/{id}", observed.JobResult, body)
+        return self._json("PUT", paths.job(id), observed.JobResult, body)
 
     def job(self, id: str) -> observed.JobResult:
-        return self._json("GET", f"/v1/jobs/{id}", observed.JobResult)
+        return self._json("GET", paths.job(id), observed.JobResult)
 
     def shell(self, host: str) -> list[str]:
         """The command line that opens a shell in a host (as root)."""
-        body = json.loads(self._call("GET", f"/v1/shell/{host}"))
+        body = json.loads(self._call("GET", paths.shell(host)))
         return [str(word) for word in body["command"]]
 
     def logs(self, host: str, unit: str, lines: int = 100, follow: bool = False) -> Iterator[bytes]:
         """The log of a unit in chunks; with `follow` for ever."""
         connection = _Connection(self._path, None if follow else self._timeout)
         try:
-            connection.request("GET", f"/v1/logs/{host}/{unit}?lines={lines}" + ("&follow=1" if follow else ""))
+            connection.request("GET", f"{paths.logs(host, unit)}?lines={lines}" + ("&follow=1" if follow else ""))
             response = connection.getresponse()
             if response.status >= 400:
                 raise error(response.status, response.read())
@@ -123,7 +124,7 @@ class Client:
         connection = _Connection(self._path, timeout)
         deadline = time.monotonic() + timeout
         try:
-            connection.request("GET", f"/v1/watch?since={since}")
+            connection.request("GET", f"{paths.WATCH}?since={since}")
             response = connection.getresponse()
             if response.status != 200:
                 raise error(response.status, response.read())

@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.wire import sigv4
 
-PROFILE = "roadstead"
-REGION = "eu-central-1"
+PROFILE = programs.PROFILE
+REGION = programs.REGION
 KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 

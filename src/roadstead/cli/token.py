@@ -17,10 +17,10 @@ import click
 
 from roadstead.cli import profile
 from roadstead.cli.kubeconfig import owner
+from roadstead.contract import logins
 from roadstead.core import errors, terminal
 from roadstead.wire import exchange, sigv4
 
-PREFIX = "k8s-aws-v1."
 _SIGNED = 60
 """Seconds of X-Amz-Expires, as `aws eks get-token` has it."""
 _LIFE = dt.timedelta(minutes=14)
@@ -54,11 +54,11 @@ def token(cluster: str, access: profile.Access, now: dt.datetime) -> str:
     """A token for the cluster of this name. It is signed for the region's STS wherever that may be."""
     url = urllib.parse.urlsplit(access.endpoints.get("sts") or access.endpoint)
     request = exchange.Request(
-        "GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", {"host": url.netloc, "x-k8s-aws-id": cluster}
+        "GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", {"host": url.netloc, logins.CLUSTER_HEADER: cluster}
     )
     signed = sigv4.presign(request, access.credentials, access.region, "sts", now, expires=_SIGNED)
     whole = f"{url.scheme}://{url.netloc}{signed.target}"
-    return PREFIX + base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
+    return logins.PREFIX + base64.urlsafe_b64encode(whole.encode()).decode().rstrip("=")
 
 
 def credential(token: str, now: dt.datetime, environment: Mapping[str, str]) -> dict[str, object]:

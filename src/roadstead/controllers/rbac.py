@@ -6,18 +6,18 @@ cluster is answered by the token review with the group `eks:access-policy:NAME`;
 
 from __future__ import annotations
 
+from roadstead.contract import kubernetes
 from roadstead.kube.resources import Json
-from roadstead.messages import porter
 
 BOOTSTRAPPERS = "system:bootstrappers:roadstead"
 """The group of nodes that have nothing but their token yet, beside `system:bootstrappers`."""
 
 POLICIES = {
-    "AmazonEKSClusterAdminPolicy": "cluster-admin",
-    "AmazonEKSAdminPolicy": "admin",
-    "AmazonEKSAdminViewPolicy": "eks:admin-view",
-    "AmazonEKSEditPolicy": "edit",
-    "AmazonEKSViewPolicy": "view",
+    kubernetes.CLUSTER_ADMIN: "cluster-admin",
+    kubernetes.ADMIN: "admin",
+    kubernetes.ADMIN_VIEW: "eks:admin-view",
+    kubernetes.EDIT: "edit",
+    kubernetes.VIEW: "view",
 }
 """Access policies, and the ClusterRole that each is."""
 
@@ -25,19 +25,19 @@ _RBAC = "rbac.authorization.k8s.io"
 _LABELS = {"app.kubernetes.io/managed-by": "roadstead"}
 
 
-def policy_group(policy: str) -> str:
-    """The group of those who have that access policy on the whole cluster."""
-    return porter.POLICY_GROUP + policy
-
-
 def objects() -> tuple[Json, ...]:
     """Applied whenever a mission begins: without them no node comes in and nobody reads a log."""
     return (
         _admin_view(),
         _bound("eks:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"),
-        _bound("roadstead:kubelet-api-admin", "system:kubelet-api-admin", "User", porter.API_SERVER),
-        *(_bound(policy_group(policy), role, "Group", policy_group(policy)) for policy, role in POLICIES.items()),
+        _bound(f"{kubernetes.OURS}kubelet-api-admin", "system:kubelet-api-admin", "User", kubernetes.API_SERVER),
+        *(_bound(group, role, "Group", group) for group, role in _groups().items()),
     )
+
+
+def _groups() -> dict[str, str]:
+    """The ClusterRole by the group of an access policy."""
+    return {kubernetes.policy_group(policy): role for policy, role in POLICIES.items()}
 
 
 def _admin_view() -> Json:

@@ -21,11 +21,16 @@ ROUTER_MAC = "ee:ee:ee:ee:ee:ee"
 SMALLEST_SUBNET = 28
 """The longest prefix of a subnet, as in a VPC of AWS."""
 
+UPLINKS = "198.18.0.0/16"
+"""Of the links between networks and the machine."""
+CONTROL_PLANES = "198.19.0.0/16"
+"""Of the networks of control planes, unless root has said otherwise."""
+
 TAKEN = {
     "127.0.0.0/8": "the machine's loopback",
     "169.254.0.0/16": "link-local addresses: routers and metadata",
-    "198.18.0.0/16": "the links between networks and the machine",
-    "198.19.0.0/16": "the networks of control planes",
+    UPLINKS: "the links between networks and the machine",
+    CONTROL_PLANES: "the networks of control planes",
     "224.0.0.0/3": "multicast and reserved addresses",
     "0.0.0.0/8": "this network",
 }

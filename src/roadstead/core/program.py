@@ -6,6 +6,10 @@ import contextlib
 import os
 import resource
 
+NOTIFY = "ROADSTEAD_NOTIFY_FD"
+"""In the environment: the descriptor to which readiness is said."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of the machine, and of hosts, are looked for; never where a caller says."""
 PRIVATE = 0o077
 """The umask of our own programs."""
 USUAL = 0o022
@@ -14,7 +18,7 @@ USUAL = 0o022
 
 def say_ready() -> None:
     """Tell s6 (descriptor 3, see s6's notification protocol) or whoever else asked for it."""
-    descriptor = os.environ.pop("ROADSTEAD_NOTIFY_FD", "")
+    descriptor = os.environ.pop(NOTIFY, "")
     if descriptor.isdecimal():
         with contextlib.suppress(OSError):
             os.write(int(descriptor), b"\n")

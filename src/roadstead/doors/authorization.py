@@ -12,7 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.messages import porter
+from roadstead.contract import kubernetes
+from roadstead.contract.messages import porter
 
 API = "authorization.k8s.io/v1"
 
@@ -60,15 +61,15 @@ def decided(asked: Spec, cluster: porter.Cluster) -> Decision:
     what = asked.resourceAttributes
     if what is not None and (name := _impersonated(what, cluster)):
         return Decision(denied=True, reason=f"{name} is Roadstead's own and cannot be impersonated")
-    shown = asked.extra.get(porter.CREDENTIAL, ())
+    shown = asked.extra.get(kubernetes.CREDENTIAL, ())
     for group in asked.groups:
-        if group.startswith(porter.OURS) or (shown and group.startswith(porter.POLICY_GROUP)):
+        if group.startswith(kubernetes.OURS) or (shown and group.startswith(kubernetes.POLICY_GROUP)):
             return Decision(denied=True, reason=f"the group {group} is Roadstead's to give, and no certificate has it")
-    if not asked.user.startswith(porter.OURS):
+    if not asked.user.startswith(kubernetes.OURS):
         return NO_OPINION
     if len(shown) != 1 or shown[0] not in cluster.credentials.get(asked.user, ()):
         return Decision(denied=True, reason=f"{asked.user} is Roadstead's own, and this is no credential of it")
-    return Decision(allowed=True) if asked.user == porter.SERVE else NO_OPINION
+    return Decision(allowed=True) if asked.user == kubernetes.SERVE else NO_OPINION
 
 
 def answered(review: Review, cluster: porter.Cluster) -> tuple[Decision, dict[str, object]]:
@@ -89,8 +90,8 @@ def _impersonated(what: Attributes, cluster: porter.Cluster) -> str:
     """
     if what.verb != "impersonate" and not what.verb.startswith("impersonate:"):
         return ""
-    if what.resource in ("users", "groups", "uids") and what.name.startswith(porter.OURS):
+    if what.resource in ("users", "groups", "uids") and what.name.startswith(kubernetes.OURS):
         return what.name
-    if (what.resource, what.subresource) == ("userextras", porter.CREDENTIAL):
+    if (what.resource, what.subresource) == ("userextras", kubernetes.CREDENTIAL):
         return next((user for user, ids in cluster.credentials.items() if what.name in ids), "")
     return ""

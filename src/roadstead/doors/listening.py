@@ -21,14 +21,13 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from roadstead.contract import listeners
+from roadstead.contract.messages import porter, requests
 from roadstead.core import errors
 from roadstead.doors import dns, gate, names, review, snapshot, upstream
-from roadstead.messages import porter, requests
 
 log = logging.getLogger(__name__)
 
-PROCESS = "porter"
-"""The name under which the agent keeps sockets for this process."""
 AGAIN = 0.5
 """Seconds until the agent is asked again for what is missing."""
 LOOK = 0.25
@@ -86,10 +85,11 @@ class Settings:
 
 def wanted(now: porter.Snapshot) -> dict[str, Role]:
     """The listeners that a snapshot asks for, by their ids at the agent. Pure."""
-    found: dict[str, Role] = {f"{id}.doors": Reviews(id) for id in now.clusters}
+    found: dict[str, Role] = {listeners.webhook(id): Reviews(id) for id in now.clusters}
     for id, vpc in now.vpcs.items():
         for subnet in vpc.resolvers:
-            found[f"{subnet}.dns-udp"] = found[f"{subnet}.dns-tcp"] = Names(id)
+            for protocol in listeners.PROTOCOLS:
+                found[listeners.resolver(subnet, protocol)] = Names(id)
     return found
 
 
@@ -239,7 +239,7 @@ class Listening:
         self._said = said
 
 
-def fetch(passing: Path, process: str = PROCESS) -> list[tuple[requests.Passed, int]]:
+def fetch(passing: Path, process: str = listeners.PORTER) -> list[tuple[requests.Passed, int]]:
     """What the agent has for this process, each with its descriptor, which is the caller's to close. Blocks.
 
     Raises Failed for an answer that is not understood, OSError when there is none.

@@ -18,12 +18,12 @@ from typing import Literal
 import msgspec
 from aiohttp import hdrs, web
 
+from roadstead.contract import listeners
+from roadstead.contract.messages import porter
 from roadstead.doors import authorization, connections, gate, tokens
-from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
 
-AUTHENTICATE, AUTHORIZE = "/authenticate", "/authorize"
 LARGEST = 64 * 1024
 """Bytes of a body."""
 ARRIVING = 10.0
@@ -98,8 +98,8 @@ class Door:
             connection.answered()
 
     async def _answer(self, request: web.BaseRequest, connection: connections.Connection) -> web.StreamResponse:
-        if request.path not in (AUTHENTICATE, AUTHORIZE) or request.method != hdrs.METH_POST:
-            return self._no(404, f"nothing is here but POST {AUTHENTICATE} and POST {AUTHORIZE}")
+        if request.path not in (listeners.AUTHENTICATE, listeners.AUTHORIZE) or request.method != hdrs.METH_POST:
+            return self._no(404, f"nothing is here but POST {listeners.AUTHENTICATE} and POST {listeners.AUTHORIZE}")
         there = self._found()
         if there is None:
             return self._no(503, "this cluster is not known here (any more)")
@@ -123,7 +123,7 @@ class Door:
         self, path: str, body: bytes, cluster: porter.Cluster, snapshot: porter.Snapshot
     ) -> dict[str, object]:
         """The review with its status. Raises msgspec.DecodeError, UnicodeDecodeError for what is none."""
-        if path == AUTHENTICATE:
+        if path == listeners.AUTHENTICATE:
             good, whole = answered(msgspec.json.decode(body, type=Review), cluster, snapshot, self._now())
             self._counts["tokens accepted" if good else "tokens refused"] += 1
             return whole

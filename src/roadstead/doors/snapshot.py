@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from roadstead.contract.messages import porter
 from roadstead.core import errors
 from roadstead.core.files import left
-from roadstead.messages import porter
 
 log = logging.getLogger(__name__)
 

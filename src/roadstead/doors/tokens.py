@@ -13,15 +13,14 @@ import datetime as dt
 import urllib.parse
 from dataclasses import dataclass
 
+from roadstead.contract import kubernetes, logins
+from roadstead.contract.messages import porter
 from roadstead.core import errors
-from roadstead.messages import porter
 from roadstead.wire import exchange, refusals, sigv4
 from roadstead.wire.codec import rest
 
-PREFIX = "k8s-aws-v1."
 LONGEST = 8192
 """Characters of a token."""
-ID_HEADER = "x-k8s-aws-id"
 LIFE = dt.timedelta(minutes=15)
 """From X-Amz-Date, whatever X-Amz-Expires says: clients keep tokens for 14 minutes and sign them for 60 seconds."""
 
@@ -68,7 +67,7 @@ def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt
         uid=f"aws-iam-authenticator:{principal.account}:{principal.id}",
         groups=(
             *entry.groups,
-            *(porter.POLICY_GROUP + policy.name for policy in entry.policies if not policy.namespaces),
+            *(kubernetes.policy_group(policy.name) for policy in entry.policies if not policy.namespaces),
         ),
         extra={
             "accessKeyId": (claim.access_key,),
@@ -83,7 +82,7 @@ def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt
 def _check_names(entry: porter.Entry) -> None:
     """No name that is not a customer's to give, whatever an earlier release took. Raises Refused."""
     for name in (entry.username, *entry.groups):
-        for prefix in porter.RESERVED:
+        for prefix in kubernetes.RESERVED:
             if name.lower().startswith(prefix):
                 raise Refused(f"the access entry has a name that begins with {prefix}, which is reserved")
 
@@ -92,9 +91,9 @@ def _request(token: str, id: str) -> exchange.Request:
     """The request that a token stands for, with the header that is signed and not in it. Raises Refused."""
     if len(token) > LONGEST:
         raise Refused("the token is too long")
-    if not token.startswith(PREFIX):
-        raise Refused(f"the token does not begin with {PREFIX}")
-    text = token[len(PREFIX) :]
+    if not token.startswith(logins.PREFIX):
+        raise Refused(f"the token does not begin with {logins.PREFIX}")
+    text = token[len(logins.PREFIX) :]
     try:
         url = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
         parts = urllib.parse.urlsplit(url)
@@ -110,7 +109,7 @@ def _request(token: str, id: str) -> exchange.Request:
     _check_query(parts.query)
     # Signed is the Host header as clients send it: without a port that goes without saying.
     host = parts.netloc.removesuffix(_PORTS[parts.scheme]) if port is not None else parts.netloc
-    return exchange.Request("GET", "/", parts.query, {"host": host, ID_HEADER: id})
+    return exchange.Request("GET", "/", parts.query, {"host": host, logins.CLUSTER_HEADER: id})
 
 
 def _check_query(query: str) -> None:
@@ -133,8 +132,8 @@ def _signer(
     now: dt.datetime,
 ) -> porter.Principal:
     """Whose key the token was signed with, for this cluster and not too long ago. Raises Refused."""
-    if ID_HEADER not in claim.signed_headers:
-        raise Refused(f"the token's signature is not over {ID_HEADER}")
+    if logins.CLUSTER_HEADER not in claim.signed_headers:
+        raise Refused(f"the token's signature is not over {logins.CLUSTER_HEADER}")
     if claim.expires is None or claim.expires > LIFE.total_seconds():
         raise Refused("the token's X-Amz-Expires is more than 900 seconds")
     if claim.scope.service != "sts":
@@ -147,7 +146,7 @@ def _signer(
         raise Refused("the token is signed for a day or a region that is not served")
     refused: refusals.Refusal | None = None
     for id in (cluster.name, cluster.arn):
-        whole = exchange.Request("GET", request.path, request.query, {**request.headers, ID_HEADER: id})
+        whole = exchange.Request("GET", request.path, request.query, {**request.headers, logins.CLUSTER_HEADER: id})
         try:
             sigv4.verify(whole, claim, key, now, _RULES)
         except refusals.Refusal as error:

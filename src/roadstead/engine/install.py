@@ -35,7 +35,7 @@ class Installed:
 
     @property
     def digests(self) -> dict[str, str]:
-        """`sha256:HEX` by component, as in messages.desired.Engine."""
+        """`sha256:HEX` by component, as in contract.messages.desired.Engine."""
         return {name: f"sha256:{part.sha256}" for name, part in self.manifest.components.items()}
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.engine import catalog as catalogs
 
@@ -51,7 +52,7 @@ class Settings:
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """The settings of a process with these variables. Raises Invalid when there is no place for a cache."""
-    path = environment.get("ROADSTEAD_ENGINE_PATH")
+    path = environment.get(programs.ENGINE_PATH)
     return Settings(
         cache=_cache(environment),
         catalog=catalogs.load(),
@@ -68,7 +69,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 def _cache(environment: Mapping[str, str]) -> Path:
     """The base directory specification of freedesktop.org says that relative paths are to be ignored."""
-    if chosen := environment.get("ROADSTEAD_CACHE"):
+    if chosen := environment.get(programs.CACHE):
         if not Path(chosen).is_absolute():
             raise errors.Invalid(f"ROADSTEAD_CACHE is {chosen!r}: give a full path", ROADSTEAD_CACHE=chosen)
         return Path(chosen)

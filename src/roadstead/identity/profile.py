@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from roadstead.contract import programs
 from roadstead.core.files import left
 
-NAME = "roadstead"
+NAME = programs.PROFILE
 
 _HEADER = re.compile(r"\[(?P<name>[^]]*)\]")
 _SETTING = re.compile(r"(?P<key>[^\s=:#;\[][^=:]*?)\s*[=:]\s*(?P<value>.*)")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from roadstead.contract import programs
+
 instance_option = click.option(
     "--instance",
     "instance_id",
@@ -39,8 +41,8 @@ def caller(environment: Mapping[str, str], passwd: Mapping[int, pwd.struct_passw
     own = os.geteuid()
     if own == 0:
         for uid, gid, home in (
-            ("ROADSTEAD_USER_UID", "ROADSTEAD_USER_GID", "ROADSTEAD_USER_HOME"),
-            ("SUDO_UID", "SUDO_GID", "SUDO_HOME"),
+            programs.CALLER,
+            programs.SUDO_CALLER,
         ):
             told_uid, told_gid = environment.get(uid, ""), environment.get(gid, "")
             if told_uid.isdecimal() and told_gid.isdecimal():

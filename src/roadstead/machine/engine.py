@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from roadstead import engine as engines
+from roadstead.contract import programs
 from roadstead.core import errors, foreign, terminal
 from roadstead.engine import cache, catalog, images, install, progress
 from roadstead.engine import settings as engine_settings
@@ -107,7 +108,7 @@ def share() -> None:
 
 
 def _share(own: Path) -> None:
-    for id in services.share(services.sources({**os.environ, "ROADSTEAD_CACHE": str(own)}, Path.home())):
+    for id in services.share(services.sources({**os.environ, programs.CACHE: str(own)}, Path.home())):
         terminal.err(f"{id}: copied for the services to {tree.CACHE}")
 
 

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.contract import programs
 from roadstead.core import errors
 
 ROOT = Path("/opt/roadstead")
@@ -44,7 +45,7 @@ class Interpreter:
 
 def checkout(environment: Mapping[str, str]) -> Path:
     """The checkout that the launcher was called in. Raises Failed where there is none (installed as a package)."""
-    told = environment.get("ROADSTEAD_CHECKOUT")
+    told = environment.get(programs.CHECKOUT)
     place = Path(told) if told else Path(__file__).resolve().parents[3]
     if not (place / "uv.lock").is_file() or not (place / "roadstead").is_file():
         raise errors.Failed(

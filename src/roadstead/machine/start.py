@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from roadstead.agent_client import Client
+from roadstead.contract import programs
 from roadstead.core import errors, instance, terminal
 from roadstead.identity import admin as admins
 from roadstead.machine import caller, installation
@@ -22,8 +23,8 @@ from roadstead.machine.supervision import make, see, systemd, tree
 from roadstead.machine.supervision import settings as instance_settings
 from roadstead.network import regions
 
-USER = tree.USER
-USERS = (tree.USER, tree.PORTER_USER, tree.ENGINES_USER)
+USER = programs.USER
+USERS = (programs.USER, programs.PORTER_USER, programs.ENGINES_USER)
 """The system users of the services that need no root."""
 _COUNT = click.IntRange(0, 1 << 40)
 

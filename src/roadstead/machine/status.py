@@ -15,12 +15,12 @@ from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.cli.estate import found
 from roadstead.clusters.capacity import pace
+from roadstead.contract.messages import observed
 from roadstead.core import errors, foreign, terminal
 from roadstead.identity import admin as admins
 from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.machine.supervision import see, settings, tree
-from roadstead.messages import observed
 from roadstead.wire import client as wire_client
 from roadstead.wire import sigv4
 

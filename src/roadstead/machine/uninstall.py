@@ -13,6 +13,7 @@ from typing import assert_never
 
 import click
 
+from roadstead.contract import programs
 from roadstead.core import errors, instance, terminal
 from roadstead.machine import installation, start
 from roadstead.machine.doctor import mend
@@ -192,5 +193,5 @@ def uninstall(yes: bool) -> None:
         for step in steps:
             terminal.out("\n".join((f"{explain(step)}: done", *(f"  {line}" for line in apply(step, places)))))
     terminal.out("The AWS profile 'roadstead' in ~/.aws is left; it leads nowhere now.")
-    if cache := os.environ.get("ROADSTEAD_CACHE"):
+    if cache := os.environ.get(programs.CACHE):
         terminal.out(f"The cache is left: rm -rf {cache}")

@@ -19,6 +19,7 @@ from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import control, hands, mirror, networks, shelf, stock, workers
+from roadstead.contract import programs
 from roadstead.controllers import embassy, system
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
@@ -80,7 +81,7 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
     """The works of a store. Nothing is asked of the agent before `run`."""
     clock = clocks.SystemClock()
     given = engine_settings.from_environment(
-        {**os.environ, **({"ROADSTEAD_CACHE": str(settings.engines)} if settings.engines else {})}
+        {**os.environ, **({programs.CACHE: str(settings.engines)} if settings.engines else {})}
     )
     async with asynchronous.AsyncClient(settings.socket) as client:
         known = mirror.Mirror(client, clock)

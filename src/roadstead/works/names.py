@@ -9,11 +9,10 @@ from pathlib import Path
 
 from roadstead.clusters import spec
 from roadstead.clusters.hands import names
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.core.files import atomic
 from roadstead.store import facts, interface
-
-FILE = "names.json"
 
 
 @dataclass(frozen=True)
@@ -41,4 +40,4 @@ class Names:
             for state in (await interface.everything(self.store, kind=spec.KIND)).items
         }
         text = json.dumps(found, sort_keys=True, indent=1) + "\n"
-        await asyncio.to_thread(atomic.write, self.folder / FILE, text.encode(), 0o644)
+        await asyncio.to_thread(atomic.write, self.folder / programs.CLUSTERS, text.encode(), 0o644)

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from roadstead.clusters.capacity import facts
+from roadstead.contract.messages import machine
 from roadstead.core import clock as clocks
 from roadstead.core import errors
-from roadstead.messages import machine
 from roadstead.store import interface
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from roadstead.messages import desired
+    from roadstead.contract.messages import desired
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _NODES_PROCESSES, _OTHERS_PROCESSES = 16384, 4096

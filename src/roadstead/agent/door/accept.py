@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from roadstead.agent.door import bounds, checks, generations
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired, requests
 from roadstead.core import errors
-from roadstead.messages import desired, requests
 
 
 class Door:

@@ -30,10 +30,11 @@ import msgspec
 from aiohttp import typedefs, web
 
 from roadstead.agent import peers
+from roadstead.contract import paths
+from roadstead.contract.messages import jobs as job_types
+from roadstead.contract.messages import machine as machines
+from roadstead.contract.messages import observed, requests
 from roadstead.core import errors
-from roadstead.messages import jobs as job_types
-from roadstead.messages import machine as machines
-from roadstead.messages import observed, requests
 
 if TYPE_CHECKING:
     from roadstead.agent import jobs as job_room
@@ -73,18 +74,18 @@ def application(rooms: Rooms, users: frozenset[int]) -> web.Application:
     """The door for these user ids."""
     app = web.Application(middlewares=[_errors, _callers(users)], client_max_size=_BODY_LIMIT)
     routes = _Routes(rooms)
-    app.router.add_get("/v1/status", routes.status)
-    app.router.add_get("/v1/machine", routes.machine)
-    app.router.add_put("/v1/desired", routes.put_batch)
-    app.router.add_get("/v1/desired", routes.get_desired)
-    app.router.add_get("/v1/observations", routes.observations)
-    app.router.add_get("/v1/watch", routes.watch)
-    app.router.add_head("/v1/blobs/{digest}", routes.head_blob)
-    app.router.add_put("/v1/blobs/{digest}", routes.put_blob)
-    app.router.add_put("/v1/jobs/{id}", routes.put_job)
-    app.router.add_get("/v1/jobs/{id}", routes.get_job)
-    app.router.add_get("/v1/logs/{host}/{unit}", routes.logs)
-    app.router.add_get("/v1/shell/{host}", routes.shell)
+    app.router.add_get(paths.STATUS, routes.status)
+    app.router.add_get(paths.MACHINE, routes.machine)
+    app.router.add_put(paths.DESIRED, routes.put_batch)
+    app.router.add_get(paths.DESIRED, routes.get_desired)
+    app.router.add_get(paths.OBSERVATIONS, routes.observations)
+    app.router.add_get(paths.WATCH, routes.watch)
+    app.router.add_head(paths.blob("{digest}"), routes.head_blob)
+    app.router.add_put(paths.blob("{digest}"), routes.put_blob)
+    app.router.add_put(paths.job("{id}"), routes.put_job)
+    app.router.add_get(paths.job("{id}"), routes.get_job)
+    app.router.add_get(paths.logs("{host}", "{unit}"), routes.logs)
+    app.router.add_get(paths.shell("{host}"), routes.shell)
     app.router.add_put("/v1/{kind}/{id:.+}", routes.put_one)
     app.router.add_delete("/v1/{kind}/{id:.+}", routes.delete_one)
     app.router.add_route("*", "/{rest:.*}", _unknown)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import bounds, desired
 from roadstead.core import addresses
-from roadstead.messages import bounds, desired
 
 
 @dataclass(frozen=True, kw_only=True)

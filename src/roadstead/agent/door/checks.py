@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from roadstead.agent.door import bounds
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.records import desired as store
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
-
-SYSTEM = "system"
-"""The name of the engine that stands for programs of the machine."""
 
 _LONGEST = 3600.0
 """Seconds for which anything may be waited for."""
@@ -97,7 +95,7 @@ def _unit(id: str, unit: desired.Unit, now: Wanted, facts: Facts) -> Iterator[st
     host = id.split("/")[0]
     if host not in now.hosts:
         yield f"unit {id}: there is no host {host}; put it first, or in the same batch"
-    if unit.engine == SYSTEM:
+    if unit.engine == layout.SYSTEM:
         if unit.component not in facts.system:
             yield f"unit {id}: hosts may run these programs of the machine: {', '.join(sorted(facts.system))}"
     elif unit.engine not in now.engines:
@@ -149,7 +147,7 @@ def _images(id: str, unit: desired.Unit, now: Wanted, has_blob: Callable[[str], 
 def _first(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
     if unit.first is None:
         return
-    if unit.engine == SYSTEM:
+    if unit.engine == layout.SYSTEM:
         yield f"unit {id}: what is run before its first start must be of an engine"
     elif unit.engine in now.engines and unit.first.component not in now.engines[unit.engine].components:
         yield f"unit {id}: engine {unit.engine} has no component {unit.first.component} to run before its first start"
@@ -166,7 +164,7 @@ def _probe(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
         case desired.CommandProbe(engine=engine, component=component, timeout=timeout):
             if not 0 < timeout <= _LONGEST:
                 yield f"unit {id}: a probe's command may take up to {_LONGEST:g} s"
-            if engine != SYSTEM and component not in getattr(now.engines.get(engine), "components", ()):
+            if engine != layout.SYSTEM and component not in getattr(now.engines.get(engine), "components", ()):
                 yield f"unit {id}: its probe is {component} of engine {engine}, which there is not"
         case desired.HttpsProbe(path=path, ca=ca, certificate=certificate, key=key):
             if not _PATH.fullmatch(path):
@@ -179,7 +177,7 @@ def _probe(id: str, unit: desired.Unit, now: Wanted) -> Iterator[str]:
 
 
 def _engine(id: str, engine: desired.Engine, has_blob: Callable[[str], bool]) -> Iterator[str]:
-    if id == SYSTEM:
+    if id == layout.SYSTEM:
         yield f"engine {id}: this name stands for programs of the machine"
     for component, digest in engine.components.items():
         if not has_blob(digest):

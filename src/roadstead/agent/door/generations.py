@@ -15,8 +15,8 @@ from collections.abc import Mapping
 import msgspec
 
 from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired, forms, requests
 from roadstead.core import errors
-from roadstead.messages import desired, forms, requests
 
 _ID = msgspec.json.Decoder(forms.Id)
 

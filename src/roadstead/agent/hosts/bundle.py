@@ -11,19 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roadstead.agent.hosts import cgroups, shape, wanted
+from roadstead.contract import layout
 
 if TYPE_CHECKING:
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.agent.hosts.wanted import Wanted
-    from roadstead.messages import desired
+    from roadstead.contract.messages import desired
 
 Json = dict[str, object]
 
 MADE_FROM = "roadstead.made-from"
 """The annotation that carries the digest of what a host was made from. runc keeps it in its record."""
-
-POD_SOCKETS = "/run/roadstead-agent"
-"""Where a node finds the socket for its CNI requests."""
 
 STORES = "/stores"
 """Where a node sees the stores of images, which its disk leads to."""
@@ -76,7 +74,7 @@ def _process(made: Wanted, facts: MachineFacts) -> Json:
     return {
         "terminal": False,
         "user": {"uid": made.uid, "gid": made.uid},
-        "args": ["/init"] if made.node else [facts.svscan, "/run/service"],
+        "args": ["/init"] if made.node else [facts.svscan, layout.SERVICES],
         "env": [_PATH, "HOME=/root" if made.node else "HOME=/var"],
         "cwd": "/",
         "capabilities": {"bounding": kept, "effective": kept, "permitted": kept, "inheritable": [], "ambient": []},
@@ -164,13 +162,13 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
         _mount("/tmp", "tmpfs", "tmpfs", *safe, "mode=1777", small),
         *_programs(made, facts),
         *(_bind(f"/etc/{name}", f"/etc/{name}", "ro", *safe) for name in facts.etc),
-        _bind("/engine", made.engines, "ro", *safe),
+        _bind(layout.ENGINES, made.engines, "ro", *safe),
         _bind("/var", made.places.disk, "rw", *own, *(() if made.node else safe)),
         _bind("/var/log/units", made.places.log, "rw", *own, *safe, "noexec"),
-        _bind("/etc/units", made.seen(made.places.files), "ro", *safe, "noexec"),
+        _bind(layout.FILES, made.seen(made.places.files), "ro", *safe, "noexec"),
         _bind("/lent", made.seen(made.lent), "ro", *safe, "noexec"),
-        _bind("/run/service", made.places.service, "rw", *own, *safe),
-        *((_bind(POD_SOCKETS, made.seen(made.pods), "ro", *safe, "noexec"),) if made.node else ()),
+        _bind(layout.SERVICES, made.places.service, "rw", *own, *safe),
+        *((_bind(layout.PODS, made.seen(made.pods), "ro", *safe, "noexec"),) if made.node else ()),
         # What is in it is mounted for pods, which may have programs that change their user.
         *((_bind(STORES, made.seen(made.stores), "ro", "nodev"),) if made.node else ()),
         *(

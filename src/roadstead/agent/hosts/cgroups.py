@@ -19,8 +19,8 @@ import msgspec
 from roadstead.agent.ceilings import near, plan
 from roadstead.agent.ceilings import see as numbers
 from roadstead.agent.hosts import processes
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from roadstead.agent.hosts.processes import Running
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.agent.idmaps import ranges
+    from roadstead.contract.messages import desired
     from roadstead.core.instance import Instance
-    from roadstead.messages import desired
 
 log = logging.getLogger(__name__)
 

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from roadstead.agent.hosts import mounts, shape
-from roadstead.core import errors
+from roadstead.core import errors, program
 from roadstead.core.instance import HOSTS_SERVICE
 
 if TYPE_CHECKING:
     from roadstead.core.instance import Instance
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
 NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT
@@ -105,7 +104,7 @@ def machine_facts(instance: Instance) -> MachineFacts:
         links=links,
         folders=folders,
         etc=tuple(name for name in ETC_SHARED if (Path("/etc") / name).exists()),
-        own_usr=own_usr(shutil.which(name, path=_PATH) for name in _NODE_TOOLS),
+        own_usr=own_usr(shutil.which(name, path=program.PATH) for name in _NODE_TOOLS),
         usr_lacks=_usr_lacks(links),
         boot=tuple(name for name in (f"config-{os.uname().release}",) if (Path("/boot") / name).is_file()),
         os_release=_os_release(),
@@ -229,7 +228,7 @@ def _device(path: Path) -> Device | None:
 
 
 def _tool(name: str) -> str:
-    path = shutil.which(name, path=_PATH)
+    path = shutil.which(name, path=program.PATH)
     if path is None:
         raise errors.NotFound(
             f"{name} is not installed on this machine: hosts need it; `roadstead doctor --fix` installs it", tool=name

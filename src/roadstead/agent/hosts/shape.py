@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from roadstead.messages import desired
+    from roadstead.contract.messages import desired
 
 BINDS = {
     "meminfo": "/proc/meminfo",

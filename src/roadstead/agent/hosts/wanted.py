@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.agent.idmaps import ranges
+    from roadstead.contract.messages import desired
     from roadstead.core.instance import HostPlaces
-    from roadstead.messages import desired
 
 
 @dataclass(frozen=True)

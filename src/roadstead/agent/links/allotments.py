@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import addresses, errors
 from roadstead.core.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-RANGE = ipaddress.IPv4Network("198.18.0.0/16")
+RANGE = ipaddress.IPv4Network(addresses.UPLINKS)
 _PAIRS = RANGE.num_addresses // 2
 _INSTANCE_STRIDE = 64
 _FIRST_PORT = 20000

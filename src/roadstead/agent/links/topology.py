@@ -11,7 +11,7 @@ from roadstead.core import addresses
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from roadstead.messages import desired
+    from roadstead.contract.messages import desired
 
 MOST_LEGS = 8
 """Legs that a host can have: what is left of one is found by trying their names."""

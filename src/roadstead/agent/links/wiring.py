@@ -22,8 +22,8 @@ from roadstead.core import addresses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from roadstead.contract.messages import desired
     from roadstead.core import instance as instances
-    from roadstead.messages import desired
 
 UPLINK = "up"
 """The name of the router's end of its uplink; a host's leg is `rs` and twelve hexadecimal digits."""

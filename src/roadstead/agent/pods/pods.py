@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from roadstead.agent.hosts import wanted
 from roadstead.agent.pods import cni
 from roadstead.agent.pods import hand as hands
+from roadstead.contract import layout
 from roadstead.core import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from roadstead.contract.messages import desired
     from roadstead.core import instance as instances
-    from roadstead.messages import desired
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-SOCKET = "pods.sock"
 _MOST_BYTES = 1 << 17
 _AT_ONCE = 32
 """Requests of one node that are worked on or waited for; more wait in the socket's queue."""
@@ -193,13 +193,13 @@ def _server(folder: Path) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(SOCKET, dir_fd=descriptor)
+            os.unlink(layout.PODS_SOCKET, dir_fd=descriptor)
         # By the descriptor: a path to a socket has at most 107 bytes, and ids may be long.
-        server.bind(f"/proc/self/fd/{descriptor}/{SOCKET}")
+        server.bind(f"/proc/self/fd/{descriptor}/{layout.PODS_SOCKET}")
         server.listen(128)
     except OSError as error:
         server.close()
-        raise errors.Failed(f"{folder / SOCKET} cannot be opened: {error.strerror}", path=folder) from error
+        raise errors.Failed(f"{folder / layout.PODS_SOCKET} cannot be opened: {error.strerror}", path=folder) from error
     finally:
         os.close(descriptor)
     return server

@@ -8,9 +8,9 @@ import os
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
+from roadstead.contract.messages import jobs
 from roadstead.core import errors
 from roadstead.core.files import atomic
-from roadstead.messages import jobs
 
 
 class Blobs:

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from roadstead.agent.idmaps import ranges
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 Key = tuple[str, str]
 """Kind and id, as in desired.KINDS."""

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from roadstead.agent.records.desired import Key
+from roadstead.contract.messages import observed
 from roadstead.core import errors
-from roadstead.messages import observed
 
 _KEPT = 4096
 

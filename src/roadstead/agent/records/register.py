@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from roadstead.agent.records import desired as store
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 _MOST = 1 << 20
 """Bytes of a manifest."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from roadstead.core import errors, program
 
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_ENVIRONMENT = {"PATH": program.PATH}
 # The kernel sends it when the thread that started the child ends: ours is the loop's, which is the agent's first.
 _WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _SAID = 400

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from roadstead.agent.stores import children
 from roadstead.agent.units import files
+from roadstead.contract import layout
 from roadstead.core.files import atomic
 
-_LIB, _NAME = "lib", "containerd"
+_LIB, _NAME = "lib", layout.CONTAINERD
 """On the host's disk, which is its /var: the folder where containerd keeps what it has."""
 _NEW = "containerd.roadstead-new"
 _LONGEST = 60.0

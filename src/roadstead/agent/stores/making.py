@@ -15,6 +15,7 @@ from pathlib import Path
 
 from roadstead.agent.hosts import folders
 from roadstead.agent.stores import children
+from roadstead.contract import layout
 from roadstead.core import errors
 
 KEPT = (
@@ -103,7 +104,7 @@ path = {json.dumps(str(scratch / "opt"))}
 
 def import_command(ctr: Path, address: Path, archive: Path) -> Sequence[str | Path]:
     """As jobs import, into kubelet's namespace of images."""
-    return (ctr, "--address", address, "--namespace", "k8s.io", "images", "import", "--local", archive)
+    return (ctr, "--address", address, "--namespace", layout.IMAGES, "images", "import", "--local", archive)
 
 
 async def _listens(process: asyncio.subprocess.Process, address: Path, scratch: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from roadstead.agent.units import service
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 Action = Literal["new", "nothing", "signal", "restart"]
 _RANK: dict[Action, int] = {"new": 0, "nothing": 0, "signal": 1, "restart": 2}

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.agent.units import change, files, service, supervision
+from roadstead.contract.messages import desired
 from roadstead.core import errors, instance
-from roadstead.messages import desired
 
 _DEFINITION = ".definition"
 """The essence that the folder was written for."""

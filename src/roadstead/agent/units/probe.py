@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol, assert_never
 
 from roadstead.agent.units import service
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 TIMEOUT = 3.0
 """Seconds for a connection and its answer."""

@@ -20,8 +20,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Literal
 
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
+from roadstead.core import program as programs
 
 SYSTEM: dict[str, tuple[str, ...]] = {"haproxy": ("/usr/sbin/haproxy", "-db")}
 """Programs of the machine that hosts may run, with the arguments that keep them in the foreground."""
@@ -34,8 +36,6 @@ HEALTHY_AFTER = 60
 LOG_FILES = 5
 LOG_SIZE = 5 * 1024 * 1024
 """Rotated files kept, and their size in bytes."""
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,13 @@ def first(unit_id: str, unit: desired.Unit) -> tuple[str, ...]:
 
 
 def _filled(unit_id: str, of: desired.First) -> str:
-    return f"/var/lib/{unit_id}/{of.folder}"
+    return f"{layout.state(unit_id)}/{of.folder}"
 
 
 def program(engine: str, component: str) -> tuple[str, ...]:
     """Where the program is in the host, with its fixed arguments. Raises NotFound."""
-    if engine != "system":
-        return (f"/engine/{engine}/{component}",)
+    if engine != layout.SYSTEM:
+        return (f"{layout.engine(engine)}/{component}",)
     if component not in SYSTEM:
         raise errors.NotFound(
             f"{component} is not one of the programs of the machine that hosts may run ({', '.join(sorted(SYSTEM))})",
@@ -115,7 +115,7 @@ def program(engine: str, component: str) -> tuple[str, ...]:
 
 def environment(unit_id: str, unit: desired.Unit) -> dict[str, str]:
     """The whole environment of the process: nothing of PID 1's is inherited."""
-    return {"HOME": f"/var/lib/{unit_id}", "PATH": _PATH, **dict(sorted(unit.environment.items()))}
+    return {"HOME": layout.state(unit_id), "PATH": programs.PATH, **dict(sorted(unit.environment.items()))}
 
 
 def notification(unit: desired.Unit) -> int:
@@ -159,7 +159,7 @@ def _run(unit_id: str, unit: desired.Unit, *, root: bool) -> str:
     words = [f"{name}={value}" for name, value in environment(unit_id, unit).items()]
     if unit.environment_file is not None:
         # Exported by a shell, as all of the machine may read the arguments of `env`.
-        words += ["/bin/sh", "-c", _EXPORT, f"/etc/units/{unit_id}/{unit.environment_file}"]
+        words += ["/bin/sh", "-c", _EXPORT, f"{layout.files(unit_id)}/{unit.environment_file}"]
     words += command(unit)
     notify = "" if isinstance(unit.ready, desired.NotifyProbe) else f"echo >&{descriptor}\nexec {descriptor}>&-\n"
     return (
@@ -187,7 +187,7 @@ def _fill(unit_id: str, unit: desired.Unit) -> str:
 
 def _log(unit_id: str) -> str:
     return (
-        f"#!/bin/sh\nPATH={_PATH}\nexport PATH\n"
+        f"#!/bin/sh\nPATH={programs.PATH}\nexport PATH\n"
         f"exec s6-log n{LOG_FILES} s{LOG_SIZE} T {shlex.quote(f'/var/log/units/{unit_id}')}\n"
     )
 
@@ -197,7 +197,7 @@ def _log(unit_id: str) -> str:
 _RUN = f"""#!/bin/sh
 exec 2>&1
 umask @UMASK@
-PATH={_PATH}
+PATH={programs.PATH}
 @NOTIFY@pause=0
 [ ! -f state/record ] || [ asked -nt state/record ] || read -r _ _ _ _ pause _ <state/record
 case $pause in
@@ -231,7 +231,7 @@ _EXPORT = 'unset PWD; while IFS= read -r line; do export "$line"; done <"$0"; ex
 # A stop that was asked for is known by the file `down`, which only the agent writes.
 _FINISH = f"""#!/bin/sh
 # $1: exit code, 256 for a signal; $2: the signal.
-PATH={_PATH}
+PATH={programs.PATH}
 [ ! -e state/waiting ] || rm -f state/waiting
 read -r now _ </proc/uptime
 now=${{now%.*}}

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
-from roadstead.messages import observed
+from roadstead.contract.messages import observed
 
 MOST_BYTES = 64
 """More than any status or record file holds."""

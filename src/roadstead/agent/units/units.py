@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import assert_never
 
 from roadstead.agent.units import change, files, folders, inotify, logs, pids, probe, service, state, supervision
+from roadstead.contract.messages import desired
 from roadstead.core import errors, instance
-from roadstead.messages import desired
 
 Change = change.Change
 UnitStatus = state.UnitStatus

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import scene
+from roadstead.contract.messages import desired
 from roadstead.core import instance
-from roadstead.messages import desired
 
 _RUN_HERE = "runc"
 """The component that the agent itself runs, for all hosts: see hosts.runc."""

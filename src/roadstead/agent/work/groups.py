@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from roadstead.agent.work import scene
-from roadstead.messages import desired, observed
+from roadstead.contract.messages import desired, observed
 
 
 def others_not_ready(

@@ -8,8 +8,8 @@ from roadstead.agent.hosts import processes, runc
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import groups, scene
+from roadstead.contract.messages import desired
 from roadstead.core import errors, loop
-from roadstead.messages import desired
 
 _STOP_TIMEOUT = 15.0
 _END_TIMEOUT = 0.5

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 from roadstead.agent.units import files
 from roadstead.agent.work import scene
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 REASON = "waits until its host has the images that every node has"
 

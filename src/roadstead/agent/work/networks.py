@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.agent.records import desired as store
 from roadstead.agent.work import scene
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:

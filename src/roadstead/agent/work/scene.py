@@ -19,8 +19,8 @@ from roadstead.agent.records import blobs, journal, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
+from roadstead.contract.messages import observed
 from roadstead.core import errors, instance, loop
-from roadstead.messages import observed
 
 log = logging.getLogger("roadstead.agent")
 

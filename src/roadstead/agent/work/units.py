@@ -7,7 +7,8 @@ import msgspec
 from roadstead.agent.records import desired as store
 from roadstead.agent.units import units as unit_room
 from roadstead.agent.work import groups, images, scene, stores
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 _AFTER_PAUSE = 0.2
 _HEALTH_EVERY = 10.0
@@ -37,7 +38,7 @@ async def step(now: scene.Scene, record: store.Record) -> float | None:
     if not up or host is None or host.deleting or not isinstance(host.spec, desired.Host):
         now.observe(record, "pending", reason=f"waits for the host {host_id}")
         return None
-    if unit.engine != "system" and now.phase("engines", unit.engine) != "ready":
+    if unit.engine != layout.SYSTEM and now.phase("engines", unit.engine) != "ready":
         now.observe(record, "pending", reason=f"waits for the engine {unit.engine}")
         return None
     if unit.after is not None and _comes_too_early(now, record.id, unit.after):

@@ -13,6 +13,7 @@ from typing import Any
 from roadstead.cli import asked, profile, service
 from roadstead.cli.actions import get, reach
 from roadstead.cli.kubeconfig import entry, files, merge, owner
+from roadstead.contract import programs
 from roadstead.core import errors
 
 _KEPT = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
@@ -122,7 +123,7 @@ def program(api: service.Api, name: str, wanted: Wanted, profile_asked: str | No
 
 def _launcher() -> str | None:
     """The whole path of the `roadstead` that this is a part of."""
-    checkout = os.environ.get("ROADSTEAD_CHECKOUT") or str(Path(__file__).resolve().parents[4])
+    checkout = os.environ.get(programs.CHECKOUT) or str(Path(__file__).resolve().parents[4])
     for path in (Path(checkout) / "roadstead", Path(shutil.which("roadstead") or "/nowhere")):
         if path.is_file() and os.access(path, os.X_OK):
             return str(path)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.contract import programs
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -26,8 +28,8 @@ def owner(environment: Mapping[str, str]) -> Owner:
     """
     if os.geteuid() == 0:
         for uid, gid, home in (
-            ("ROADSTEAD_USER_UID", "ROADSTEAD_USER_GID", "ROADSTEAD_USER_HOME"),
-            ("SUDO_UID", "SUDO_GID", "SUDO_HOME"),
+            programs.CALLER,
+            programs.SUDO_CALLER,
         ):
             told_uid, told_gid = environment.get(uid, ""), environment.get(gid, "")
             if told_uid.isdecimal() and told_gid.isdecimal():

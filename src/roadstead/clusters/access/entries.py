@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from roadstead.clusters.access import policies
+from roadstead.contract import kubernetes
 from roadstead.core import errors
-from roadstead.messages import porter
 from roadstead.store import keys
 
 KIND = "access-entry"
@@ -119,7 +119,7 @@ def default_username(arn: str) -> str:
 
 def checked_username(username: str, of: Principal) -> str:
     """Raises Invalid."""
-    for prefix in porter.RESERVED:
+    for prefix in kubernetes.RESERVED:
         if username.lower().startswith(prefix):
             raise errors.Invalid(f"The username must not begin with {prefix}")
     if not username or len(username) > _LONGEST or not username.isprintable():
@@ -135,7 +135,7 @@ def checked_groups(groups: Iterable[str]) -> tuple[str, ...]:
     if len(each) > _MOST_GROUPS:
         raise errors.Invalid(f"{len(each)} kubernetes groups: an access entry has at most {_MOST_GROUPS}.")
     for name in each:
-        for prefix in porter.RESERVED:
+        for prefix in kubernetes.RESERVED:
             if name.lower().startswith(prefix):
                 raise errors.Invalid(
                     f"The kubernetes group name {name} is invalid, it cannot start with {prefix}", group=name

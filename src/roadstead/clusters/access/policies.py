@@ -6,14 +6,10 @@ customers' and not offered.
 
 from __future__ import annotations
 
-NAMES = (
-    "AmazonEKSAdminPolicy",
-    "AmazonEKSAdminViewPolicy",
-    "AmazonEKSClusterAdminPolicy",
-    "AmazonEKSEditPolicy",
-    "AmazonEKSViewPolicy",
-)
-ADMIN = "AmazonEKSClusterAdminPolicy"
+from roadstead.contract import kubernetes
+
+NAMES = kubernetes.POLICIES
+ADMIN = kubernetes.CLUSTER_ADMIN
 """What the creator of a cluster has."""
 
 _PREFIX = "arn:aws:eks::aws:cluster-access-policy/"

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from roadstead.clusters.access import entries
+from roadstead.contract.messages import porter
 from roadstead.core import addresses
 from roadstead.identity import names, users
-from roadstead.messages import porter
 from roadstead.network import regions
 from roadstead.network import spec as network
 from roadstead.store import facts, keys

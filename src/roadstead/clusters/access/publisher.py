@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from roadstead.clusters.access import entries, publish
+from roadstead.contract.messages import porter
 from roadstead.core import concurrency, errors
 from roadstead.core.files import atomic
 from roadstead.identity import users
-from roadstead.messages import porter
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from roadstead.messages import machine
+from roadstead.contract.messages import machine
 from roadstead.store import interface, keys, writes
 
 KEY = keys.Key("000000000000", "aws-global", "machine", "main")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from roadstead.contract.messages import machine
 from roadstead.core import addresses
-from roadstead.messages import machine
 
 _WIDEST = 8
 """Prefix length: a route for more is one for the world (a VPN has two, of a half each)."""

@@ -6,7 +6,7 @@ for the answer itself they would end over and over, each start making it slower 
 
 from __future__ import annotations
 
-from roadstead.messages import machine
+from roadstead.contract.messages import machine
 
 _SLOW = 0.003
 """Seconds that the smallest program takes, at best: 1 ms on a computer, be it busy or not, and more than 4 in user-mode

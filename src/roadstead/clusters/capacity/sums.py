@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadstead.contract.messages import machine as machines
 from roadstead.core import errors
-from roadstead.messages import machine as machines
 
 _GIB = 2**30
 _MEMORY_OF_CONTROL_PLANE, _DISK_OF_CONTROL_PLANE = 1.2, 0.5

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from roadstead.clusters.components import facts
 from roadstead.clusters.components.control import files, issuer, policies
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 UNIT = "kube-apiserver"
 AUDIENCE = "https://kubernetes.default.svc"
@@ -126,7 +127,7 @@ def _audit() -> dict[str, str]:
     """Rotated at 50 MB, three old ones kept."""
     return {
         "audit-policy-file": _file("audit.yaml"),
-        "audit-log-path": f"/var/lib/{UNIT}/audit/audit.log",
+        "audit-log-path": f"{layout.state(UNIT)}/audit/audit.log",
         "audit-log-maxsize": "50",
         "audit-log-maxbackup": "3",
         "audit-log-maxage": "30",

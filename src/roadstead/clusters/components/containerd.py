@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 
 from roadstead.clusters.components import facts, registries
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
+from roadstead.core import program
 
 SOCKET = "/run/containerd/containerd.sock"
 HEALTH_PORT = 1338
@@ -17,8 +19,7 @@ HEALTH_PORT = 1338
 CNI_ENGINE = "cni-1.0"
 """The engine whose one component, `roadstead-cni`, the runtime calls for each pod."""
 
-_FILES = "/etc/units/containerd"
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FILES = layout.files(layout.CONTAINERD)
 
 # Snapshotters that need kernels or devices that a node has not, and interfaces that nothing here uses: each costs
 # time at the start, and NRI would let a pod with the host's /run change all other containers.
@@ -52,7 +53,7 @@ _READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
 # there, nodes share one kernel, so that a guaranteed pod's -997 would shield it at the cost of other nodes and of the
 # machine itself. `use_internal_loopback` spares a second CNI program for each pod.
 _CONFIG = """version = 3
-root = "/var/lib/containerd"
+root = "{state}"
 state = "/run/containerd"
 disabled_plugins = {without}
 [grpc]
@@ -60,7 +61,7 @@ address = "{socket}"
 [metrics]
 address = "127.0.0.1:{health}"
 [plugins."io.containerd.internal.v1.opt"]
-path = "/var/lib/containerd/opt"
+path = "{state}/opt"
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = "overlayfs"
 [plugins."io.containerd.cri.v1.images".pinned_images]
@@ -68,7 +69,7 @@ sandbox = {pause}
 {mirrors}[plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["/engine/{cni}"]
+bin_dirs = ["{cni}"]
 conf_dir = "{files}"
 max_conf_num = 1
 use_internal_loopback = true
@@ -105,7 +106,7 @@ def unit(node: facts.Node, of: registries.Registries, digests: facts.Digests) ->
 def _path(engines: facts.Engines) -> str:
     """The shim is beside containerd; runc is the machine's where there is none of ours."""
     own = (engines.runc,) if engines.runc else ()
-    return ":".join((*(f"/engine/{name}" for name in (*own, engines.containerd)), _SYSTEM_PATH))
+    return ":".join((*(layout.engine(name) for name in (*own, engines.containerd)), program.PATH))
 
 
 def config(node: facts.Node, of: registries.Registries) -> str:
@@ -116,7 +117,8 @@ def config(node: facts.Node, of: registries.Registries) -> str:
         health=HEALTH_PORT,
         pause=json.dumps(node.pause_image),
         mirrors=registries.table(of),
-        cni=CNI_ENGINE,
+        cni=layout.engine(CNI_ENGINE),
+        state=layout.state(layout.CONTAINERD),
         files=_FILES,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.clusters.components import apiserver, facts
 from roadstead.clusters.components.control import files, leaders
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 UNIT = "kube-controller-manager"
 PORT = 10257

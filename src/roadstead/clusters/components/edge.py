@@ -38,7 +38,8 @@ from __future__ import annotations
 
 from roadstead.clusters.components import facts
 from roadstead.clusters.components.control import files
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 HOST = "edge"
 HEALTH_PORT = 8440
@@ -64,7 +65,7 @@ def unit(plane: facts.ControlPlane, number: int, digests: facts.Digests) -> desi
     """Proxy 1 or 2."""
     own = name(number)
     return desired.Unit(
-        engine="system",
+        engine=layout.SYSTEM,
         component="haproxy",
         flags={"f": files.at(own, "haproxy.cfg")},
         files=files.files(digests, _texts(plane, number), {}),
@@ -136,7 +137,7 @@ def watch(number: int, patience: int = 1) -> str:
     other = 3 - number
     return _WATCH.format(
         port=HEALTH_PORT + other,
-        control=f"/run/service/{name(other)}/supervise/control",
+        control=f"{layout.SERVICES}/{name(other)}/supervise/control",
         timeout=f"{0.5 * patience:g}",
     )
 

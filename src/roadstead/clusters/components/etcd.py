@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from roadstead.clusters.components import facts
 from roadstead.clusters.components.control import files
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 UNIT = "etcd"
 SEED = "seed.db"
@@ -68,7 +69,7 @@ def _flags(plane: facts.ControlPlane, member: facts.Member) -> dict[str, str | t
 
     return {
         "name": host(member.letter),
-        "data-dir": f"/var/lib/{UNIT}/{_DATA}",
+        "data-dir": f"{layout.state(UNIT)}/{_DATA}",
         "listen-client-urls": f"{client(member.etcd)},{client('127.0.0.1')}",
         "advertise-client-urls": client(member.etcd),
         "listen-peer-urls": peer(member.etcd),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from roadstead.clusters.components import apiserver, edge, etcd, facts
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 SHARED = "shared"
 """The subnet of the edge and the doors; the others are called by their members' letters."""

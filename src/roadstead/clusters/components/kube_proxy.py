@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 
 from roadstead.clusters.components import facts
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 HEALTH_PORT = 10256
 METRICS_PORT = 10249
 
-_FILES = "/etc/units/kube-proxy"
+_FILES = layout.files("kube-proxy")
 
 
 def unit(node: facts.Node, digests: facts.Digests) -> desired.Unit:

@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 
 from roadstead.clusters.components import containerd, facts
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 from roadstead.network import sizes
 
 HEALTH_PORT = 10248
@@ -20,8 +21,8 @@ POD_PROCESSES = 4096
 """Processes and threads of one pod. A node may have more, so that one pod leaves some to the others."""
 CLUSTER_DOMAIN = "cluster.local"
 
-_FILES = "/etc/units/kubelet"
-_HOME = "/var/lib/kubelet"
+_FILES = layout.files("kubelet")
+_HOME = layout.state("kubelet")
 
 _EFFECTS = {
     "NO_SCHEDULE": "NoSchedule",
@@ -81,7 +82,7 @@ def unit(node: facts.Node, digests: facts.Digests, size: sizes.Size, resolver: s
         folders=("pki", "plugins"),
         ready=desired.TcpProbe(port=HEALTH_PORT),
         # It is refused everything until it has its certificate, and is given that only with the images at hand.
-        after="containerd",
+        after=layout.CONTAINERD,
         images=node.images,
     )
 

@@ -10,7 +10,8 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from roadstead.clusters.components import containerd, facts, kube_proxy, kubelet, registries
-from roadstead.messages import desired
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 from roadstead.network import sizes
 
 KUBELET_FILES = ("ca.pem", "bootstrap.kubeconfig")
@@ -53,7 +54,7 @@ def units(
 ) -> dict[str, desired.Unit]:
     """A node's units by name. `subnet` is the CIDR that its address is from."""
     return {
-        "containerd": containerd.unit(node, of, files.containerd),
+        layout.CONTAINERD: containerd.unit(node, of, files.containerd),
         "kubelet": kubelet.unit(node, files.kubelet, size, resolver(subnet)),
         "kube-proxy": kube_proxy.unit(node, files.kube_proxy),
     }

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 
 AUTHORITIES = "registries.pem"
 """The file with the private authorities, one of containerd's unit."""

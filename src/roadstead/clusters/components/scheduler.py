@@ -10,7 +10,7 @@ import json
 
 from roadstead.clusters.components import apiserver, facts
 from roadstead.clusters.components.control import files, leaders
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 UNIT = "kube-scheduler"
 PORT = 10259

@@ -19,8 +19,8 @@ from roadstead.clusters.capacity import neighbours, pace
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import names
+from roadstead.contract.messages import bounds
 from roadstead.core import addresses, errors
-from roadstead.messages import bounds
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys, writes
 

@@ -20,8 +20,8 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters import trust
 from roadstead.clusters.components import etcd, nodes
 from roadstead.clusters.components import facts as components
+from roadstead.contract import kubernetes
 from roadstead.core import concurrency, errors
-from roadstead.messages import porter
 from roadstead.store import interface, keys, writes
 
 KIND = "materials"
@@ -193,7 +193,7 @@ def credentials(kept: Kept) -> Mapping[str, tuple[str, ...]]:
 
 
 def _credentials(kept: Kept) -> Mapping[str, tuple[str, ...]]:
-    return {porter.SERVE: (trust.credential_id(kept.admin.certificate),), **trust.credentials(kept.files)}
+    return {kubernetes.SERVE: (trust.credential_id(kept.admin.certificate),), **trust.credentials(kept.files)}
 
 
 def _made(plane: components.ControlPlane, now: dt.datetime) -> Kept:

@@ -15,8 +15,9 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import mirror, names, networks, shelf, sights
+from roadstead.contract import listeners
+from roadstead.contract.messages import desired
 from roadstead.core import addresses, concurrency, errors
-from roadstead.messages import desired
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys
 
@@ -151,7 +152,7 @@ class Drawer:
             of=standing.network,
             address=plane.doors,
             port=plane.doors_port,
-            process=networks.PORTER,
+            process=listeners.PORTER,
             user=self._tools.porter,
         )
         drawn: dict[mirror.Place, desired.Message] = {
@@ -211,4 +212,4 @@ def _publish(id: str) -> mirror.Place:
 
 
 def _doors(id: str) -> mirror.Place:
-    return "listeners", f"{id}.doors"
+    return "listeners", listeners.webhook(id)

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from roadstead.agent_client import asynchronous
+from roadstead.contract.messages import desired, observed
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
-from roadstead.messages import desired, observed
 
 log = logging.getLogger(__name__)
 

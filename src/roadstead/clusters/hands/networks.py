@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from typing import Literal
 
 from roadstead.clusters import spec as clusters
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import mirror as mirrors
+from roadstead.contract import listeners
+from roadstead.contract.messages import desired
 from roadstead.core import addresses, complaints, concurrency, errors
 from roadstead.core import clock as clocks
 from roadstead.core import loop as loops
-from roadstead.messages import desired
 from roadstead.network import spec
 from roadstead.store import facts, interface, keys, writes
 
 log = logging.getLogger(__name__)
 
-PORTER = "porter"
 """The process that answers on the sockets."""
 _DNS = 53
-_PROTOCOLS: tuple[Literal["udp", "tcp"], ...] = ("udp", "tcp")
 
 
 class Networks:
@@ -93,7 +91,7 @@ class Networks:
         return [
             (kind, id)
             for (kind, id), kept in self._mirror.wanted.items()
-            if isinstance(kept.spec, desired.Listener) and kept.spec.of == vpc and kept.spec.process == PORTER
+            if isinstance(kept.spec, desired.Listener) and kept.spec.of == vpc and kept.spec.process == listeners.PORTER
         ]
 
     async def _follow_store(self) -> None:
@@ -160,14 +158,14 @@ def drawn(
         )
     }
     for each in ordered:
-        for protocol in _PROTOCOLS:
-            found["listeners", f"{each.id}.dns-{protocol}"] = desired.Listener(
+        for protocol in listeners.PROTOCOLS:
+            found["listeners", listeners.resolver(each.id, protocol)] = desired.Listener(
                 namespace="network",
                 of=vpc.id,
                 address=addresses.resolver(each.cidr),
                 port=_DNS,
                 protocol=protocol,
-                process=PORTER,
+                process=listeners.PORTER,
                 user=porter,
             )
     return found

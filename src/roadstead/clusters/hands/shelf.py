@@ -16,9 +16,9 @@ from roadstead.clusters import versions
 from roadstead.clusters.components import facts
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import supply
+from roadstead.contract.messages import desired
 from roadstead.core import concurrency, errors
 from roadstead.engine import settings as engine_settings
-from roadstead.messages import desired
 
 log = logging.getLogger(__name__)
 

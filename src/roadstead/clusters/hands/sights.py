@@ -9,7 +9,7 @@ from dataclasses import replace
 from roadstead.clusters import observed
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import names, reports
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 _AGAIN = re.compile(r"; (starts|made) again .*")
 """When the agent tries again is another number each time, and no news."""

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import shelf
+from roadstead.contract import layout
+from roadstead.contract.messages import desired, jobs
 from roadstead.core import clock as clocks
 from roadstead.core import complaints, concurrency, errors
 from roadstead.core import loop as loops
-from roadstead.messages import desired, jobs
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ _LOOK = 0.1
 """Seconds between two looks at a job that runs."""
 _COMING = 2.0
 """Seconds between two looks at images whose engines are fetched or built."""
-_UNIT, _JOINS = "containerd", "kubelet"
+_UNIT, _JOINS = layout.CONTAINERD, "kubelet"
 
 
 class Stock:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from roadstead.contract.messages import supply
 from roadstead.core import errors
-from roadstead.messages import supply
 
 _LONGEST = 4 * 3600.0
 """Seconds: the longest build on the slowest machine, after another of the same engine that is waited for."""

@@ -11,8 +11,8 @@ from roadstead.clusters.components import nodes, registries
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import control, mirror, names, networks, reports, shelf, sights
+from roadstead.contract.messages import desired
 from roadstead.core import errors
-from roadstead.messages import desired
 from roadstead.network import sizes
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys

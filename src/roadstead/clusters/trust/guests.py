@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from roadstead.clusters.components import facts
 from roadstead.clusters.trust import authorities, kubeconfigs, roots
-from roadstead.messages import porter
+from roadstead.contract import kubernetes
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -25,13 +25,13 @@ class Doors:
 
 def admin(trust: roots.Trust, now: dt.datetime) -> authorities.Credential:
     """The credential of serve: API servers ask porter, which knows this very certificate, and allows it everything."""
-    subject = authorities.Subject(name=porter.SERVE, usages=("client",))
+    subject = authorities.Subject(name=kubernetes.SERVE, usages=("client",))
     return authorities.leaf(trust.cluster, subject, now)
 
 
 def doors(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Doors:
     """For porter's door at `plane.doors`."""
-    subject = authorities.Subject(name="roadstead:doors", hosts=(plane.doors,), usages=("server",))
+    subject = authorities.Subject(name=kubernetes.WEBHOOK, hosts=(plane.doors,), usages=("server",))
     made = authorities.leaf(trust.cluster, subject, now)
     return Doors(made.certificate, made.key, bearer(trust))
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from roadstead.clusters.components import facts
 from roadstead.clusters.components.control import issuer, policies
 from roadstead.clusters.trust import authorities, guests, kubeconfigs, roots
-from roadstead.messages import porter
+from roadstead.contract import kubernetes, listeners
 
 Files: TypeAlias = Mapping[str, Mapping[str, bytes]]
 """By the unit's id without the cluster's (`api-a/kube-apiserver`), the bytes of each file by its name."""
@@ -44,10 +44,9 @@ def completed(plane: facts.ControlPlane, trust: roots.Trust, made: Files) -> Fil
     """All files, with those that follow from the others and from the facts as this release has them: what an earlier
     one made lacks some, or has others.
     """
-    door = kubeconfigs.of_token(
-        f"https://{plane.doors}:{plane.doors_port}/authorize", trust.cluster.certificate, guests.bearer(trust)
-    )
-    chain = policies.authorization(credentials(made)[porter.API_SERVER]).encode()
+    url = f"https://{plane.doors}:{plane.doors_port}{listeners.AUTHORIZE}"
+    door = kubeconfigs.of_token(url, trust.cluster.certificate, guests.bearer(trust))
+    chain = policies.authorization(credentials(made)[kubernetes.API_SERVER]).encode()
     added = {"authorization.kubeconfig": door, "authorization.yaml": chain}
     servers = {f"api-{member.letter}/kube-apiserver" for member in plane.members}
     return {unit: {**files, **(added if unit in servers else {})} for unit, files in made.items()}
@@ -56,7 +55,7 @@ def completed(plane: facts.ControlPlane, trust: roots.Trust, made: Files) -> Fil
 def credentials(made: Files) -> Mapping[str, tuple[str, ...]]:
     """The client certificates of the house's own users among the files, by user."""
     shown = [files["kubelet-client.pem"] for _, files in sorted(made.items()) if "kubelet-client.pem" in files]
-    return {porter.API_SERVER: tuple(authorities.credential_id(each) for each in shown)}
+    return {kubernetes.API_SERVER: tuple(authorities.credential_id(each) for each in shown)}
 
 
 def reissued(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Files:
@@ -92,7 +91,7 @@ def _api_server(
     plane: facts.ControlPlane, member: facts.Member, trust: roots.Trust, now: dt.datetime
 ) -> Mapping[str, bytes]:
     etcd = _client(trust.etcd, f"kube-apiserver-{member.letter}", now)
-    kubelet = _client(trust.cluster, porter.API_SERVER, now)
+    kubelet = _client(trust.cluster, kubernetes.API_SERVER, now)
     front = _client(trust.front_proxy, FRONT_PROXY, now)
     return {
         "ca.pem": trust.cluster.certificate,
@@ -109,7 +108,7 @@ def _api_server(
         "service-account.key": trust.service_account.private,
         "encryption.yaml": _encryption(trust.encryption_key),
         "authentication.kubeconfig": kubeconfigs.of_token(
-            f"https://{plane.doors}:{plane.doors_port}/authenticate",
+            f"https://{plane.doors}:{plane.doors_port}{listeners.AUTHENTICATE}",
             trust.cluster.certificate,
             guests.bearer(trust),
         ),

@@ -11,6 +11,7 @@ work. There is no CSIDriver object: no volume says that it is one of a CSI drive
 
 from __future__ import annotations
 
+from roadstead.contract import kubernetes
 from roadstead.controllers import facts
 from roadstead.controllers.system import parts
 from roadstead.kube.resources import Json
@@ -54,7 +55,7 @@ def storage_class(kind: str) -> Json:
 
 def _rights() -> tuple[Json, ...]:
     """Pods and leases only in the system's namespace."""
-    name = f"roadstead:{NAME}"
+    name = f"{kubernetes.OURS}{NAME}"
     return (
         parts.role(
             name,

@@ -11,11 +11,12 @@ import urllib.request
 import click
 import msgspec
 
+from roadstead.contract import programs
 from roadstead.core import errors, terminal
 from roadstead.identity import homes
 from roadstead.machine import caller
 
-DEFAULT = "http://127.0.0.1:4566"
+DEFAULT = f"http://{programs.ADDRESS}:{programs.PORT}"
 _SECONDS = 15.0
 
 Coverage = dict[str, dict[str, list[str]]]

@@ -24,9 +24,9 @@ from typing import IO, Protocol
 import msgspec
 import zstandard
 
+from roadstead.contract.messages import jobs
 from roadstead.core import errors
 from roadstead.machine.load import contents
-from roadstead.messages import jobs
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 20 << 20

@@ -1,7 +1,7 @@
 """Archives into all nodes of a cluster, and what the nodes have of them then.
 
 The agent does it, on all nodes side by side, by typed jobs. An archive may have 8 GiB, which is what the agent keeps of
-one blob, and the time that an import may take grows with it (messages.jobs.longest). An import that ended well is not
+one blob, and the time that an import may take grows with it (jobs.longest). An import that ended well is not
 believed: when the last one of a node has ended, its containerd is asked which images pods can use.
 """
 
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from roadstead.agent_client import Client
+from roadstead.contract.messages import jobs, observed
 from roadstead.core import errors
 from roadstead.machine.load.archives import Archive
-from roadstead.messages import jobs, observed
 
 _LOOK_EVERY = 0.1
 """Seconds. Jobs cannot be watched."""

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.engine import cache, catalog, install
 from roadstead.engine import settings as engine_settings
@@ -39,7 +40,7 @@ mv -T "$1/incoming/entry" "$2"
 """What is cut off is in `incoming`, and removed by the next one; an entry comes whole, by its name."""
 
 
-def own(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
+def own(target: Path = tree.CACHE, user: str = programs.ENGINES_USER) -> bool:
     """The folder is that user's alone; what somebody else could write to until now is removed, and True is returned.
 
     In earlier releases it was of serve's user. What is in it cannot be told from what serve, taken over, would have
@@ -65,7 +66,7 @@ def replaced(target: Path = tree.CACHE) -> list[Path]:
     return list(target.parent.glob(f".{target.name}.old-*"))
 
 
-def ready(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
+def ready(target: Path = tree.CACHE, user: str = programs.ENGINES_USER) -> bool:
     """Whether a `start` of this release has made the folder."""
     return target.is_dir() and any(
         entry.pw_name == user and entry.pw_uid == target.stat().st_uid for entry in pwd.getpwall()
@@ -74,16 +75,16 @@ def ready(target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> bool:
 
 def sources(environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
     """Caches that may have engines: that of the command, and root's usual one."""
-    own = (Path(environment["ROADSTEAD_CACHE"]),) if environment.get("ROADSTEAD_CACHE") else ()
+    own = (Path(environment[programs.CACHE]),) if environment.get(programs.CACHE) else ()
     return tuple(place for place in dict.fromkeys((*own, home / ".cache" / "roadstead")) if place.is_dir())
 
 
-def share(places: Sequence[Path], target: Path = tree.CACHE, user: str = tree.ENGINES_USER) -> tuple[str, ...]:
+def share(places: Sequence[Path], target: Path = tree.CACHE, user: str = programs.ENGINES_USER) -> tuple[str, ...]:
     """Copy engines of this version of Roadstead that the services do not have; their ids. Only root can.
 
     Raises Failed when one cannot be copied.
     """
-    chosen = engine_settings.from_environment({"ROADSTEAD_CACHE": str(target)})
+    chosen = engine_settings.from_environment({programs.CACHE: str(target)})
     given = []
     for release in catalog.releases(chosen.catalog, catalog.machine_arch()):
         if release.engine.distribution is not None:
@@ -119,7 +120,7 @@ def missing(version: str | None, target: Path = tree.CACHE) -> tuple[str, ...]:
 
     Raises NotFound or Invalid for a version that there is not.
     """
-    chosen = engine_settings.from_environment({**os.environ, "ROADSTEAD_CACHE": str(target)})
+    chosen = engine_settings.from_environment({**os.environ, programs.CACHE: str(target)})
     arch = catalog.machine_arch()
     of_version = {"kubernetes": version, "seed": f"seed-{version}"} if version else {}
     found = []

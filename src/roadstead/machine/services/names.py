@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from roadstead.contract import programs
 from roadstead.core import errors, instance, terminal
 from roadstead.core.files import left
 from roadstead.machine.supervision import tree
 
-FILE = "names.json"
-"""In serve's state: `{"REGION/NAME": "c-1a2b3c4d"}`, of all clusters that there are."""
 _LARGEST = 1 << 20
 _Named = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,32}/[0-9A-Za-z][0-9A-Za-z_-]{0,99}\Z")]
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
@@ -25,7 +24,7 @@ _Id = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")]
 def ids(places: instance.Instance) -> dict[str, str]:
     """By `REGION/NAME`. Raises NotFound when serve never wrote them, Failed for what it cannot have written."""
     try:
-        return left.decode(tree.serve_state(places) / FILE, _LARGEST, dict[_Named, _Id])
+        return left.decode(tree.serve_state(places) / programs.CLUSTERS, _LARGEST, dict[_Named, _Id])
     except errors.NotFound as error:
         raise errors.NotFound(
             "there are no clusters on this machine yet: `roadstead create cluster` makes one"

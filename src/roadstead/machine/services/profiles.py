@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.identity import admin as admins
 from roadstead.identity import homes, profile
 from roadstead.machine import caller
-
-CA = "roadstead-ca.pem"
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def write(who: caller.Caller, admin: admins.Admin) -> Written:
     if admin.secret is None:
         return Written("no AWS profile is written: the administrator's first access key was deleted", warning=True)
     try:
-        bundle = None if admin.ca is None else str(homes.place(owner, CA, admin.ca))
+        bundle = None if admin.ca is None else str(homes.place(owner, programs.CA, admin.ca))
         wanted = admin.profile(bundle)
         assert wanted is not None
         changed = homes.write(owner, wanted)

@@ -30,7 +30,7 @@ _TO_KILL = 10.0
 """Seconds from the stop signal of a service to SIGKILL."""
 _LOG_LINES = 20
 
-ENVIRONMENT = {"PATH": tree.PATH, "LANG": "C.UTF-8"}
+ENVIRONMENT = {"PATH": program.PATH, "LANG": "C.UTF-8"}
 """What s6-svscan gets: nothing of whoever starts it."""
 
 

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from roadstead.contract import programs
 from roadstead.core import errors
 from roadstead.machine.supervision import tree as trees
 
@@ -89,8 +90,8 @@ def pss(pid: int) -> int:
 
 def ids() -> trees.Ids:
     """Of the services' users. Raises Failed when one is not there."""
-    _uid(trees.ENGINES_USER)
-    return trees.Ids(serve=_uid(trees.USER), porter=_uid(trees.PORTER_USER))
+    _uid(programs.ENGINES_USER)
+    return trees.Ids(serve=_uid(programs.USER), porter=_uid(programs.PORTER_USER))
 
 
 def _uid(user: str) -> int:

@@ -12,11 +12,11 @@ from typing import Literal
 
 import msgspec
 
+from roadstead.contract import programs
+from roadstead.contract.messages import bounds
 from roadstead.core import errors, instance
 from roadstead.core.files import atomic
-from roadstead.messages import bounds
 
-FILE = "settings.json"
 LOOPBACK = "127.0.0.1"
 
 _FORMS: Mapping[str, Callable[[str], object]] = {
@@ -31,12 +31,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     address: str = "127.0.0.1"
     """Where the AWS APIs listen; other than loopback speaks TLS."""
-    port: int = 4566
+    port: int = programs.PORT
     advertise_address: str | None = None
     """Where clusters' endpoints are reached; None: at LOOPBACK."""
     registries: str | None = None
     """The name of a file beside this one; None: nodes get images straight from registries."""
-    region: str = "eu-central-1"
+    region: str = programs.REGION
     """Of the AWS profile."""
     endpoint_ports: str = bounds.PORTS
     """Ports of the machine at which clusters are reached, FIRST-LAST."""
@@ -90,7 +90,7 @@ def merged(kept: Settings, **asked: str | int | None) -> Settings:
 
 def read(places: instance.Instance) -> Settings:
     """The settings of an instance; the usual ones when it has none. Raises Failed for a damaged file."""
-    path = places.state / FILE
+    path = places.state / programs.SETTINGS
     try:
         return msgspec.json.decode(path.read_bytes(), type=Settings)
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def read(places: instance.Instance) -> Settings:
 
 def write(places: instance.Instance, wanted: Settings | None) -> None:
     """Keep these settings; None: forget them."""
-    path = places.state / FILE
+    path = places.state / programs.SETTINGS
     if wanted is None:
         path.unlink(missing_ok=True)
         return
@@ -112,7 +112,7 @@ def write(places: instance.Instance, wanted: Settings | None) -> None:
 
 
 def exist(places: instance.Instance) -> bool:
-    return (places.state / FILE).exists()
+    return (places.state / programs.SETTINGS).exists()
 
 
 def instance_of(instance_id: str) -> tuple[instance.Instance, Settings]:

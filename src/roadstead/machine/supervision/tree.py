@@ -11,18 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from roadstead.core import instance
+from roadstead.contract import programs
+from roadstead.core import instance, program
 from roadstead.machine.supervision import settings
 
-USER = "roadstead"
-"""The system user of serve."""
-PORTER_USER = "roadstead-porter"
-"""That of porter, who is asked by everyone and is to have nothing of serve's."""
-ENGINES_USER = "roadstead-engines"
-"""The one who gets and builds engines, which root's agent runs: nobody else may write to them."""
 CACHE = Path("/var/cache/roadstead")
 """The engines of the services, and what is built of them; of that user, for all to read."""
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOTIFICATION_FD = 3
 _QUESTIONS = 8
 """That the supplier works on side by side; others wait."""
@@ -49,7 +43,7 @@ class Service:
     rooms: tuple[tuple[Path, str], ...] = ()
     """Folders of `user` that those of a group may enter, too, and what is made there is that group's (2750)."""
     notifies: bool = True
-    """It writes a newline to the descriptor in ROADSTEAD_NOTIFY_FD when it is ready."""
+    """It writes a newline to the descriptor in `program.NOTIFY` when it is ready."""
     stop: str = ""
     """The signal that ends it; empty: SIGTERM."""
     umask: int = 0o077
@@ -57,7 +51,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Ids:
-    """The user ids of USER and of PORTER_USER."""
+    """The user ids of programs.USER and of programs.PORTER_USER."""
 
     serve: int
     porter: int
@@ -86,7 +80,7 @@ def agent(
         command += ["--machine-netns", str(places.machine_netns)]
     if ids is not None:
         command += ["--allow-uid", str(ids.serve), "--listener-uid", str(ids.porter)]
-    command += ["--engines", str(CACHE), "--engines-user", ENGINES_USER]
+    command += ["--engines", str(CACHE), "--engines-user", programs.ENGINES_USER]
     usual = settings.Settings()
     for name in ("endpoint_ports", "machine_networks", "machine_ports"):
         if getattr(kept, name) != getattr(usual, name):
@@ -126,18 +120,18 @@ def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids:
     return Service(
         "serve",
         tuple(command),
-        {"ROADSTEAD_CACHE": str(CACHE)},
-        user=USER,
+        {programs.CACHE: str(CACHE)},
+        user=programs.USER,
         netns=places.machine_netns,
         folders=((serve_state(places), 0o700),),
-        rooms=((snapshot(places).parent, PORTER_USER),),
+        rooms=((snapshot(places).parent, programs.PORTER_USER),),
     )
 
 
 def porter(places: instance.Instance, python: Path) -> Service:
     """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
     words = ("-m", "roadstead.porter", "--instance", places.id, "--snapshot", str(snapshot(places)))
-    return Service("porter", (str(python), *words), user=PORTER_USER, netns=places.machine_netns)
+    return Service("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
 
 
 def supplier(places: instance.Instance, python: Path) -> Service:
@@ -153,10 +147,10 @@ def supplier(places: instance.Instance, python: Path) -> Service:
         "supplier",
         (*says_ready, *listens, str(python), "-m", "roadstead.supplier", "--engines", str(CACHE)),
         {"HOME": str(CACHE)},
-        user=ENGINES_USER,
+        user=programs.ENGINES_USER,
         netns=places.machine_netns,
         folders=((CACHE, 0o755),),
-        rooms=((supply(places).parent, USER),),
+        rooms=((supply(places).parent, programs.USER),),
         stop="SIGQUIT",
         # Engines are for all to read.
         umask=0o022,
@@ -202,9 +196,9 @@ def files(services: Iterable[Service], places: instance.Instance) -> dict[PurePo
 
 
 def _run(service: Service) -> str:
-    environment = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/", **service.environment}
+    environment = {"PATH": program.PATH, "LANG": "C.UTF-8", "HOME": "/", **service.environment}
     if service.notifies:
-        environment["ROADSTEAD_NOTIFY_FD"] = str(NOTIFICATION_FD)
+        environment[program.NOTIFY] = str(NOTIFICATION_FD)
     words = ["env", "-i", *(f"{name}={value}" for name, value in sorted(environment.items())), *service.command]
     begin = f"#!/bin/sh\nexec 2>&1\ncd /\numask {service.umask:03o}"
     return f"{begin}\nexec {_inside(service)}{_as_user(service)}{shlex.join(words)}\n"

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from roadstead.clusters.components import facts
-from roadstead.messages import desired
-
-FOLDER = "/etc/units"
-"""Where units' files are in a host: `FOLDER/UNIT/NAME`."""
+from roadstead.contract import layout
+from roadstead.contract.messages import desired
 
 OnChange = Literal["nothing", "signal", "restart"]
 
@@ -36,4 +34,4 @@ def files(
 
 def at(unit: str, name: str) -> str:
     """The path of a unit's file in its host."""
-    return f"{FOLDER}/{unit}/{name}"
+    return f"{layout.files(unit)}/{name}"

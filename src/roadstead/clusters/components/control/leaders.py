@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadstead.clusters.components.control import files
-from roadstead.messages import desired
+from roadstead.contract.messages import desired
 
 ENVIRONMENT = {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "3"}
 """A dead connection is noticed after seconds, not after 45. Source: apimachinery, pkg/util/net/http.go."""

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 
 from roadstead.clusters.components.control import files
-from roadstead.messages import porter
+from roadstead.contract import kubernetes
 
 HEALTH = ("/healthz", "/livez", "/readyz")
 _UNIT = "kube-apiserver"
-_ID = f"'{porter.CREDENTIAL}'"
+_ID = f"'{kubernetes.CREDENTIAL}'"
 _SHOWN = f"{_ID} in request.extra"
 
 
@@ -60,21 +60,21 @@ def authorization(api_servers: Iterable[str]) -> str:
 def _name(api_servers: Iterable[str]) -> str:
     """Whose name is ours, but for API servers at kubelets."""
     ids = ", ".join(f"'{each}'" for each in api_servers)
-    known = f"request.user == '{porter.API_SERVER}' && {_SHOWN} && request.extra[{_ID}].exists(id, id in [{ids}])"
-    return f"(request.user.startsWith('{porter.OURS}') && !({known}))"
+    known = f"request.user == '{kubernetes.API_SERVER}' && {_SHOWN} && request.extra[{_ID}].exists(id, id in [{ids}])"
+    return f"(request.user.startsWith('{kubernetes.OURS}') && !({known}))"
 
 
 def _group() -> str:
     """Who has a group of ours; those of access policies by a certificate, as tokens come from porter itself."""
-    policy = f"group.startsWith('{porter.POLICY_GROUP}') && {_SHOWN}"
-    return f"request.groups.exists(group, group.startsWith('{porter.OURS}') || ({policy}))"
+    policy = f"group.startsWith('{kubernetes.POLICY_GROUP}') && {_SHOWN}"
+    return f"request.groups.exists(group, group.startsWith('{kubernetes.OURS}') || ({policy}))"
 
 
 def _impersonation() -> str:
     """Who wants to be somebody of ours: by name, or as if with a certificate. Source of the verbs: KEP-5284."""
     asked = "request.resourceAttributes"
     verb = f"({asked}.verb == 'impersonate' || {asked}.verb.startsWith('impersonate:'))"
-    name = f"({asked}.resource in ['users', 'groups', 'uids'] && {asked}.name.startsWith('{porter.OURS}'))"
+    name = f"({asked}.resource in ['users', 'groups', 'uids'] && {asked}.name.startsWith('{kubernetes.OURS}'))"
     extra = f"{asked}.resource == 'userextras' && {asked}.subresource == {_ID}"
     return f"(has({asked}) && {verb} && ({name} || ({extra} && {asked}.name.startsWith('X509SHA256='))))"
 

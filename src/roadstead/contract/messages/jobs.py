@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from roadstead.messages.desired import Message
-from roadstead.messages.forms import Digest, FileName, FlagValue, Generation, Hostname, Id
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.forms import Digest, FileName, FlagValue, Generation, Hostname, Id
 
 
 class ImageImport(Message, tag="image-import", tag_field="type", frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.messages.desired import Message
-from roadstead.messages.forms import Generation
-from roadstead.messages.observed import Observation
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.forms import Generation
+from roadstead.contract.messages.observed import Observation
 
 API_VERSION = 1
 

@@ -9,23 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
-from roadstead.messages.desired import Message
-from roadstead.messages.forms import Address, Cidr, Id
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.forms import Address, Cidr, Id
 
 FORMAT = 1
 """Of the file: one with another number is not read."""
-OURS = "roadstead:"
-"""What names of the house's own users begin with: nobody else gets such a name, and none would give anything."""
-SERVE = f"{OURS}serve"
-"""The user that serve is to API servers."""
-API_SERVER = f"{OURS}apiserver"
-"""The user as which API servers come to kubelets."""
-POLICY_GROUP = "eks:access-policy:"
-"""With the name of an access policy: the group of those who have it on the whole cluster."""
-RESERVED = (OURS, "system:", "eks:", "aws:", "amazon:", "iam:")
-"""What names of users and groups in access entries do not begin with: Kubernetes' own, EKS's, and the house's."""
-CREDENTIAL = "authentication.kubernetes.io/credential-id"
-"""The key under which API servers say which certificate a user has shown: `X509SHA256=` and 64 hexadecimal digits."""
 
 
 class Policy(Message, frozen=True, kw_only=True):

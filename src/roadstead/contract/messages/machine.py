@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from roadstead.messages.desired import Message
-from roadstead.messages.forms import Address, Cidr
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.forms import Address, Cidr
 
 
 class Route(Message, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from roadstead.messages.forms import (
+from roadstead.contract.messages.forms import (
     Address,
     Bytes,
     Cidr,

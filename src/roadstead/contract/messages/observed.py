@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.forms import Generation
 from roadstead.core import foreign
-from roadstead.messages.desired import Message
-from roadstead.messages.forms import Generation
 
 
 class Exit(Message, frozen=True, kw_only=True):

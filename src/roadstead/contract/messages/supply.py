@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from roadstead.messages.desired import Message
-from roadstead.messages.requests import Problem
+from roadstead.contract.messages.desired import Message
+from roadstead.contract.messages.requests import Problem
 
 LONGEST_LINE = 200
 """Bytes of a question."""

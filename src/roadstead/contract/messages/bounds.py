@@ -9,7 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 
-NETWORKS = "198.19.0.0/16"
+from roadstead.core import addresses
+
+NETWORKS = addresses.CONTROL_PLANES
 """Of networks that users of the machine enter: the machine has a route to them. Control planes have theirs from it."""
 
 PORTS = "16443-20538"
