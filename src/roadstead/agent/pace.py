@@ -26,6 +26,7 @@ class Pace:
 
     @property
     def late(self) -> float:
+        """By how many seconds timers of this program came too late in the last minute, see `usual`."""
         return usual(self._delays)
 
     async def look(self) -> None:

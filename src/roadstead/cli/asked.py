@@ -39,10 +39,12 @@ class Asked:
         return self.values.get(flag) is True
 
     def number(self, flag: str) -> int | None:
+        """None: it was not given."""
         value = self.values.get(flag)
         return value if isinstance(value, int) else None
 
     def seconds(self, flag: str) -> float:
+        """Of a flag that is a time and has a default."""
         value = self.values.get(flag)
         assert isinstance(value, float), flag
         return value

@@ -113,6 +113,7 @@ def node(number: int) -> str:
 
 
 def nodes(count: int) -> tuple[str, ...]:
+    """The names of that many: a smaller nodegroup has the first of them."""
     return tuple(node(number) for number in range(1, count + 1))
 
 

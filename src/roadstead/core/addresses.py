@@ -1,7 +1,7 @@
 """Address arithmetic of the region's networks: pure, no I/O.
 
-The layout of a subnet (DESIGN, section 6): base is the network's own, base+1 the router, base+2 the resolver,
-base+3 the doors, the last one the broadcast address. All other addresses are for hosts.
+The layout of a subnet, of which AWS keeps the same five: base is the network's own, base+1 the router, base+2 the
+resolver, base+3 the doors, the last one the broadcast address. All other addresses are for hosts.
 """
 
 from __future__ import annotations

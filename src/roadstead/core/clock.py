@@ -10,7 +10,9 @@ from typing import Protocol
 class Clock(Protocol):
     """Monotonic seconds, and waiting by them."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Seconds since some moment, never less than before."""
+        ...
 
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Return when `event` is set or the time `until` (None: never) has come."""

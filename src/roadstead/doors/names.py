@@ -96,6 +96,7 @@ def with_id(message: bytes, id: bytes) -> bytes:
 
 
 def code(message: bytes) -> int:
+    """The RCODE of an answer (RFC 1035, 4.1.1)."""
     return message[3] & 0x0F
 
 

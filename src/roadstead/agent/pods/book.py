@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def key(self) -> tuple[str, str]:
+        """The container and its device, as CNI names an attachment."""
         return self.container, self.device
 
 

@@ -17,6 +17,10 @@ _RUN_HERE = "runc"
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
+    """An engine installed, or gone.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     folder = now.instance.engines / record.id
     if record.deleting:
         await asyncio.to_thread(shutil.rmtree, folder, True)

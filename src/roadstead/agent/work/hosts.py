@@ -20,6 +20,10 @@ _BACKOFF = loop.Backoff()
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
+    """A host made, kept running, or taken away.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     if record.deleting:
         await _remove(now, record)
         return None

@@ -8,6 +8,10 @@ from roadstead.contract.messages import desired
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
+    """A network made, or gone when no host is in it any more.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     if record.deleting:
         left = _hosts_in(now, record.id)
         if left:

@@ -21,6 +21,10 @@ async def zone(now: scene.Scene, record: store.Record) -> float | None:
 
 
 async def publish(now: scene.Scene, record: store.Record) -> float | None:
+    """All published ports as they are wanted.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     if record.deleting:
         await now.fabric.apply_publishes(now.wanted().topology())
         now.gone(record)
@@ -35,6 +39,10 @@ async def publish(now: scene.Scene, record: store.Record) -> float | None:
 
 
 async def listener(now: scene.Scene, record: store.Record) -> float | None:
+    """A socket opened in its namespace, or closed.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     if record.deleting:
         now.listeners.close(record.id)
         now.gone(record)

@@ -18,6 +18,10 @@ _FILES_EVERY = 5.0
 
 
 async def step(now: scene.Scene, record: store.Record) -> float | None:
+    """A unit made, started, changed, or taken away.
+
+    Returns the seconds until to look again; None: what it waits for wakes it.
+    """
     host_id, unit_id = record.id.split("/")
     host = now.records.get(("hosts", host_id))
     up = now.phase("hosts", host_id) == "ready"

@@ -79,6 +79,7 @@ class Maker:
         return Ready(network, {role.name: arn for role, arn in zip(roles, made, strict=True)})
 
     def network(self) -> dict[str, tuple[str, bool]]:
+        """The VPC with its subnets, found or made: by subnet the zone, and whether it is public."""
         cidr = (self.wanted.vpc or config.Vpc()).cidr or ""
         vpc = next(iter(self.there.vpcs), None) or self._vpc(cidr)
         by_cidr = {each: id for id, each in self.there.subnets.items()}

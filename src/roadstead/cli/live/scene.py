@@ -61,6 +61,7 @@ class Phase:
         return next((each.hindrance for each in self.parts if each.hindrance), "")
 
     def seconds(self, now: float) -> float | None:
+        """How long it takes or took; None before it has begun."""
         return None if self.begun is None else (now if self.ended is None else self.ended) - self.begun
 
 

@@ -40,7 +40,7 @@ class Subnet(Message, frozen=True, kw_only=True):
 class Network(Message, frozen=True, kw_only=True):
     """A VPC or a control-plane network: one router namespace.
 
-    Source: DESIGN section 6. Two networks may have equal CIDRs unless the machine is let in to both.
+    Two networks may have equal CIDRs unless the machine is let in to both.
     """
 
     cidrs: tuple[Cidr, ...]

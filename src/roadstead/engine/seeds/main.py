@@ -129,6 +129,7 @@ def transaction(keys: list[str]) -> str:
 
 
 def free_port() -> int:
+    """One that is free now; somebody else may take it meanwhile."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
