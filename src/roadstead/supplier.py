@@ -34,10 +34,14 @@ _PATIENCE = 10.0
 """Seconds for the question to come."""
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="roadstead-supplier", description="Gets one engine for serve.")
     parser.add_argument("--engines", type=Path, required=True, help="the cache of the engines")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(complaints.Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level="INFO", handlers=[handler])

@@ -17,6 +17,7 @@ from roadstead.clusters import nodegroups, observed, spec
 from roadstead.clusters.capacity import facts, neighbours, promises, subnets, sums
 from roadstead.clusters.ground import allotments, land
 from roadstead.clusters.hands import names
+from roadstead.contract import naming
 from roadstead.contract.messages import machine
 from roadstead.core import clock as clocks
 from roadstead.core import errors
@@ -351,7 +352,7 @@ def test_nodes_that_have_their_addresses_need_no_more() -> None:
         for part, id, cidr in (("node-1", "subnet-a", "10.0.0.0/26"), ("node-2", "subnet-b", "10.0.0.64/26")):
             made = network.Subnet(id=id, vpc="vpc-1", cidr=cidr, zone=f"{REGION}a", zone_id="z", created_at=0.0)
             await store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(made))
-            owner = names.host(
+            owner = naming.host(
                 names.cluster(CLUSTER, store.desired[CLUSTER].created),
                 names.instance(GROUP, store.desired[GROUP].created, part),
             )

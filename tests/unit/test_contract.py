@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.contract import kubernetes, layout, listeners, logins, paths, programs
+from roadstead import porter, serve, supplier
+from roadstead.agent import main as agent
+from roadstead.contract import kubernetes, layout, listeners, logins, naming, paths, programs
 from roadstead.controllers.system import storage
+from roadstead.core import instance
+from roadstead.machine.supervision import settings, tree
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "roadstead"
@@ -30,7 +34,7 @@ def literals(text: str) -> set[str]:
 
 def agreed() -> set[str]:
     """All that is not just a word."""
-    modules = (kubernetes, layout, listeners, logins, paths, programs)
+    modules = (kubernetes, layout, listeners, logins, naming, paths, programs)
     said = {one for module in modules for one in literals(Path(str(module.__file__)).read_text())}
     return {one for one in said if len(one) >= 4 and not one.isalpha()} - USUAL
 
@@ -67,3 +71,34 @@ def test_programs_in_go_have_the_same(file: str, pattern: str, agreed: str) -> N
 def test_the_launcher_has_the_same() -> None:
     text = (ROOT / "roadstead").read_text()
     assert [name for name in (*programs.CALLER, programs.CHECKOUT, programs.CACHE) if f"{name}=" not in text] == []
+
+
+def test_every_program_takes_the_command_by_which_the_tree_starts_it() -> None:
+    """With all that `start` may say."""
+    asked = settings.Settings(
+        advertise_address="192.0.2.1",
+        endpoint_ports="30000-30009",
+        machine_networks="198.19.0.0/16",
+        machine_ports="80,443",
+        machine_netns="/run/netns/one",
+        registries="registries-1.json",
+        keep_memory=1,
+        keep_processes=1,
+        keep_disk=1,
+        node_users="machine",
+    )
+    assert {name for name in asked.__struct_fields__ if getattr(asked, name) is None} == set()
+    places = instance.Instance.named("t-one", Path("/run/netns/one"))
+    modules = {
+        "roadstead.agent.main": agent,
+        "roadstead.serve": serve,
+        "roadstead.porter": porter,
+        "roadstead.supplier": supplier,
+    }
+    started = set()
+    for service in tree.services(places, Path("/python"), asked, tree.Ids(serve=995, porter=994)):
+        at = service.command.index("-m") + 1
+        module = modules[service.command[at]]
+        assert module._options(list(service.command[at + 1 :])), "it would have ended here"
+        started.add(module)
+    assert started == set(modules.values())

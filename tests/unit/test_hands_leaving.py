@@ -15,7 +15,8 @@ from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION
 from roadstead.cli.estate import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.ground import land, materials
-from roadstead.clusters.hands import marks, mirror, names
+from roadstead.clusters.hands import marks, mirror
+from roadstead.contract import naming
 from roadstead.contract.messages import observed
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings as told
@@ -213,7 +214,7 @@ def test_a_node_is_ready_when_it_has_what_its_nodegroup_gives_it_now() -> None:
     cluster = keys.Key(ACCOUNT, REGION, "cluster", "shop")
     seen = reports.Reports()
     word = words.Words(seen, lambda _: None)
-    name = names.node("10.0.0.5", REGION)
+    name = naming.node("10.0.0.5", REGION)
     for given, ready in ((None, False), (told.Marks(labels={"team": "blue"}), False), (postings.marks(wanted), True)):
         seen.tell_nodes(cluster.text, {name: reports.NodeState(ready=True, marks=given)})
         assert word.node(cluster, name, wanted).ready is ready

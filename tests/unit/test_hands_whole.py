@@ -18,6 +18,7 @@ from tests.world import machine
 from roadstead.clusters import observed, views
 from roadstead.clusters.capacity import facts as carriers
 from roadstead.clusters.hands import names, shelf
+from roadstead.contract import naming
 from roadstead.contract.messages import desired
 from roadstead.contract.messages import machine as machines
 from roadstead.store import keys
@@ -291,7 +292,7 @@ def test_why_a_cluster_is_not_there_yet_is_told_while_it_is_made() -> None:
     async def story(place: hands_place.Place) -> None:
         await place.want_cluster()
         id = names.cluster(CLUSTER, place.store.desired[CLUSTER].created)
-        etcd = ("units", f"{names.host(id, 'etcd-a')}/etcd")
+        etcd = ("units", f"{naming.host(id, 'etcd-a')}/etcd")
         place.machine.failing[etcd] = "exited with code 2; starts again after a pause of 30 s"
         await place.until(lambda: "PartFailing" in [event.reason for event in place.news(CLUSTER)])
         shown = views.cluster(place.state(CLUSTER))

@@ -19,6 +19,7 @@ from roadstead.aws.ec2.vpc import absent as vpc_absent
 from roadstead.aws.ec2.vpc import groups, interfaces, routes, settings
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import names
+from roadstead.contract import naming
 from roadstead.core import addresses
 from roadstead.store import interface, writes
 
@@ -79,7 +80,7 @@ def test_a_vpc_is_as_it_works_here(tmp_path: Path) -> None:
         (shown,) = ec2.describe_dhcp_options(DhcpOptionsIds=[options])["DhcpOptions"]
         found = {each["Key"]: each["Values"][0]["Value"] for each in shown["DhcpConfigurations"]}
         # The domain that porter answers for.
-        assert names.node("10.0.0.4", REGION).endswith(f".{found['domain-name']}")
+        assert naming.node("10.0.0.4", REGION).endswith(f".{found['domain-name']}")
         # Ids are of their VPC alone, and the same whenever one looks.
         tables = ec2.describe_route_tables()["RouteTables"]
         assert {each["VpcId"] for each in tables} == {vpc, other}

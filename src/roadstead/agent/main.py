@@ -332,7 +332,7 @@ def _close(places: instance.Instance) -> None:
             path.chmod(stat.S_IMODE(facts.st_mode) & 0o700)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="roadstead-agent", description="The agent of one Roadstead instance.")
     parser.add_argument("--instance", default="main")
     parser.add_argument("--machine-netns", type=Path, help="stands for the machine's own network namespace")
@@ -349,7 +349,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.add_argument(f"--keep-{what}", type=int, help=f"{meaning} that hosts leave to the machine")
     parser.add_argument("--node-users", default="own", choices=["own", "machine"], help="whose users new nodes have")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # Who starts the agent may ignore signals (nohup does), and what is ignored is inherited down to every unit.

@@ -3,6 +3,7 @@
     messages/    the types of the agent's API, of jobs, and of porter's snapshot
     paths        of the agent's API
     layout       where things are in a host, and units that both serve and the agent know
+    naming       what hosts are called
     listeners    sockets that serve asks for, the agent opens and porter answers on; the paths of its webhook
     kubernetes   users and groups of clusters that serve, porter and API servers know
     logins       what a login of a customer looks like

@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from roadstead.contract import naming
+
 HEADER = 12
 LONGEST = 65535
 TTL = 60
@@ -25,8 +27,9 @@ _RECURSION = 0x0080
 _NAME_OF_QUESTION = b"\xc0\x0c"
 """A pointer to where the question's name always is."""
 _A, _PTR, _ANY, _IN = 1, 12, 255, 1
-_DOMAIN = "compute.internal"
-_HOST = re.compile(r"ip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})\.([a-z0-9-]+)\.compute\.internal", re.ASCII)
+_HOST = re.compile(
+    rf"ip-(\d{{1,3}})-(\d{{1,3}})-(\d{{1,3}})-(\d{{1,3}})\.([a-z0-9-]+)\.{re.escape(naming.DOMAIN)}", re.ASCII
+)
 _REVERSE = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa", re.ASCII)
 
 
@@ -113,7 +116,7 @@ def own(query: bytes, asked: Question, zone: Zone) -> bytes | None:
     """The response to a question for a name of the VPC's own; None for one that others know."""
     if asked.asked_class not in (_IN, _ANY):
         return None
-    if asked.name == _DOMAIN or asked.name.endswith(f".{_DOMAIN}"):
+    if asked.name == naming.DOMAIN or asked.name.endswith(f".{naming.DOMAIN}"):
         address = _address_of(asked.name, zone)
         if address is None:
             return _response(query, asked, Code.NO_NAME, ())
@@ -122,7 +125,7 @@ def own(query: bytes, asked: Question, zone: Zone) -> bytes | None:
         reversed_ = _reversed(asked.name, zone)
         if reversed_ is None:
             return None
-        name = f"ip-{str(reversed_).replace('.', '-')}.{zone.region}.{_DOMAIN}"
+        name = naming.node(str(reversed_), zone.region)
         record = (_PTR, _encoded(name))
     return _response(query, asked, Code.GOOD, (record,) if asked.type in (record[0], _ANY) else ())
 

@@ -40,7 +40,7 @@ _LEVEL = 9
 """Of zstd: a second once for each machine; what is gained beyond it is small."""
 _FORMAT = 2
 """Of archives: a higher number makes all of them anew."""
-_NOBODY = 65532
+NOBODY = 65532
 """The user of images without a need for root; the id that distroless images use."""
 
 
@@ -88,7 +88,7 @@ def pause(program: Path, version: str, arch: str) -> Image:
         arch=arch,
         tree={"pause": File(program, 0o755)},
         entrypoint=("/pause",),
-        user=_NOBODY,
+        user=NOBODY,
     )
 
 
@@ -99,7 +99,7 @@ def coredns(program: Path, version: str, arch: str) -> Image:
         arch=arch,
         tree={"coredns": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
         entrypoint=("/coredns",),
-        user=_NOBODY,
+        user=NOBODY,
     )
 
 
@@ -110,7 +110,7 @@ def volumes(program: Path, version: str, arch: str) -> Image:
         arch=arch,
         tree={"volume-provisioner": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
         entrypoint=("/volume-provisioner",),
-        user=_NOBODY,
+        user=NOBODY,
     )
 
 
@@ -239,8 +239,8 @@ def _written(file: Path, small: Mapping[str, bytes], layers: Mapping[str, Binary
 
 def _accounts() -> dict[str, Node]:
     return {
-        "etc/group": File(f"root:x:0:\nnonroot:x:{_NOBODY}:\n".encode()),
-        "etc/passwd": File(f"root:x:0:0:root:/:/bin/sh\nnonroot:x:{_NOBODY}:{_NOBODY}:nonroot:/:/bin/false\n".encode()),
+        "etc/group": File(f"root:x:0:\nnonroot:x:{NOBODY}:\n".encode()),
+        "etc/passwd": File(f"root:x:0:0:root:/:/bin/sh\nnonroot:x:{NOBODY}:{NOBODY}:nonroot:/:/bin/false\n".encode()),
     }
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from roadstead.contract import naming
 from roadstead.core import addresses
 from roadstead.network import spec
 
@@ -181,7 +182,7 @@ def dhcp_options_id(account: str, region: str) -> str:
 
 def dhcp_options(account: str, region: str) -> dict[str, Any]:
     """The model's DhcpOptions: the VPC's resolver, and the domain of the nodes' names."""
-    values = {"domain-name": f"{region}.compute.internal", "domain-name-servers": "AmazonProvidedDNS"}
+    values = {"domain-name": naming.domain(region), "domain-name-servers": "AmazonProvidedDNS"}
     return {
         "DhcpOptionsId": dhcp_options_id(account, region),
         "OwnerId": account,
@@ -223,7 +224,7 @@ def interface(account: str, region: str, subnet: spec.Subnet, of: Interface) -> 
     }
     if of.instance is not None:
         attachment |= {"InstanceId": of.instance, "InstanceOwnerId": account}
-    name = f"ip-{of.address.replace('.', '-')}.{region}.compute.internal"
+    name = naming.node(of.address, region)
     return {
         "NetworkInterfaceId": derived("eni", of.owner, of.address),
         "InterfaceType": "interface",

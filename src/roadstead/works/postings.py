@@ -16,6 +16,7 @@ from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import marks as hands
 from roadstead.clusters.hands import mirror as mirrors
 from roadstead.clusters.hands import names, shelf, stock
+from roadstead.contract import naming
 from roadstead.controllers import facts as system
 from roadstead.controllers import postings
 from roadstead.controllers.system import coredns
@@ -184,11 +185,11 @@ class Postings:
             asked, leave, marked = _asked(group), nodegroups.leave(group, every), marks(hands.of(group))
             for part in nodegroups.nodes(group.most):
                 instance = names.instance(state.key, state.desired.created, part)
-                host = names.host(standing.id, instance)
+                host = naming.host(standing.id, instance)
                 if host not in holders:
                     continue
                 id, secret = trust.node_bootstrap(made.roots, instance)
-                found[names.node(holders[host], cluster.region)] = postings.Expected(
+                found[naming.node(holders[host], cluster.region)] = postings.Expected(
                     instance=instance,
                     address=holders[host],
                     token_id=id,

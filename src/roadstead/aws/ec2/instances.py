@@ -11,6 +11,7 @@ from roadstead.aws.ec2 import filters, instance_filters
 from roadstead.aws.ec2.vpc import found, interfaces
 from roadstead.clusters import nodegroups, observed, views
 from roadstead.clusters.hands import names
+from roadstead.contract import naming
 from roadstead.network import regions, sizes
 from roadstead.network import views as network
 from roadstead.store import facts, keys
@@ -145,7 +146,7 @@ def _instance(state: facts.State, wanted: nodegroups.Nodegroup, part: observed.P
     }
     if part.address:
         shown["PrivateIpAddress"] = part.address
-        shown["PrivateDnsName"] = names.node(part.address, state.key.region)
+        shown["PrivateDnsName"] = naming.node(part.address, state.key.region)
     return shown
 
 

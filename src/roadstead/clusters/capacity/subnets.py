@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from roadstead.clusters import nodegroups, spec
 from roadstead.clusters.ground import allotments
 from roadstead.clusters.hands import names
+from roadstead.contract import naming
 from roadstead.core import errors
 from roadstead.network import sizes
 from roadstead.network import spec as network
@@ -68,5 +69,5 @@ async def _wishes(
     return [
         _Wish(nodegroups.subnet_of(wanted, part)[0], count)
         for part in nodegroups.nodes(wanted.scaling.desired)
-        if group is None or names.host(id, names.instance(key, group.desired.created, part)) not in holders
+        if group is None or naming.host(id, names.instance(key, group.desired.created, part)) not in holders
     ]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from roadstead.contract import naming
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
@@ -30,7 +31,7 @@ PROXIES = "proxies.env"
 _REGISTRY = re.compile(r"\*|[a-zA-Z0-9]([a-zA-Z0-9.-]{0,251}[a-zA-Z0-9])?(:[0-9]{1,5})?")
 _SYSTEM_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 """Go's own, which a SSL_CERT_DIR without them would hide."""
-_NEVER_BY_PROXY = ("localhost", "127.0.0.0/8", "169.254.0.0/16", ".svc", ".cluster.local", ".compute.internal")
+_NEVER_BY_PROXY = ("localhost", "127.0.0.0/8", "169.254.0.0/16", ".svc", ".cluster.local", f".{naming.DOMAIN}")
 
 
 @dataclass(frozen=True, kw_only=True)

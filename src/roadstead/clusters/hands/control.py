@@ -15,7 +15,7 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
 from roadstead.clusters.hands import mirror, names, networks, shelf, sights
-from roadstead.contract import listeners
+from roadstead.contract import listeners, naming
 from roadstead.contract.messages import desired
 from roadstead.core import addresses, concurrency, errors
 from roadstead.network import spec as network
@@ -78,7 +78,7 @@ class Drawer:
         for part in parts:
             if part == spec.ACCESS:
                 continue
-            host = names.host(plane.id, part)
+            host = naming.host(plane.id, part)
             runs = sights.release(host, "kube-apiserver", self._tools.mirror.wanted) or latest
             if runs not in planes:
                 planes[runs] = await self.plane(state, runs)
@@ -109,7 +109,7 @@ class Drawer:
         ends: dict[mirror.Place, int] = {}
         gone = []
         for part in parts:
-            host = names.host(id, part)
+            host = naming.host(id, part)
             if part == spec.ACCESS:
                 continue
             places = [("hosts", host), *([_publish(id), _doors(id)] if part == spec.EDGE else [])]
@@ -182,7 +182,7 @@ def _add(
     batch: Batch, plane: components.ControlPlane, vpc: str, part: str, digests: materials.Digests, generation: int
 ) -> None:
     """One part's objects. Pure but for the batch that it fills."""
-    host = names.host(plane.id, part)
+    host = naming.host(plane.id, part)
     letter = part[-1]
     if part in spec.ETCD:
         units = {"etcd": etcd.unit(plane, letter, digests[f"{part}/etcd"])}

@@ -13,6 +13,7 @@ from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.capacity import pace
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import control, marks, mirror, names, reports, shelf, sights, workers
+from roadstead.contract import naming
 from roadstead.core import errors
 from roadstead.store import facts, interface, keys
 
@@ -162,7 +163,7 @@ class Hands:
         release = versions.find(spec.read(state.desired.body).version).patch
         found = {}
         for name in (*spec.ETCD, *spec.API, spec.EDGE):
-            host = names.host(id, name)
+            host = naming.host(id, name)
             runs = sights.release(host, "kube-apiserver", tools.mirror.wanted) or release
             found[name] = self._settled(owner, sights.part(name, host, tools.mirror, runs))
         carrier = await machine.find(tools.store)
@@ -194,12 +195,12 @@ class Hands:
         self._groups.setdefault(cluster, set()).add(owner)
         found = {}
         for name in nodegroups.nodes(wanted.most):
-            host = names.host(id, names.instance(owner, state.desired.created, name))
+            host = naming.host(id, names.instance(owner, state.desired.created, name))
             self._owners[host] = owner
             runs = sights.release(host, "kubelet", tools.mirror.wanted) or ""
             part = sights.part(name, host, tools.mirror, runs)
             if part.phase is Phase.READY and part.address:
-                word = tools.reports.node(cluster, names.node(part.address, owner.region), marks.of(wanted))
+                word = tools.reports.node(cluster, naming.node(part.address, owner.region), marks.of(wanted))
                 part = sights.joined(part, word)
             found[name] = self._settled(owner, part)
         carrier = await machine.find(tools.store)

@@ -24,18 +24,8 @@ def instance(key: keys.Key, created: int, part: str) -> str:
     return f"i-{hashlib.sha256(f'{key}@{created}/{part}'.encode()).hexdigest()[:17]}"
 
 
-def host(cluster_id: str, name: str) -> str:
-    """A member (`etcd-a`) or an instance (`i-...`) of a cluster."""
-    return f"{cluster_id}.{name}"
-
-
 def control_network(cluster_id: str) -> str:
     return f"{cluster_id}.cp"
-
-
-def node(address: str, region: str) -> str:
-    """What a node calls itself, and what the resolver of its VPC knows."""
-    return f"ip-{address.replace('.', '-')}.{region}.compute.internal"
 
 
 def agents_generation(generation: int, incarnation: int) -> int:

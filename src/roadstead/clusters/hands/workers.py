@@ -11,6 +11,7 @@ from roadstead.clusters.components import nodes, registries
 from roadstead.clusters.ground import allotments, materials
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.hands import control, mirror, names, networks, reports, shelf, sights
+from roadstead.contract import naming
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.network import sizes
@@ -72,7 +73,7 @@ class Drawer:
         gone: dict[str, str] = {}
         ends: dict[mirror.Place, int] = {}
         for part in parts:
-            host = names.host(id, names.instance(owner, state.desired.created, part))
+            host = naming.host(id, names.instance(owner, state.desired.created, part))
             kept = self._tools.mirror.wanted.get(("hosts", host))
             if kept is None:
                 gone[part] = host
@@ -104,7 +105,7 @@ class Drawer:
         images = await self._tools.images()
         of_cluster = spec.read(kept.desired.body)
         for part, incarnation in parts.items():
-            host = names.host(id, names.instance(owner, state.desired.created, part))
+            host = naming.host(id, names.instance(owner, state.desired.created, part))
             runs = sights.release(host, "kubelet", self._tools.mirror.wanted) if keep else None
             release = runs or latest
             if release not in engines:
@@ -132,7 +133,7 @@ class Drawer:
     async def _place(self, state: facts.State, wanted: nodegroups.Nodegroup, part: str, id: str) -> _Place:
         owner = state.key
         instance = names.instance(owner, state.desired.created, part)
-        host = names.host(id, instance)
+        host = naming.host(id, instance)
         subnet, zone = nodegroups.subnet_of(wanted, part)
         size = sizes.find(wanted.types[0])
         count = allotments.prefixes_for(size.pods)
@@ -142,7 +143,7 @@ class Drawer:
             raise errors.NotFound(f"subnet {subnet} is not there any more", subnet=subnet)
         node = components.Node(
             id=instance,
-            name=names.node(address, owner.region),
+            name=naming.node(address, owner.region),
             address=address,
             zone=zone,
             region=owner.region,
@@ -175,4 +176,4 @@ def _may_go(leave: nodegroups.Leave, kept: mirror.Kept, cluster: keys.Key, word:
     assert isinstance(kept.spec, desired.Host)
     if leave is nodegroups.Leave.DROPPED:
         return True
-    return word.drained(cluster, names.node(kept.spec.legs[0].address, cluster.region))
+    return word.drained(cluster, naming.node(kept.spec.legs[0].address, cluster.region))

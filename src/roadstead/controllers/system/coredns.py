@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from roadstead.controllers import facts
 from roadstead.controllers.system import parts
+from roadstead.engine import images
 from roadstead.kube.resources import Json
 
 NAME = "coredns"
@@ -20,7 +21,6 @@ NODE_ZONES = "node-zones"
 
 _SELECTOR = {"eks.amazonaws.com/component": NAME, "k8s-app": "kube-dns"}
 _LABELS = {**_SELECTOR, "kubernetes.io/name": "CoreDNS"}
-_NOBODY = 65532
 
 _COREFILE = """\
 .:53 {{
@@ -179,6 +179,6 @@ def _container(image: str) -> Json:
             "failureThreshold": 5,
             "periodSeconds": 10,
         },
-        "securityContext": parts.confined(runAsNonRoot=True, runAsUser=_NOBODY),
+        "securityContext": parts.confined(runAsNonRoot=True, runAsUser=images.NOBODY),
         "volumeMounts": [{"name": "config", "mountPath": "/etc/coredns", "readOnly": True}],
     }

@@ -14,6 +14,7 @@ from __future__ import annotations
 from roadstead.contract import kubernetes
 from roadstead.controllers import facts
 from roadstead.controllers.system import parts
+from roadstead.engine import images
 from roadstead.kube.resources import Json
 
 NAME = "volume-provisioner"
@@ -24,7 +25,6 @@ FOLDER = "/var/lib/roadstead-volumes"
 DEFAULT = "gp3"
 
 _LABELS = {"app.kubernetes.io/name": NAME}
-_NOBODY = 65532
 
 
 def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
@@ -115,5 +115,5 @@ def _container(image: str) -> Json:
             f"--folder={FOLDER}",
         ],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "securityContext": parts.confined(runAsNonRoot=True, runAsUser=_NOBODY),
+        "securityContext": parts.confined(runAsNonRoot=True, runAsUser=images.NOBODY),
     }

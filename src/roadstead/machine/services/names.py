@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from roadstead.contract import programs
+from roadstead.contract import naming, programs
 from roadstead.core import errors, instance, terminal
 from roadstead.core.files import left
 from roadstead.machine.supervision import tree
@@ -64,29 +64,25 @@ def host(asked: str, clusters: Mapping[str, str], wanted: Mapping[str, Mapping[s
     first, _, rest = asked.partition(".")
     named = {id: key for key, id in clusters.items()}
     mine = {id for id, key in named.items() if key.partition("/")[2] == first} | {first}
-    own = sorted(id for id in hosts if _cluster(id) in mine)
+    own = sorted(id for id in hosts if naming.cluster(id) in mine)
     found = (
         [id for id in hosts if id == asked]
-        or [id for id in own if id.partition(".")[2] == rest or _is_node(hosts[id], rest)]
+        or [id for id in own if naming.within(id) == rest or _is_node(hosts[id], rest)]
         or sorted(id for id in hosts if _is_node(hosts[id], asked))
     )
     if len(found) == 1:
         return found[0]
     if found:
-        told = ", ".join(f"{id} ({named.get(_cluster(id), 'of no known cluster')})" for id in found)
+        told = ", ".join(f"{id} ({named.get(naming.cluster(id), 'of no known cluster')})" for id in found)
         raise errors.Invalid(f"several hosts are called {asked}: say which by its id: {told}", host=asked)
     if own:
-        told = ", ".join(dict.fromkeys(id.partition(".")[2] for id in own))
+        told = ", ".join(dict.fromkeys(naming.within(id) for id in own))
         raise errors.NotFound(f"cluster {first} has no host {rest!r}: it has {told}", host=asked)
     raise errors.NotFound(
         f"no host is called {asked}: write CLUSTER.HOST, as in my-cluster.etcd-a, or a node's name in Kubernetes; "
         "`roadstead status` lists the clusters",
         host=asked,
     )
-
-
-def _cluster(host_id: str) -> str:
-    return host_id.partition(".")[0]
 
 
 def _is_node(host: Mapping[str, Any], name: str) -> bool:
