@@ -57,7 +57,7 @@ STATE = (
     row("porter/", 0o2750, SERVE, PORTER),
     row(r"porter/(\.snapshot\.new|snapshot)", (0o640, 0o600), SERVE, PORTER),
     row("blobs/", 0o700),
-    row(f"blobs/({_DIGEST}|\\.part-.*)", (0o600, 0o555)),
+    row(f"blobs/({_DIGEST}|\\..*\\.new)", (0o600, 0o555)),
     # In every host, read-only; programs of others.
     row("engines/", 0o755),
     row("engines/[^/]+/", 0o755),

@@ -40,4 +40,4 @@ class Names:
             for state in (await interface.everything(self.store, kind=spec.KIND)).items
         }
         text = json.dumps(found, sort_keys=True, indent=1) + "\n"
-        await asyncio.to_thread(atomic.write, self.folder / programs.CLUSTERS, text.encode(), 0o644)
+        await asyncio.to_thread(atomic.write, self.folder / programs.CLUSTERS, text.encode(), 0o600)
