@@ -154,7 +154,6 @@ NETWORKS = (
         "create_vpc",
         {"CidrBlock": "10.8.0.0/16", "DryRun": True},
         fault("DryRunOperation", status=412),
-        lacking=True,
     ),
     Case("waiting for a VPC", "ec2", "vpc_available", {"VpcIds": ["$vpc"]}, Answer(), how="wait"),
     Case(
@@ -253,7 +252,6 @@ NETWORKS = (
         "describe_instance_types",
         {"InstanceTypes": ["x1e.32xlarge"]},
         Answer({"InstanceTypes[0].VCpuInfo.DefaultVCpus": 128}),
-        lacking=True,
     ),
     Case(
         "an instance type that there is not",
@@ -261,7 +259,6 @@ NETWORKS = (
         "describe_instance_types",
         {"InstanceTypes": ["t99.huge"]},
         fault("InvalidInstanceType"),
-        lacking=True,
     ),
     Case(
         "where an instance type is offered",
