@@ -175,7 +175,7 @@ def test_networks(tmp_path: Path) -> None:
         for subnet in subnets:
             ec2.delete_subnet(SubnetId=subnet)
         ec2.delete_vpc(VpcId=vpc)
-        assert ec2.describe_vpcs()["Vpcs"] == []
+        assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
 
     front_desk.told(tmp_path, story)
 

@@ -3,6 +3,7 @@
 filters     `Filters` of a Describe operation, and DryRun
 vpcs        VPCs: create, describe, delete
 subnets     subnets: create, describe, delete
+default_vpcs    the default VPC and its subnets, made anew
 tags        tags of both
 offers      regions, zones
 instance_types  what AWS says of each type of instance, and where they are
