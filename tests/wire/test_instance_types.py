@@ -29,29 +29,32 @@ def all_of_them(customer: Customer, **asked: Any) -> list[dict[str, Any]]:
 
 
 def test_all_types_are_described_page_by_page_as_the_model_has_them(tmp_path: Path) -> None:
+    found: list[dict[str, Any]] = []
+
     def story(customer: Customer) -> None:
-        found = all_of_them(customer)
-        named = [one["InstanceType"] for one in found]
-        assert named == sorted(sizes.every())
-        known = EC2.shape("InstanceType").enum
-        # What AWS retired before anybody wrote it down, and what it has announced only.
-        assert known.issuperset(named)
-        assert len(known - set(named)) < 20
-        assert set(FAMILIES.split()) <= {name.partition(".")[0] for name in named}
-        info = EC2.shape("InstanceTypeInfo")
-        for one in found:
-            # AWS tells of some features that the model does not know yet.
-            problems = [each for each in validate.problems(info, one) if "SupportedFeatures" not in each.path]
-            assert problems == [], one["InstanceType"]
-            assert one["EbsInfo"]["EncryptionSupport"] == "supported", one["InstanceType"]
-            assert one["PlacementGroupInfo"]["SupportedStrategies"], one["InstanceType"]
-        assert all_of_them(customer, PaginationConfig={"PageSize": 33}) == found
+        found.extend(all_of_them(customer))
+        paged = all_of_them(customer, PaginationConfig={"PageSize": 33}, **by("instance-type", "m5*"))
+        assert paged == [one for one in found if one["InstanceType"].startswith("m5")]
         first = customer.ec2.describe_instance_types()
-        assert [one["InstanceType"] for one in first["InstanceTypes"]] == named[:100]
+        assert first["InstanceTypes"] == found[:100]
         strange = {"NextToken": first["NextToken"], **by("instance-type", "m5.*")}
         assert error(customer.ec2.describe_instance_types, **strange) == "InvalidNextToken"
 
     told(tmp_path, story)
+    named = [one["InstanceType"] for one in found]
+    assert named == sorted(sizes.every())
+    known = EC2.shape("InstanceType").enum
+    # What AWS retired before anybody wrote it down, and what it has announced only.
+    assert known.issuperset(named)
+    assert len(known - set(named)) < 20
+    assert set(FAMILIES.split()) <= {name.partition(".")[0] for name in named}
+    info = EC2.shape("InstanceTypeInfo")
+    for one in found:
+        # AWS tells of some features that the model does not know yet.
+        problems = [each for each in validate.problems(info, one) if "SupportedFeatures" not in each.path]
+        assert problems == [], one["InstanceType"]
+        assert one["EbsInfo"]["EncryptionSupport"] == "supported", one["InstanceType"]
+        assert one["PlacementGroupInfo"]["SupportedStrategies"], one["InstanceType"]
 
 
 def test_types_are_chosen_by_name_and_by_what_is_told_of_them(tmp_path: Path) -> None:
@@ -95,13 +98,13 @@ def test_every_type_is_offered_in_every_zone(kind: str, count: int, tmp_path: Pa
 def test_nodes_have_any_type_that_there_are_images_for(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         customer.active()
-        for name in ("g4dn.xlarge", "t2.medium", "c3.large"):
-            asked = customer.nodes(0, nodegroupName=name.replace(".", "-"), instanceTypes=[name])
-            made = customer.eks.create_nodegroup(**asked)["nodegroup"]
-            assert (made["instanceTypes"], made["amiType"]) == ([name], "AL2023_x86_64_STANDARD")
         for name, said in (("mac2.metal", "no images of nodes"), ("m5.huge", "m5 has"), ("m99.large", "no family m99")):
             refused = customer.refused(customer.eks.create_nodegroup, **customer.nodes(0, instanceTypes=[name]))
             assert refused[0] == "InvalidParameterException"
             assert said in refused[1]
+        for name in ("g4dn.xlarge", "t2.medium", "c3.large"):
+            asked = customer.nodes(0, nodegroupName=name.replace(".", "-"), instanceTypes=[name])
+            made = customer.eks.create_nodegroup(**asked)["nodegroup"]
+            assert (made["instanceTypes"], made["amiType"]) == ([name], "AL2023_x86_64_STANDARD")
 
     told(tmp_path, story)
