@@ -29,7 +29,7 @@ import roadstead
 from roadstead.aws import idempotency, registry, sts
 from roadstead.aws import roadstead as own
 from roadstead.aws.door import desk, journal, server
-from roadstead.aws.ec2 import absent, instances, offers, subnets, vpcs
+from roadstead.aws.ec2 import absent, default_vpcs, instance_types, instances, offers, subnets, vpcs
 from roadstead.aws.ec2 import tags as ec2_tags
 from roadstead.aws.ec2.vpc import absent as vpc_absent
 from roadstead.aws.ec2.vpc import groups, interfaces, routes
@@ -54,7 +54,7 @@ log = logging.getLogger("roadstead.serve")
 
 MODULES: tuple[types.ModuleType, ...] = (
     *(clusters, nodegroups, changes, versions, eks_tags, access, authorities, eks_absent),
-    *(vpcs, subnets, instances, offers, ec2_tags, absent),
+    *(vpcs, subnets, default_vpcs, instances, instance_types, offers, ec2_tags, absent),
     *(groups, routes, vpc_settings, interfaces, vpc_absent),
     *(roles, users, policies, account, iam_absent, sts, own),
 )

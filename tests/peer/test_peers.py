@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.peer import compare, servers
+from tests.peer import compare, instance_types, servers
+
+from roadstead.network import sizes
 
 pytestmark = pytest.mark.skipif(not servers.has_moto(), reason="moto is not installed: uv sync --group peer")
 
@@ -21,6 +23,11 @@ def test_roadstead_answers_as_aws(tmp_path: Path) -> None:
     assert {name: one.what for name, one in found.items() if one.kind != "ok" and name not in lacking} == {}
     # One that is built by now is said to be so.
     assert {name for name in lacking if found[name].kind == "ok"} == set()
+
+
+def test_instance_types_are_those_that_moto_carries() -> None:
+    found = {one["InstanceType"]: one for one in sizes.described(lambda _: True)}
+    assert found.items() >= instance_types.of_moto().items()
 
 
 def test_moto_can_be_asked_the_same(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class Machine(machine.Machine):
 class Place:
     """A VPC with three subnets, and programs between store and machine."""
 
-    def __init__(self, subnets: int = 24) -> None:
+    def __init__(self, subnets: int = 24, *, default: bool = False) -> None:
         self.store = Store()
         self.machine = Machine(self.store)
         self.told = machine.Told()
@@ -166,9 +166,10 @@ class Place:
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
         self._bits = subnets
+        self._default = default
 
     async def prepare(self) -> None:
-        vpc = network.Vpc(id=VPC, cidr="10.0.0.0/16", created_at=0.0)
+        vpc = network.Vpc(id=VPC, cidr="10.0.0.0/16", default=self._default, created_at=0.0)
         await self.store.put(network.vpc_key(ACCOUNT, REGION, VPC), network.written(vpc))
         for number, zone in enumerate("abc"):
             id, name = f"subnet-{zone}", f"{REGION}{zone}"

@@ -163,9 +163,11 @@ def test_networks(tmp_path: Path) -> None:
         zones = ec2.describe_availability_zones()["AvailabilityZones"]
         assert [zone["ZoneId"] for zone in zones] == ["euc1-az1", "euc1-az2", "euc1-az3"]
         offers = ec2.get_paginator("describe_instance_type_offerings").paginate(
-            LocationType="availability-zone", PaginationConfig={"PageSize": 5}
+            LocationType="availability-zone",
+            Filters=[{"Name": "instance-type", "Values": ["m5.*large"]}],
+            PaginationConfig={"PageSize": 5},
         )
-        assert len([offer for page in offers for offer in page["InstanceTypeOfferings"]]) % 3 == 0
+        assert len([offer for page in offers for offer in page["InstanceTypeOfferings"]]) == 24
         assert ec2.describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"][0]["MemoryInfo"] == {
             "SizeInMiB": 8192
         }
@@ -173,7 +175,7 @@ def test_networks(tmp_path: Path) -> None:
         for subnet in subnets:
             ec2.delete_subnet(SubnetId=subnet)
         ec2.delete_vpc(VpcId=vpc)
-        assert ec2.describe_vpcs()["Vpcs"] == []
+        assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
 
     front_desk.told(tmp_path, story)
 

@@ -17,9 +17,9 @@ from roadstead.network import spec as network
 PLANE = control_plane_facts.plane("1.37.2")
 
 
-def lived(story: Callable[[hands_place.Place], Awaitable[None]]) -> None:
+def lived(story: Callable[[hands_place.Place], Awaitable[None]], *, default: bool = False) -> None:
     async def whole() -> None:
-        place = hands_place.Place()
+        place = hands_place.Place(default=default)
         await place.prepare()
         await story(place)
 
@@ -46,6 +46,26 @@ def test_a_vpc_keeps_the_addresses_of_its_clusters_services_for_as_long_as_they_
         assert await place.until(lambda: CLUSTER not in place.store.desired and services(place) == ())
 
     lived(story)
+
+
+def test_a_default_vpc_has_a_network_only_while_a_cluster_is_in_it() -> None:
+    async def story(place: hands_place.Place) -> None:
+        await place.passes(60)
+        assert services(place) is None
+        assert place.kept() == place.before
+        assert not [id for kind, id in place.machine.records if kind == "listeners"]
+        await place.want_cluster()
+        assert await place.until(place.is_active(CLUSTER))
+        assert services(place) == ("10.100.0.0/16",)
+        await place.want_cluster(deleting=True)
+        # In one run: the next program would look at every VPC at its start.
+        assert await place.until(lambda: CLUSTER not in place.store.desired and services(place) is None)
+        assert not [id for kind, id in place.machine.records if kind == "listeners"]
+        # And again.
+        await place.want_cluster()
+        assert await place.until(lambda: services(place) == ("10.100.0.0/16",))
+
+    lived(story, default=True)
 
 
 def test_api_servers_ask_the_resolver_of_their_subnet_for_names() -> None:

@@ -257,8 +257,12 @@ def found(customer: Customer) -> Ledger:
     eks, iam = customer.client("eks"), customer.client("iam")
     there = Ledger()
     for vpc in customer.pages("ec2", "describe_vpcs", "Vpcs", 5):
+        if vpc["IsDefault"]:
+            continue
         _put(there.vpcs, vpc["VpcId"], {tag["Key"]: tag["Value"] for tag in vpc["Tags"]})
     for subnet in customer.pages("ec2", "describe_subnets", "Subnets", 5):
+        if subnet["DefaultForAz"]:
+            continue
         _put(there.subnets, subnet["SubnetId"], subnet["VpcId"])
     for name in [one["RoleName"] for one in customer.pages("iam", "list_roles", "Roles", 2)]:
         policies = customer.trying(lambda name=name: iam.list_attached_role_policies(RoleName=name))  # type: ignore[misc]

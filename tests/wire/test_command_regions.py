@@ -39,7 +39,9 @@ def roles(serve: desk_served.Served) -> dict[str, int]:
 
 
 def vpcs(serve: desk_served.Served, region: str) -> list[Any]:
-    found: list[Any] = serve.client("ec2", region_name=region).describe_vpcs()["Vpcs"]
+    """But the region's own."""
+    made = [{"Name": "is-default", "Values": ["false"]}]
+    found: list[Any] = serve.client("ec2", region_name=region).describe_vpcs(Filters=made)["Vpcs"]
     return found
 
 

@@ -75,7 +75,7 @@ def test_a_vpc_is_as_it_works_here(tmp_path: Path) -> None:
         for name in ("enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"):
             answer = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=name)
             values[name] = answer[f"{name[0].upper()}{name[1:]}"]["Value"]
-        assert list(values.values()) == [True, True, False]
+        assert list(values.values()) == [True, False, False]
         options = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["DhcpOptionsId"]
         (shown,) = ec2.describe_dhcp_options(DhcpOptionsIds=[options])["DhcpOptions"]
         found = {each["Key"]: each["Values"][0]["Value"] for each in shown["DhcpConfigurations"]}
@@ -83,8 +83,9 @@ def test_a_vpc_is_as_it_works_here(tmp_path: Path) -> None:
         assert naming.node("10.0.0.4", REGION).endswith(f".{found['domain-name']}")
         # Ids are of their VPC alone, and the same whenever one looks.
         tables = ec2.describe_route_tables()["RouteTables"]
-        assert {each["VpcId"] for each in tables} == {vpc, other}
-        assert len({each["RouteTableId"] for each in tables}) == 2
+        (own,) = ec2.describe_vpcs(**by("is-default", "true"))["Vpcs"]
+        assert {each["VpcId"] for each in tables} == {vpc, other, own["VpcId"]}
+        assert len({each["RouteTableId"] for each in tables}) == 3
         assert table in tables
         assert [each["VpcId"] for each in ec2.describe_vpcs(**by("cidr-block", "10.0.0.0/16"))["Vpcs"]] == [other]
         assert ec2.describe_internet_gateways(**by("attachment.vpc-id", vpc))["InternetGateways"] == []
@@ -96,7 +97,10 @@ def test_security_groups_say_what_holds(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         ec2 = customer.ec2
         customer.active()
-        (default,) = ec2.describe_security_groups(**by("group-name", "default"))["SecurityGroups"]
+        of_vpc = by("vpc-id", customer.vpc)
+        (default,) = ec2.describe_security_groups(
+            Filters=[*by("group-name", "default")["Filters"], *of_vpc["Filters"]]
+        )["SecurityGroups"]
         config = customer.eks.describe_cluster(name="shop")["cluster"]["resourcesVpcConfig"]
         (own,) = ec2.describe_security_groups(GroupIds=[config["clusterSecurityGroupId"]])["SecurityGroups"]
         assert {"Key": "aws:eks:cluster-name", "Value": "shop"} in own["Tags"]
@@ -118,7 +122,7 @@ def test_security_groups_say_what_holds(tmp_path: Path) -> None:
         # A namesake that is made later is another.
         customer.eks.delete_cluster(name="shop")
         customer.eks.get_waiter("cluster_deleted").wait(name="shop", WaiterConfig=QUICK)
-        assert ec2.describe_security_groups()["SecurityGroups"] == [default]
+        assert ec2.describe_security_groups(**of_vpc)["SecurityGroups"] == [default]
         made = customer.eks.create_cluster(**customer.cluster())["cluster"]["resourcesVpcConfig"]
         assert made["clusterSecurityGroupId"] != own["GroupId"]
 

@@ -251,7 +251,10 @@ def _image(asked: str | None, types: tuple[str, ...]) -> str:
         raise errors.Invalid(error.message) from error
     if len(architectures) > 1:
         raise errors.Invalid(f"instance types {', '.join(types)} are of several architectures; a nodegroup has one")
-    ours = IMAGES[architectures.pop()]
+    (architecture,) = architectures
+    ours = IMAGES.get(architecture)
+    if ours is None:
+        raise errors.Invalid(f"there are no images of nodes for {', '.join(types)}: they are {architecture}")
     if asked not in (None, ours):
         raise errors.Invalid(f"amiType {asked} is not offered for {', '.join(types)}: it is {ours}", image=asked)
     return ours

@@ -5,8 +5,9 @@ Who may call it: the front desk, and the office of clusters. What it never does:
     spec      a VPC and a subnet as they are wanted; which addresses they may have
     regions   regions and their zones: data
     sizes     instance types: data
+    default_vpc  the VPC that a region has from its start
     defaults  what each VPC has by itself: security groups, routes, DHCP options
     views     what is shown, in the shapes of EC2's model
 
-Kept in the store: `vpc/ID`, `subnet/ID`.
+Kept in the store: `vpc/ID`, `subnet/ID`, and `region/begun` once a region was looked at.
 """

@@ -191,12 +191,13 @@ def dhcp_options(account: str, region: str) -> dict[str, Any]:
     }
 
 
-ATTRIBUTES: Mapping[str, bool] = {
-    "enableDnsSupport": True,
-    "enableDnsHostnames": True,
-    "enableNetworkAddressUsageMetrics": False,
-}
-"""Of every VPC: its resolver knows the nodes' names, and nobody counts addresses."""
+def attributes(vpc: spec.Vpc) -> Mapping[str, bool]:
+    """Its resolver always knows the nodes' names, and nobody counts addresses. Nothing has an address of the world."""
+    return {
+        "enableDnsSupport": True,
+        "enableDnsHostnames": vpc.dns_hostnames,
+        "enableNetworkAddressUsageMetrics": False,
+    }
 
 
 @dataclass(frozen=True)

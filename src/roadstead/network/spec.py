@@ -28,6 +28,10 @@ LARGEST = 16
 class Vpc:
     id: str
     cidr: str
+    default: bool = False
+    """Whether it is the one that the region had from its start, or had made again."""
+    dns_hostnames: bool = True
+    """Whether instances with addresses of the world have names there, on AWS. Kept and shown."""
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: float
 
@@ -39,6 +43,10 @@ class Subnet:
     cidr: str
     zone: str
     zone_id: str
+    public_addresses: bool = False
+    """Whether instances in it were to have addresses of the world, on AWS. Kept and shown."""
+    default: bool = False
+    """Whether it is its zone's in a default VPC."""
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: float
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadstead.core import addresses
-from roadstead.network import defaults, regions, sizes, spec
+from roadstead.network import defaults, regions, spec
 
 
 def vpc(account: str, region: str, wanted: spec.Vpc) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def vpc(account: str, region: str, wanted: spec.Vpc) -> dict[str, Any]:
         "Ipv6CidrBlockAssociationSet": [],
         "DhcpOptionsId": defaults.dhcp_options_id(account, region),
         "InstanceTenancy": "default",
-        "IsDefault": False,
+        "IsDefault": wanted.default,
         "State": "available",
         "Tags": tags(wanted.tags),
     }
@@ -45,8 +45,8 @@ def subnet(account: str, region: str, wanted: spec.Subnet, used: int = 0) -> dic
         "AvailabilityZoneId": wanted.zone_id,
         "AvailableIpAddressCount": free,
         "State": "available",
-        "DefaultForAz": False,
-        "MapPublicIpOnLaunch": False,
+        "DefaultForAz": wanted.default,
+        "MapPublicIpOnLaunch": wanted.public_addresses,
         "AssignIpv6AddressOnCreation": False,
         "Ipv6CidrBlockAssociationSet": [],
         "Ipv6Native": False,
@@ -78,50 +78,4 @@ def zone(region: str, offered: regions.Zone) -> dict[str, Any]:
         "State": "available",
         "OptInStatus": "opt-in-not-required",
         "Messages": [],
-    }
-
-
-def size(offered: sizes.Size) -> dict[str, Any]:
-    """The model's InstanceTypeInfo."""
-    return {
-        "InstanceType": offered.name,
-        "CurrentGeneration": True,
-        "FreeTierEligible": False,
-        "SupportedUsageClasses": ["on-demand", "spot"],
-        "SupportedRootDeviceTypes": ["ebs"],
-        "SupportedVirtualizationTypes": ["hvm"],
-        "BareMetal": False,
-        "Hypervisor": "nitro",
-        "ProcessorInfo": {"SupportedArchitectures": [offered.architecture]},
-        "VCpuInfo": {
-            "DefaultVCpus": offered.vcpus,
-            "DefaultCores": max(1, offered.vcpus // offered.threads),
-            "DefaultThreadsPerCore": offered.threads,
-        },
-        "MemoryInfo": {"SizeInMiB": offered.memory},
-        "InstanceStorageSupported": False,
-        "EbsInfo": {
-            "EbsOptimizedSupport": "unsupported",
-            "EncryptionSupport": "unsupported",
-            "NvmeSupport": "unsupported",
-        },
-        "NetworkInfo": {
-            "MaximumNetworkInterfaces": offered.interfaces,
-            "MaximumNetworkCards": 1,
-            "DefaultNetworkCardIndex": 0,
-            "Ipv4AddressesPerInterface": offered.addresses,
-            "Ipv6AddressesPerInterface": 0,
-            "Ipv6Supported": False,
-            "EnaSupport": "unsupported",
-            "EfaSupported": False,
-            "EncryptionInTransitSupported": False,
-        },
-        "PlacementGroupInfo": {"SupportedStrategies": []},
-        "AutoRecoverySupported": False,
-        "BurstablePerformanceSupported": offered.burstable,
-        "DedicatedHostsSupported": False,
-        "HibernationSupported": False,
-        "NitroEnclavesSupport": "unsupported",
-        "NitroTpmSupport": "unsupported",
-        "SupportedBootModes": [],
     }

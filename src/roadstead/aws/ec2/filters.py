@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from roadstead.aws import calls, kept
@@ -68,8 +68,13 @@ def never(_: Shown) -> Iterable[str]:
 
 def applied(shown: Iterable[Shown], asked: calls.Asked, names: Mapping[str, Values]) -> list[Shown]:
     """Those that fit. Raises InvalidParameterValue for a filter that is not one of `names` or of tags."""
+    return list(fitting(shown, asked, names))
+
+
+def fitting(shown: Iterable[Shown], asked: calls.Asked, names: Mapping[str, Values]) -> Iterator[Shown]:
+    """As `applied`, one after the other; it raises before there is any."""
     tests = [_test(one, names) for one in asked.get("Filters") or asked.get("Filter") or ()]
-    return [thing for thing in shown if all(test(thing) for test in tests)]
+    return (thing for thing in shown if all(test(thing) for test in tests))
 
 
 def not_dry(asked: calls.Asked) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters, ids, tags
+from roadstead.aws.ec2.vpc import found, wishes
 from roadstead.clusters import nodegroups
 from roadstead.clusters import spec as clusters
 from roadstead.core import errors
 from roadstead.network import regions, spec, views
 from roadstead.store import facts, keys, writes
 
-_UNBUILT = ("Ipv6CidrBlock", "Ipv6Native", "OutpostArn", "Ipv4IpamPoolId", "Ipv6IpamPoolId")
 FILTERS = {
     "subnet-id": filters.plain("SubnetId"),
     "subnet-arn": filters.plain("SubnetArn"),
@@ -50,9 +50,7 @@ FILTERS = {
 @calls.operation("ec2", "CreateSubnet")
 async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    for member in _UNBUILT:
-        if asked.get(member):
-            kept.refuse("UnsupportedOperation", f"{member} is not built yet: a subnet here has one IPv4 network.")
+    wishes.check(asked, "subnet")
     if not asked.get("CidrBlock"):
         kept.refuse("MissingParameter", "The request must contain the parameter cidrBlock")
     vpc_key = spec.vpc_key(call.account, call.region, asked["VpcId"]) if asked["VpcId"] else None
@@ -64,7 +62,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     with kept.coded({errors.Invalid: "InvalidSubnet.Range"}):
         spec.check_subnet(cidr, spec.read_vpc(vpc.desired.body).cidr)
     all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
-    zone = _zone(call, asked)
+    zone = zone_of(call, asked)
     for _ in range(kept.TRIES):
         states, revision = await kept.listed(call.store, all_subnets)
         siblings = [one for one in map(_read, states) if one.vpc == asked["VpcId"]]
@@ -97,8 +95,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("ec2", "DescribeSubnets")
 async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.SUBNET))
-    shown = [views.subnet(call.account, call.region, _read(state)) for state in states]
+    shown = [views.subnet(call.account, call.region, subnet) for subnet in await found.subnets(call)]
     chosen = filters.named(shown, "SubnetId", asked.get("SubnetIds"), code="InvalidSubnetID.NotFound", what="subnet")
     return {"Subnets": filters.applied(chosen, asked, FILTERS)}
 
@@ -135,7 +132,7 @@ def _read(state: facts.State) -> spec.Subnet:
     return spec.read_subnet(state.desired.body)
 
 
-def _zone(call: calls.Call, asked: calls.Asked) -> regions.Zone:
+def zone_of(call: calls.Call, asked: calls.Asked) -> regions.Zone:
     """The zone that is asked for by name or id, or the first. Raises InvalidParameterValue."""
     offered: Sequence[regions.Zone] = regions.zones(call.region)
     name, id = asked.get("AvailabilityZone"), asked.get("AvailabilityZoneId")

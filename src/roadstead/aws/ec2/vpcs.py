@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters, ids, tags
+from roadstead.aws.ec2.vpc import found, wishes
 from roadstead.core import errors
 from roadstead.network import spec, views
 from roadstead.store import keys, writes
 
-_UNBUILT = (
-    "AmazonProvidedIpv6CidrBlock",
-    "Ipv6CidrBlock",
-    "Ipv6Pool",
-    "Ipv6IpamPoolId",
-    "Ipv4IpamPoolId",
-    "VpcEncryptionControl",
-)
 FILTERS = {
     "vpc-id": filters.plain("VpcId"),
     "cidr": filters.plain("CidrBlock"),
@@ -39,11 +32,7 @@ FILTERS = {
 @calls.operation("ec2", "CreateVpc")
 async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    for member in _UNBUILT:
-        if asked.get(member):
-            kept.refuse("UnsupportedOperation", f"{member} is not built yet: a VPC here has one IPv4 network.")
-    if asked.get("InstanceTenancy", "default") != "default":
-        kept.refuse("UnsupportedOperation", "Only the tenancy 'default' is offered.")
+    wishes.check(asked, "VPC")
     if not asked.get("CidrBlock"):
         kept.refuse("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
     with kept.coded({errors.Invalid: "InvalidParameterValue"}):
@@ -55,7 +44,11 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if len(states) >= spec.MOST_VPCS:
         kept.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
     wanted = spec.Vpc(
-        id=kept.id_of(call, "vpc"), cidr=cidr, tags=tags.asked_for(asked, "vpc"), created_at=call.now.timestamp()
+        id=kept.id_of(call, "vpc"),
+        cidr=cidr,
+        dns_hostnames=False,
+        tags=tags.asked_for(asked, "vpc"),
+        created_at=call.now.timestamp(),
     )
     await call.store.commit(
         writes.Put(spec.vpc_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent()),
@@ -67,8 +60,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("ec2", "DescribeVpcs")
 async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.VPC))
-    shown = [views.vpc(call.account, call.region, spec.read_vpc(state.desired.body)) for state in states]
+    shown = [views.vpc(call.account, call.region, vpc) for vpc in await found.vpcs(call)]
     chosen = filters.named(shown, "VpcId", asked.get("VpcIds"), code="InvalidVpcID.NotFound", what="vpc")
     return {"Vpcs": filters.applied(chosen, asked, FILTERS)}
 

@@ -89,7 +89,8 @@ def offers(api: service.Api, groups: Sequence[config.ManagedNodeGroup]) -> Offer
         if not asked:
             return {}
         found = api.call("ec2", "DescribeInstanceTypes", Filters=wanted).get("InstanceTypes", [])
-        return {each["InstanceType"]: each["ProcessorInfo"]["SupportedArchitectures"][0] for each in found}
+        # Some have i386 before x86_64.
+        return {each["InstanceType"]: each["ProcessorInfo"]["SupportedArchitectures"][-1] for each in found}
 
     asks: tuple[Callable[[], Any], ...] = (
         lambda: api.call("ec2", "DescribeAvailabilityZones").get("AvailabilityZones", []),

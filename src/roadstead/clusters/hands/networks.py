@@ -1,4 +1,8 @@
-"""VPCs at the agent: one loop that keeps each one's network, and the sockets of its resolver, as the store has it."""
+"""VPCs at the agent: one loop that keeps each one's network, and the sockets of its resolver, as the store has it.
+
+Who makes a VPC is about to use it, so its network is made at once; a default VPC, which nobody asked for, has one as
+long as there is a cluster in it.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +42,16 @@ class Networks:
         await concurrency.together(self._loop.run(), self._follow_store(), self._follow_agent())
 
     async def ensure(self, vpc: keys.Key) -> None:
-        """The agent is asked for the network of a VPC that there is. Raises NotFound, Busy."""
+        """The agent is asked for the network of a VPC that there is, if it is to have one. Raises NotFound, Busy."""
         async with self._locks.setdefault(vpc, asyncio.Lock()):
             kept = await self._store.get(vpc)
             if kept is None:
                 raise errors.NotFound(f"the VPC {vpc.names[0]} is not there any more", vpc=vpc.names[0])
-            services = await self._services(vpc)
-            wanted = drawn(spec.read_vpc(kept.desired.body), await self.subnets(vpc), services, self._porter)
+            services, read = await self._services(vpc), spec.read_vpc(kept.desired.body)
+            if read.default and not services:
+                await self._drop(vpc.names[0])
+                return
+            wanted = drawn(read, await self.subnets(vpc), services, self._porter)
             await self._put(wanted)
             stray = {place for place in self._listeners(vpc.names[0]) if place not in wanted}
             await self._mirror.delete({place: self._mirror.wanted[place].generation for place in stray})
@@ -63,14 +70,17 @@ class Networks:
             await self.ensure(vpc)
             return None
         id = vpc.names[0]
-        places = {*self._listeners(id), ("networks", id)}
-        known = self._mirror.wanted
-        going = {place: known[place] for place in places if place in known}
-        await self._mirror.delete({place: kept.generation for place, kept in going.items() if not kept.deleting})
+        await self._drop(id)
         await self._store.commit(writes.Delete(allotments.key(vpc.account, vpc.region, id)))
         self._locks.pop(vpc, None)
         self._complaints.forget(vpc)
         return None
+
+    async def _drop(self, id: str) -> None:
+        places = {*self._listeners(id), ("networks", id)}
+        known = self._mirror.wanted
+        going = {place: known[place] for place in places if place in known}
+        await self._mirror.delete({place: kept.generation for place, kept in going.items() if not kept.deleting})
 
     async def _put(self, wanted: dict[mirrors.Place, desired.Message]) -> None:
         batch: dict[str, dict[str, tuple[int, desired.Message]]] = {}

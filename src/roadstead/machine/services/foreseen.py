@@ -38,5 +38,5 @@ def offers(region: str) -> found.Offers:
     return found.Offers(
         tuple(zone.name for zone in regions.zones(region)),
         tuple(version.minor for version in versions.OFFERED),
-        {size.name: size.architecture for size in sizes.ALL},
+        {size.name: size.architecture for size in sizes.every().values()},
     )

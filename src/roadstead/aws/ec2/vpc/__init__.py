@@ -6,5 +6,6 @@ groups       security groups and their rules
 routes       route tables and NAT gateways
 settings     attributes, DHCP options, network ACLs, and what an account may
 interfaces   network interfaces of nodes and control planes
+wishes       what a VPC or subnet may be asked to have and there is not here
 absent       what no VPC here ever has
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from roadstead.aws import calls, kept
@@ -11,7 +11,7 @@ from roadstead.aws.ec2 import ids
 from roadstead.clusters import spec as clusters
 from roadstead.clusters import views
 from roadstead.clusters.hands import names
-from roadstead.network import defaults, spec
+from roadstead.network import default_vpc, defaults, spec
 from roadstead.store import facts, keys
 
 
@@ -44,12 +44,24 @@ class Region:
         )
 
 
+async def begin(call: calls.Call) -> None:
+    """The default VPC is made when a region is looked at for the first time."""
+    await default_vpc.ensure(call.store, call.account, call.region, ids_of(call), call.now.timestamp())
+
+
+def ids_of(call: calls.Call) -> Callable[[str, str], str]:
+    """Ids of what a default VPC has, by a prefix and what they are of: of this request alone."""
+    return lambda prefix, of: defaults.derived(prefix, call.request_id, "default", of)
+
+
 async def vpcs(call: calls.Call) -> tuple[spec.Vpc, ...]:
+    await begin(call)
     states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.VPC))
     return tuple(spec.read_vpc(state.desired.body) for state in states)
 
 
 async def subnets(call: calls.Call) -> tuple[spec.Subnet, ...]:
+    await begin(call)
     states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.SUBNET))
     return tuple(spec.read_subnet(state.desired.body) for state in states)
 

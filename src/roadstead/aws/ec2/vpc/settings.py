@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls
+import dataclasses
+from collections.abc import Mapping
+
+from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters
 from roadstead.aws.ec2.vpc import found
-from roadstead.network import defaults
+from roadstead.network import defaults, spec
+from roadstead.store import facts, writes
 
 _ACL_FILTERS: dict[str, filters.Values] = {
     "association.association-id": filters.at("Associations", "NetworkAclAssociationId"),
@@ -28,7 +32,10 @@ _OPTIONS_FILTERS: dict[str, filters.Values] = {
     "value": filters.at("DhcpConfigurations", "Values", "Value"),
     "owner-id": filters.plain("OwnerId"),
 }
-_ACCOUNT = {"supported-platforms": "VPC", "default-vpc": "none"}
+_ALWAYS: Mapping[str, str] = {
+    "enableDnsSupport": "a VPC always has its resolver",
+    "enableNetworkAddressUsageMetrics": "nobody counts addresses",
+}
 
 
 @calls.operation("ec2", "DescribeVpcAttribute")
@@ -37,7 +44,33 @@ async def describe_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.
     filters.not_dry(asked)
     vpc = await found.vpc(call, asked["VpcId"])
     name: str = asked["Attribute"]
-    return {"VpcId": vpc.id, f"{name[0].upper()}{name[1:]}": {"Value": defaults.ATTRIBUTES[name]}}
+    return {"VpcId": vpc.id, f"{name[0].upper()}{name[1:]}": {"Value": defaults.attributes(vpc)[name]}}
+
+
+@calls.operation("ec2", "ModifyVpcAttribute")
+async def modify_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """One attribute at a time, as EC2 has it. Names of the world are kept and shown; of the others only what holds."""
+    wanted = {f"{name[0].lower()}{name[1:]}": value for name, value in asked.items() if name != "VpcId"}
+    vpc = await found.vpc(call, asked["VpcId"])
+    if not wanted:
+        kept.refuse("MissingParameter", "The request must contain an attribute to be changed")
+    if len(wanted) > 1:
+        kept.refuse("InvalidParameterCombination", f"Attributes are changed one at a time, not {', '.join(wanted)}.")
+    ((name, given),) = wanted.items()
+    value = given.get("Value", False)
+    if name != "enableDnsHostnames":
+        if value != defaults.attributes(vpc)[name]:
+            kept.refuse("UnsupportedOperation", f"{name} cannot be {str(value).lower()} here: {_ALWAYS[name]}.")
+        return {}
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        if state is None:
+            kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{vpc.id}' does not exist")
+        now = spec.read_vpc(state.desired.body)
+        return (writes.Put(state.key, spec.written(dataclasses.replace(now, dns_hostnames=value))),)
+
+    await kept.changed(call, spec.vpc_key(call.account, call.region, vpc.id), change)
+    return {}
 
 
 @calls.operation("ec2", "DescribeDhcpOptions")
@@ -63,13 +96,14 @@ async def describe_network_acls(call: calls.Call, asked: calls.Asked) -> calls.A
 
 
 @calls.operation("ec2", "DescribeAccountAttributes")
-async def describe_account_attributes(_: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """No VPC is the default: each is made by somebody."""
+async def describe_account_attributes(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    wanted = asked.get("AttributeNames") or _ACCOUNT
+    default = next((vpc.id for vpc in await found.vpcs(call) if vpc.default), "none")
+    values = {"supported-platforms": "VPC", "default-vpc": default}
+    wanted = asked.get("AttributeNames") or values
     shown = [
         {"AttributeName": name, "AttributeValues": [{"AttributeValue": value}]}
-        for name, value in _ACCOUNT.items()
+        for name, value in values.items()
         if name in wanted
     ]
     return {"AccountAttributes": shown}
