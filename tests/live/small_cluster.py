@@ -1,4 +1,7 @@
-"""A cluster of few nodes for tests that cannot share one with others, made as a customer would, by boto3."""
+"""A cluster of few nodes for tests that cannot share one with others, made as a customer would, by boto3.
+
+It is in the region's default VPC.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,8 @@ def make(cluster: shared.Cluster, version: str | None = None, nodes: int = 1) ->
         return arn
 
     roles = role("cluster", "eks.amazonaws.com"), role("node", "ec2.amazonaws.com")
-    vpc = aws("ec2", "create_vpc", CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
-    subnets = []
-    for number, letter in enumerate("abc"):
-        where = {"CidrBlock": f"192.168.{32 * number}.0/19", "AvailabilityZone": f"{services.REGION}{letter}"}
-        subnets.append(aws("ec2", "create_subnet", VpcId=vpc, **where)["Subnet"]["SubnetId"])
+    own = [{"Name": "default-for-az", "Values": ["true"]}]
+    subnets = [subnet["SubnetId"] for subnet in aws("ec2", "describe_subnets", Filters=own)["Subnets"]]
     aws("eks", "create_cluster", name=shared.NAME, roleArn=roles[0], resourcesVpcConfig={"subnetIds": subnets}, **asked)
     services.until("the cluster is active", lambda: cluster.described["status"] == "ACTIVE", 90)
     group = {"clusterName": shared.NAME, "nodegroupName": shared.GROUP}
