@@ -30,8 +30,14 @@ log = logging.getLogger(__name__)
 GLOBAL = "aws-global"
 GLOBAL_IN = "us-east-1"
 WITHOUT_REGIONS = frozenset({"iam", "sts"})
-PATIENT = dt.timedelta(minutes=15)
-"""How far the clock may be off for these."""
+_PATIENT = dt.timedelta(minutes=15)
+RULES: Mapping[str, sigv4.Rules] = {
+    "iam": sigv4.Rules(skew=_PATIENT),
+    "ec2": sigv4.Rules(skew=_PATIENT),
+    "sts": sigv4.Rules(skew=_PATIENT, presigned=_PATIENT),
+}
+"""Of services that bear a clock that is further off (EC2: its "Error codes", RequestExpired). STS gives presigned URLs
+15 minutes whatever they ask for (aws-iam-authenticator, `presignedURLExpiration`)."""
 MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
 MOST_SECONDS = 30.0
@@ -76,7 +82,6 @@ class Desk:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._rules = replace(sigv4.RULES, unsigned_payload=facts.secure)
         self._tokens = idempotency.Tokens()
         self._keys: dict[tuple[str, str, sigv4.Scope], bytes] = {}
 
@@ -136,7 +141,7 @@ class Desk:
         outcome.protocol = server.detect(request, outcome.service)
         known = await self.admit(claim)
         now = facts.now()
-        rules = replace(self._rules, skew=PATIENT) if claim.scope.service in WITHOUT_REGIONS else self._rules
+        rules = replace(RULES.get(claim.scope.service, sigv4.RULES), unsigned_payload=facts.secure)
         sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, rules)
         outcome.region, outcome.caller = _region(claim.scope), known.arn
         service = self._service(outcome, claim)
