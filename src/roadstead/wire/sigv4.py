@@ -252,7 +252,12 @@ def _payload_hash(request: exchange.Request, rules: Rules) -> str:
         return said
     actual = hashlib.sha256(request.body).hexdigest() if request.body else _EMPTY
     if said is not None and not hmac.compare_digest(said.encode("utf-8", "surrogateescape"), actual.encode()):
-        raise refusals.Refusal("SignatureDoesNotMatch", "The 'x-amz-content-sha256' header does not match the body.")
+        why = (
+            "leaves out the body, which is taken over TLS only"
+            if said == UNSIGNED_PAYLOAD
+            else "does not match the body"
+        )
+        raise refusals.Refusal("SignatureDoesNotMatch", f"The 'x-amz-content-sha256' header {why}.")
     return actual
 
 

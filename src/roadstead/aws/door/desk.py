@@ -23,7 +23,8 @@ from roadstead.aws.door import journal
 from roadstead.core import errors
 from roadstead.identity import users
 from roadstead.store import interface
-from roadstead.wire import exchange, refusals, server, services, sigv4, validate
+from roadstead.wire import coding, exchange, refusals, server, services, sigv4, validate
+from roadstead.wire.codes import choice, table
 
 log = logging.getLogger(__name__)
 
@@ -134,24 +135,29 @@ class Desk:
 
     async def _walk(self, request: exchange.Request, outcome: Outcome) -> None:
         facts = self._facts
-        claim = sigv4.read(request)
+        try:
+            claim = sigv4.read(request)
+        except refusals.Refusal as refusal:
+            if refusal.kind == "MissingAuthenticationToken":
+                self._unsigned(request, outcome)
+            raise
         outcome.key = _shown(claim.access_key)
         # The scope is not believed yet; it only tells in which words a refusal is understood.
         outcome.service = facts.registry.services.get(claim.scope.service)
         outcome.protocol = server.detect(request, outcome.service)
         known = await self.admit(claim)
+        coding.check(outcome.protocol, request)
         now = facts.now()
         rules = replace(RULES.get(claim.scope.service, sigv4.RULES), unsigned_payload=facts.secure)
         sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, rules)
         outcome.region, outcome.caller = _region(claim.scope), known.arn
         service = self._service(outcome, claim)
+        request = coding.plain(outcome.protocol, request)
         found = server.match(service, request)
         outcome.protocol, outcome.operation = found.protocol, found.operation.name
         bound = facts.registry.find(service.name, found.operation.name)
         if bound is None:
-            code = faults.chosen(service, None, faults.table(service).unsupported)
-            said = f"Roadstead does not do {service.name} {found.operation.name}. `roadstead api coverage` lists it."
-            raise exchange.Refused(exchange.Fault(code, said, 501, sender=False))
+            raise exchange.Refused(faults.not_built(service, found.operation))
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
         call = calls.Call(
@@ -162,6 +168,20 @@ class Desk:
             service, found.operation, found.protocol, dict(output), outcome.request_id
         )
 
+    def _unsigned(self, request: exchange.Request, outcome: Outcome) -> None:
+        """Raises Refused for an operation that is called without a signature: none of these is built yet."""
+        for service in self._facts.registry.services.values():
+            if not service.unsigned:
+                continue
+            try:
+                found = server.match(service, coding.plain(outcome.protocol, request))
+            except exchange.Refused:
+                # It is none of this service, and that it has no signature is what is told of it.
+                continue
+            if found.operation.name in service.unsigned:
+                outcome.service, outcome.operation, outcome.protocol = service, found.operation.name, found.protocol
+                raise exchange.Refused(faults.not_built(service, found.operation))
+
     def _service(self, outcome: Outcome, claim: sigv4.Claim) -> services.Service:
         """The service that the request is for. Raises Refused for one that has no operations here."""
         if outcome.region not in self._facts.regions:
@@ -171,8 +191,7 @@ class Desk:
                 f"Roadstead has no service {claim.scope.service[:100]!r}, for which this request is signed; it has "
                 f"{', '.join(sorted(self._facts.registry.services))}."
             )
-            code = "InvalidAction" if outcome.protocol == "query" else "UnknownOperationException"
-            raise exchange.Refused(exchange.Fault(code, said, 404))
+            raise exchange.Refused(table.unserved(outcome.protocol, "no operation", said))
         return outcome.service
 
     def _signing_key(self, known: users.Known, scope: sigv4.Scope) -> bytes:
@@ -188,7 +207,6 @@ class Desk:
     async def _output(self, bound: registry.Bound, call: calls.Call, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the operation answers. Raises Refused for every error that a caller is told."""
         service, operation = bound.service, bound.operation
-        rows = faults.table(service)
         if problems := validate.problems(operation.input, dict(asked)):
             raise exchange.Refused(faults.invalid(service, operation, problems))
         try:
@@ -201,16 +219,14 @@ class Desk:
             output = await self._called(bound, call, asked)
             return output if window is None else paging.cut(window, output, self._facts.cursors)
         except paging.Foreign as error:
-            code = faults.chosen(service, operation, rows.cursor)
-            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+            raise exchange.Refused(choice.fault(service, operation, "cursor", error.message)) from error
         except idempotency.Mismatch as error:
-            code = faults.chosen(service, operation, rows.mismatch)
-            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+            raise exchange.Refused(choice.fault(service, operation, "mismatch", error.message)) from error
         except errors.Error as error:
             fault = faults.fault(service, operation, error)
             if not faults.known(service, fault.code):
                 raise errors.Failed(f"{service.name} has no error {fault.code}: {error.message}") from error
-            if fault.status >= 500 and not isinstance(error, errors.Busy):
+            if fault.status >= 500 and not isinstance(error, errors.Busy | calls.Refused):
                 raise
             raise exchange.Refused(fault) from error
 
@@ -235,8 +251,7 @@ def _region(scope: sigv4.Scope) -> str:
 
 def _failed(outcome: Outcome) -> exchange.Fault:
     if outcome.service is None:
-        code = "InternalFailure"
-        return exchange.Fault(code, "Roadstead failed. Its log tells why.", 500, sender=False)
+        return table.unserved(outcome.protocol, "failed", "Roadstead failed. Its log tells why.")
     known = outcome.operation in outcome.service.operation_names
     return faults.internal(outcome.service, outcome.service.operation(outcome.operation) if known else None)
 
