@@ -16,7 +16,7 @@ vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux,
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench
 
-soak: ## longer: more kills, more bad requests, AWS's SDKs for Go and JavaScript, then the live tests with every version again and again, ROUNDS=10
+soak: ## longer: more kills, more bad requests, AWS's SDKs, then the live tests with every version again and again, ROUNDS=10
 	ROADSTEAD_KILLS=2000 ROADSTEAD_STORY_KILLS=200 ROADSTEAD_BAD_REQUESTS=100000 ROADSTEAD_SDKS=yes PYTHONPATH=src \
 	  $(PYTHON) -m pytest -q tests/unit/test_store_kill.py tests/wire/test_story_killed.py tests/wire/test_hardening.py \
 	  tests/sdks/test_sdks.py

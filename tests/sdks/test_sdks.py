@@ -1,7 +1,7 @@
-"""AWS's SDKs for Go and JavaScript as customers of a running serve: what they catch, and what they sign.
+"""AWS's SDKs for Go, Java and JavaScript as customers of a running serve: what they catch, and what they sign.
 
-ROADSTEAD_SDKS=yes runs them, as `make soak` does: the SDKs come from their registries (52 MB of JavaScript), and Go's
-takes 20 s of a processor to build the first time. What is got and built is kept in Roadstead's cache.
+ROADSTEAD_SDKS=yes runs them, as `make soak` does: the SDKs come from their registries (52 MB of JavaScript, 18 MB of
+Java), and Go's takes 20 s of a processor to build the first time. All that is kept in Roadstead's cache.
 """
 
 from __future__ import annotations
@@ -84,7 +84,20 @@ def javascript(serve: desk_served.Served) -> Said:
     return said(serve, [node, "customer.mjs"], folder)
 
 
-@pytest.fixture(params=["go", "javascript"])
+@pytest.fixture(scope="module")
+def java(serve: desk_served.Served) -> Said:
+    folder = CACHE / "java"
+    folder.mkdir(parents=True, exist_ok=True)
+    pom, libraries = folder / "pom.xml", folder / "target" / "dependency"
+    if not libraries.is_dir() or pom.read_bytes() != (ROOT / "java" / "pom.xml").read_bytes():
+        shutil.rmtree(libraries, ignore_errors=True)
+        shutil.copyfile(ROOT / "java" / "pom.xml", pom)
+        command = [tool("mvn"), "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        subprocess.run(command, cwd=folder, timeout=BUILDING, check=True)
+    return said(serve, [tool("java"), "-cp", f"{libraries}/*", str(ROOT / "java" / "Customer.java")], folder)
+
+
+@pytest.fixture(params=["go", "java", "javascript"])
 def answers(request: pytest.FixtureRequest) -> Said:
     found: Said = request.getfixturevalue(request.param)
     return found
@@ -120,8 +133,13 @@ def test_codes_that_go_catches_have_their_members(go: Said) -> None:
     assert go["no role, caught"]["answer"] is True
 
 
+def test_what_is_missing_is_told_to_clients_that_send_it_so(java: Said, javascript: Said) -> None:
+    for told in (java, javascript):
+        assert (told["missing"]["code"], told["missing"]["status"]) == ("InvalidParameterException", 400)
+        assert "'roleArn' failed to satisfy constraint: Member must not be null" in told["missing"]["message"]
+
+
 def test_what_javascript_sends_otherwise(javascript: Said) -> None:
-    assert javascript["missing"]["code"] == "InvalidParameterException"
     assert str(javascript["packed"]["answer"]).endswith(":user/admin")
     assert javascript["slashed"]["answer"] == []
     # It sets its clock by the answer and would ask again; it was told to ask once.
