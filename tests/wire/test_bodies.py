@@ -7,12 +7,15 @@ import gzip
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
+from tests.unit import front_desk
 from tests.wire import desk_served
 
+from roadstead.aws.door import desk
 from roadstead.wire import coding, exchange
 
 CLUSTER: dict[str, Any] = {"roleArn": "arn:aws:iam::123456789012:role/eks", "resourcesVpcConfig": {}}
@@ -117,6 +120,22 @@ def test_what_is_small_until_it_is_unpacked_is_too_large(serve: desk_served.Serv
         assert "when it is unpacked" in message
     # Unpacked as far as the limit, and not kept.
     assert serve.memory() - before < 16 * 1024
+
+
+def test_all_that_was_unpacked_is_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "MOST_UNPACKED", 3000)
+
+    def story(place: front_desk.Place) -> None:
+        iam = place.client("iam")
+        iam.meta.events.register("before-sign", lambda request, **_: packed()(request))
+        # One after the other there is room for each.
+        for number in range(10):
+            iam.create_user(UserName=f"user-{number}", Path=f"/{'a' * 500}/")
+        code, status, message = refused(iam.list_users, PathPrefix=f"/{'a' * 500}/", Marker="x" * 4000)
+        assert (code, status) == ("ServiceUnavailable", 503)
+        assert "when it is unpacked" in message
+
+    front_desk.told(tmp_path, story)
 
 
 def test_a_body_of_the_greatest_size_is_unpacked_whole() -> None:

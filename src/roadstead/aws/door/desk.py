@@ -14,7 +14,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ RULES: Mapping[str, sigv4.Rules] = {
 15 minutes whatever they ask for (aws-iam-authenticator, `presignedURLExpiration`)."""
 MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
+MOST_UNPACKED = 64 * 1024 * 1024
+"""Bytes of all bodies that were unpacked and are worked on."""
 MOST_SECONDS = 30.0
 """An operation only reads and writes the store: this is for one that hangs."""
 _ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
@@ -84,6 +86,7 @@ class Desk:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._tokens = idempotency.Tokens()
+        self._unpacked = 0
         self._keys: dict[tuple[str, str, sigv4.Scope], bytes] = {}
 
     async def admit(self, claim: sigv4.Claim) -> users.Known:
@@ -152,7 +155,20 @@ class Desk:
         sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, rules)
         outcome.region, outcome.caller = _region(claim.scope), known.arn
         service = self._service(outcome, claim)
-        request = coding.plain(outcome.protocol, request)
+        plain = coding.plain(outcome.protocol, request)
+        with self._room(outcome.protocol, 0 if plain is request else len(plain.body)):
+            await self._done(plain, service, known, now, outcome)
+
+    async def _done(
+        self,
+        request: exchange.Request,
+        service: services.Service,
+        known: users.Known,
+        now: dt.datetime,
+        outcome: Outcome,
+    ) -> None:
+        """What is asked, done and answered, of a caller who is known."""
+        facts = self._facts
         found = server.match(service, request)
         outcome.protocol, outcome.operation = found.protocol, found.operation.name
         bound = facts.registry.find(service.name, found.operation.name)
@@ -167,6 +183,18 @@ class Desk:
         outcome.response = server.render_output(
             service, found.operation, found.protocol, dict(output), outcome.request_id
         )
+
+    @contextlib.contextmanager
+    def _room(self, protocol: exchange.Protocol, size: int) -> Iterator[None]:
+        """Room for a body that was unpacked, for as long as it is worked on: the door counts what is sent."""
+        if self._unpacked + size > MOST_UNPACKED:
+            said = "More is being sent than there is room for when it is unpacked: try again."
+            raise exchange.Refused(table.unserved(protocol, "busy", said))
+        self._unpacked += size
+        try:
+            yield
+        finally:
+            self._unpacked -= size
 
     def _unsigned(self, request: exchange.Request, outcome: Outcome) -> None:
         """Raises Refused for an operation that is called without a signature: none of these is built yet."""
