@@ -16,9 +16,10 @@ vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux,
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench
 
-soak: ## longer: more kills, more bad requests, then the live tests with every version again and again, ROUNDS=10
-	ROADSTEAD_KILLS=2000 ROADSTEAD_STORY_KILLS=200 ROADSTEAD_BAD_REQUESTS=100000 PYTHONPATH=src $(PYTHON) -m pytest -q \
-	  tests/unit/test_store_kill.py tests/wire/test_story_killed.py tests/wire/test_hardening.py
+soak: ## longer: more kills, more bad requests, AWS's SDKs, then the live tests with every version again and again, ROUNDS=10
+	ROADSTEAD_KILLS=2000 ROADSTEAD_STORY_KILLS=200 ROADSTEAD_BAD_REQUESTS=100000 ROADSTEAD_SDKS=yes PYTHONPATH=src \
+	  $(PYTHON) -m pytest -q tests/unit/test_store_kill.py tests/wire/test_story_killed.py tests/wire/test_hardening.py \
+	  tests/sdks/test_sdks.py
 	for round in $$(seq $${ROUNDS:-10}); do ROADSTEAD_REPEAT=no ROADSTEAD_ALL_VERSIONS=yes tests/run live || exit; done
 
 docs: ## the pages in docs/ as a site, by Zensical

@@ -47,6 +47,8 @@ class Place:
     account: accounts.Opened
     ask: Callable[[Callable[[interface.Store], Awaitable[Any]]], Any]
     """Something of the store, for other threads."""
+    send: Callable[[exchange.Request], exchange.Response]
+    """The answer to a request that no SDK would send; for other threads."""
 
 
 @asynccontextmanager
@@ -57,12 +59,15 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
         operations = registry.build(serve.MODULES, serve.STATES)
         front = desk.Desk(desk.Facts(operations, store, serve.REGIONS, account.cursors))
 
+        def send(came: exchange.Request) -> exchange.Response:
+            return asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
+
         def handle(request: Any, **_: object) -> Any:
             headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
             body = request.body or b""
             body = body.encode() if isinstance(body, str) else body
             came = exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
-            answer = asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
+            answer = send(came)
             given = botocore.awsrequest.HeadersDict(answer.headers)
             return botocore.awsrequest.AWSResponse(request.url, answer.status, given, _Raw(answer.body))
 
@@ -89,7 +94,7 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
         tools = office.Tools(store, world, lambda: 0.0, clocks.SystemClock())
         working = asyncio.ensure_future(office.Office(tools).run())
         try:
-            yield Place(client, world, account, ask)
+            yield Place(client, world, account, ask, send)
         finally:
             working.cancel()
             await asyncio.wait([working])

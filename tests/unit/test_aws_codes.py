@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pathlib
+import re
 import types
 from collections.abc import Iterator
 
 import pytest
 
-from roadstead import serve
+from roadstead import aws, serve
 from roadstead.aws import calls, faults
 from roadstead.wire import services, validate
 
@@ -47,6 +49,27 @@ def test_codes_are_the_model_s(module: types.ModuleType) -> None:
     assert name is not None, "a module of operations has none"
     service = services.load(name)
     assert [code for code in codes(inspect.getsource(module)) if not faults.known(service, code)] == []
+
+
+_LIKE = {
+    "ec2": re.compile(
+        r"(Invalid|Missing|Unsupported|Incorrect)[A-Z]\w*(\.\w+)?|\w+(Exceeded|Violation|NotFound|Malformed|Exists)(\.\w+)?"
+    ),
+    "eks": re.compile(r"\w+Exception"),
+}
+"""Texts that are a code, wherever they stand: in tables, in arguments, in constants."""
+
+
+@pytest.mark.parametrize("service", list(_LIKE))
+def test_whatever_looks_like_a_code_is_one(service: str) -> None:
+    found: set[str] = set()
+    for path in (pathlib.Path(aws.__file__).parent / service).rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        found |= {text for node in nodes if isinstance(node, ast.Constant) and isinstance(text := node.value, str)}
+    like = {text for text in found if _LIKE[service].fullmatch(text)}
+    assert len(like) > 5
+    model = services.load(service)
+    assert sorted(code for code in like if not faults.known(model, code)) == []
 
 
 def test_what_is_missing_has_a_code_of_its_own_at_ec2() -> None:

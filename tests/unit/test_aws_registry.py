@@ -11,6 +11,7 @@ import pytest
 from roadstead.aws import calls, faults, registry
 from roadstead.core import errors
 from roadstead.wire import exchange, services
+from roadstead.wire.codes import choice, table
 
 
 def module(*marks: tuple[str, str], **notes: str) -> types.ModuleType:
@@ -87,8 +88,8 @@ def test_coverage_counts_every_operation_of_every_model_in_one_column() -> None:
 @pytest.mark.parametrize("name", registry.SERVICES)
 def test_every_service_has_a_code_for_every_error(name: str) -> None:
     service = services.load(name)
-    for row in faults.table(service).rows():
-        assert faults.known(service, faults.chosen(service, None, row)), row
+    for case in table.rows(service.protocol, name):
+        assert faults.known(service, choice.chosen(service, None, case)), case
 
 
 EKS = services.load("eks")

@@ -7,8 +7,10 @@ values before they are signed (so that they come as far as the codecs and operat
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import random
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,6 +82,7 @@ class Source:
             for kind in (
                 *("_wrong_value", "_wrong_value", "_wrong_type", "_wrong_type", "_unicode", "_nested"),
                 *("_wrong_protocol", "_mis_signed", "_replayed", "_truncated", "_malformed", "_oversized", "_noise"),
+                "_packed",
             )
         }
 
@@ -155,6 +158,19 @@ class Source:
             headers["smithy-protocol"] = self._random.choice(("rpc-v2-cbor", "rpc-v2-json", ""))
         method = self._random.choice((plain.method, "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "X"))
         return Bad("", self._signed(other, replace(plain, method=method, headers=headers)))
+
+    def _packed(self) -> Bad:
+        """Bodies of another coding than their head says, cut off, or far larger than they are sent."""
+        service, plain = self._request()
+        body = self._random.choice((plain.body, b"{}", b" " * 5_000_000))
+        packed = bytearray(self._random.choice((gzip.compress, zlib.compress, bytes))(body[: 6 << 20]))
+        if packed and self._random.random() < 0.5:
+            del packed[self._random.randrange(len(packed)) :]
+        if packed and self._random.random() < 0.3:
+            packed[self._random.randrange(len(packed))] ^= 1 << self._random.randrange(8)
+        coding = self._random.choice(("gzip", "gzip", "x-gzip", "deflate", "br", "gzip, gzip", "aws-chunked", ",", "ü"))
+        headers = {**plain.headers, "content-encoding": coding}
+        return Bad("", self._signed(service, replace(plain, headers=headers, body=bytes(packed[:100_000]))))
 
     def _mis_signed(self) -> Bad:
         service, plain = self._request()

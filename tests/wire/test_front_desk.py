@@ -19,6 +19,7 @@ from tests.wire import desk_served
 
 from roadstead.machine import main
 from roadstead.machine.aws import api
+from roadstead.wire import exchange, sigv4
 
 CLUSTER: dict[str, Any] = {"roleArn": "arn:aws:iam::123456789012:role/eks", "resourcesVpcConfig": {}}
 
@@ -179,6 +180,7 @@ def test_signatures_that_are_not_good(
 def test_a_clock_may_be_off_by_what_the_service_bears(serve: desk_served.Served) -> None:
     with signed_minutes_ago(10):
         assert serve.client("sts").get_caller_identity()["Account"]
+        assert serve.client("ec2").describe_vpcs()["ResponseMetadata"]["HTTPStatusCode"] == 200
         assert refused(serve.client("eks"), "list_clusters")["Code"] == "InvalidSignatureException"
 
 
@@ -205,6 +207,39 @@ def test_who_does_not_sign(serve: desk_served.Served) -> None:
     with error.value as answer:
         assert answer.code == 403
         assert b"<Code>MissingAuthenticationToken</Code>" in answer.read()
+
+
+def presigned(serve: desk_served.Served, service: str, query: str, minutes: int, expires: int | None) -> str:
+    """A URL that was presigned some minutes ago."""
+    keys = sigv4.Credentials(serve.profile.access_key, serve.profile.secret)
+    plain = exchange.Request("GET", "/", query, {"host": serve.endpoint.partition("://")[2]})
+    then = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
+    return serve.endpoint + sigv4.presign(plain, keys, "eu-central-1", service, then, expires=expires).target
+
+
+def test_presigned_urls_live_as_long_as_the_service_gives_them(serve: desk_served.Served) -> None:
+    identity, users = "Action=GetCallerIdentity&Version=2011-06-15", "Action=ListUsers&Version=2010-05-08"
+    for service, query, minutes, expires, lives in (
+        ("sts", identity, 0, None, True),
+        ("sts", identity, 14, None, True),
+        ("sts", identity, 16, None, False),
+        ("sts", identity, -16, None, False),
+        ("sts", identity, 14, 60, True),
+        ("sts", identity, 16, 3600, False),
+        ("iam", users, 14, None, True),
+        ("iam", users, 16, None, False),
+        ("iam", users, 2, 60, False),
+        ("iam", users, 16, 3600, True),
+    ):
+        url = presigned(serve, service, query, minutes, expires)
+        if lives:
+            assert "<RequestId>" in get(url)
+            continue
+        with pytest.raises(urllib.error.HTTPError) as error:
+            get(url)
+        with error.value as answer:
+            assert answer.code == 403
+            assert b"<Code>SignatureDoesNotMatch</Code>" in answer.read()
 
 
 def test_presigned_urls(serve: desk_served.Served) -> None:

@@ -230,7 +230,7 @@ def test_large_bodies_are_refused_unread(tmp_path: Path) -> None:
         head = f"POST /clusters HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n\r\n".encode()
         assert (await opened.send(head)).startswith(b"HTTP/1.1 413")
         nobody = opened.signed("CreateCluster", name="a", roleArn="r", resourcesVpcConfig={})
-        unknown = raw(nobody, **{"content-length": "100000"}).replace(
+        unknown = raw(nobody, **{"content-length": "200000"}).replace(
             opened.credentials.access_key.encode(), b"AKIAIOSFODNN7EXAMPLE"
         )
         answer = await opened.send(unknown)

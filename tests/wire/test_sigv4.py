@@ -152,6 +152,18 @@ def test_a_token_of_eks_lives_fifteen_minutes_whatever_it_says() -> None:
     assert refused(replace(url, headers={**url.headers, "x-k8s-aws-id": "two"})) == "SignatureDoesNotMatch"
 
 
+def test_a_url_that_does_not_say_how_long_it_lives_lives_fifteen_minutes() -> None:
+    plain = exchange.Request("GET", "/", "Action=GetCallerIdentity&Version=2011-06-15", {"host": "sts.x"})
+    url = sigv4.presign(plain, KEYS, "us-east-1", "sts", NOW, expires=None)
+    assert check(url, NOW + 15 * MINUTE).expires is None
+    assert refused(url, NOW + 15 * MINUTE + dt.timedelta(seconds=1)) == "RequestExpired"
+    assert refused(url, NOW - 6 * MINUTE) == "RequestExpired"
+    # It is signed that it says nothing.
+    assert refused(replace(url, query=f"{url.query}&X-Amz-Expires=60")) == "SignatureDoesNotMatch"
+    for wrong in ("", "-1", "+60", "6.0", "60&X-Amz-Expires=60", "²", "604801", "9" * 5000):
+        assert refused(replace(url, query=f"{url.query}&X-Amz-Expires={wrong}")) == "IncompleteSignature"
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -13,6 +13,7 @@ from typing import Literal
 from roadstead.aws import calls, faults, paging
 from roadstead.core import errors
 from roadstead.wire import services, shapes
+from roadstead.wire.codes import table
 
 SERVICES = (
     "eks",
@@ -120,13 +121,10 @@ def _marked(modules: Iterable[types.ModuleType]) -> Iterable[tuple[calls.Handler
 
 
 def _codes_unknown(service: services.Service) -> list[str]:
-    """Rows of its table from which the service has no code at all."""
-    rows = faults.table(service).rows()
-    return [f"{service.name}: its model has none of the errors {row}" for row in rows if not _any(service, row)]
-
-
-def _any(service: services.Service, row: faults.Codes) -> bool:
-    return any(faults.known(service, code) for code in row)
+    """Cases for which the service has no code at all."""
+    rows = table.rows(service.protocol, service.name)
+    without = {case: row for case, row in rows.items() if not any(faults.known(service, code) for code in row.codes)}
+    return [f"{service.name}: nothing tells of {row.codes}, for {case!r}" for case, row in without.items()]
 
 
 def _states_unknown(models: Mapping[str, services.Service], one: States) -> list[str]:

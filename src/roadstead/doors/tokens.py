@@ -22,7 +22,8 @@ from roadstead.wire.codec import rest
 LONGEST = 8192
 """Characters of a token."""
 LIFE = dt.timedelta(minutes=15)
-"""From X-Amz-Date, whatever X-Amz-Expires says: clients keep tokens for 14 minutes and sign them for 60 seconds."""
+"""From X-Amz-Date, whatever X-Amz-Expires says: clients keep tokens for 14 minutes, and sign them for 60 seconds or for
+nothing that they say (Go's SDK), which is as good at STS."""
 
 _ALLOWED = frozenset(
     (
@@ -134,7 +135,7 @@ def _signer(
     """Whose key the token was signed with, for this cluster and not too long ago. Raises Refused."""
     if logins.CLUSTER_HEADER not in claim.signed_headers:
         raise Refused(f"the token's signature is not over {logins.CLUSTER_HEADER}")
-    if claim.expires is None or claim.expires > LIFE.total_seconds():
+    if claim.expires is not None and claim.expires > LIFE.total_seconds():
         raise Refused("the token's X-Amz-Expires is more than 900 seconds")
     if claim.scope.service != "sts":
         raise Refused("the token is signed for another service than sts")

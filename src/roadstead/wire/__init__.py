@@ -13,6 +13,8 @@ import anything of ours but core. botocore's code is never imported: `services` 
     patterns   the models' patterns in Python's words
     sigv4      read, verify, check_scope, sign, presign, signing_key
     refusals   why a signature is not accepted, in the words of each protocol
+    coding     bodies that are packed
+    codes/     every code that a request can be refused with, by service and case
     codec/     the codecs themselves, for server and client
     models/    models of our own: the service `roadstead`
 

@@ -18,17 +18,9 @@ import msgspec
 
 from roadstead.wire import exchange, services, shapes
 from roadstead.wire.codec import cbor, forms, markup, rest, trees
+from roadstead.wire.codes import table
 
 _FORM = "application/x-www-form-urlencoded"
-
-_MALFORMED: Mapping[exchange.Protocol, str] = {
-    "rest-json": "SerializationException",
-    "json-1.0": "SerializationException",
-    "json-1.1": "SerializationException",
-    "rpc-v2-cbor": "SerializationException",
-    "query": "MalformedInput",
-    "ec2": "InvalidParameterValue",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +71,21 @@ def match(service: services.Service, request: exchange.Request) -> Match:
         raise _unknown(protocol, name)
     operation = service.operation(name)
     if operation.streams:
-        raise exchange.Refused(
-            exchange.Fault("UnsupportedOperationException", f"{name} streams events, which is not supported here.")
-        )
+        raise _refused(protocol, "not built", f"{name} streams events, which is not supported here.")
     return Match(protocol=protocol, operation=operation, labels=labels)
 
 
 def _route(service: services.Service, request: exchange.Request) -> tuple[str, dict[str, str]]:
+    path = request.path
     try:
-        found = service.routes.find(request.method, request.path, request.query)
+        found = service.routes.find(request.method, path, request.query)
+        if found is None and path.endswith("/"):
+            # A slash at the end says nothing that models know.
+            found = service.routes.find(request.method, path.removesuffix("/"), request.query)
     except exchange.Malformed as error:
         raise malformed("rest-json", error) from error
     if found is None:
-        raise _unknown("rest-json", f"{request.method} {request.path[:200]}")
+        raise _unknown("rest-json", f"{request.method} {path[:200]}")
     return found
 
 
@@ -110,7 +104,7 @@ def _action(service: services.Service, protocol: exchange.Protocol, request: exc
     form = _form(protocol, request)
     name = form.get("Action", "")
     if not name:
-        raise exchange.Refused(exchange.Fault("MissingAction", "The request must contain the parameter Action.", 400))
+        raise _refused(protocol, "no action", "The request must contain the parameter Action.")
     version = form.get("Version", service.api_version)
     if protocol == "query" and version != service.api_version:
         raise _unknown(protocol, name, version)
@@ -129,31 +123,28 @@ def _unknown(protocol: exchange.Protocol, name: str, version: str = "") -> excha
     match protocol:
         case "query":
             said = f"Could not find operation {name[:200]}" + (f" for version {version[:40]}" if version else "")
-            return exchange.Refused(exchange.Fault("InvalidAction", said, 400))
         case "ec2":
             said = f"The action {name[:200]} is not valid for this web service."
-            return exchange.Refused(exchange.Fault("InvalidAction", said, 400))
-        case "json-1.0" | "json-1.1":
-            return exchange.Refused(exchange.Fault("UnknownOperationException", f"No operation {name[:400]}", 400))
-        case "rest-json" | "rpc-v2-cbor":
-            return exchange.Refused(exchange.Fault("UnknownOperationException", f"No operation {name[:400]}", 404))
         case _:
-            assert_never(protocol)
+            said = f"No operation {name[:400]}"
+    return _refused(protocol, "no operation", said)
+
+
+def _refused(protocol: exchange.Protocol, case: table.Case, message: str) -> exchange.Refused:
+    return exchange.Refused(table.unserved(protocol, case, message))
 
 
 def malformed(protocol: exchange.Protocol, error: exchange.Malformed) -> exchange.Refused:
     """The protocol's answer to a message of the wrong form."""
     if protocol == "ec2" and error.reason.startswith("The parameter "):
-        return exchange.Refused(exchange.Fault("UnknownParameter", error.reason))
-    return exchange.Refused(exchange.Fault(_MALFORMED[protocol], error.message))
+        return _refused(protocol, "unknown parameter", error.reason)
+    return _refused(protocol, "malformed", error.message)
 
 
 def _check_size(protocol: exchange.Protocol, request: exchange.Request) -> None:
     if len(request.body) > exchange.MAX_BODY:
-        code = "RequestEntityTooLarge" if protocol in ("query", "ec2") else "RequestEntityTooLargeException"
-        raise exchange.Refused(
-            exchange.Fault(code, f"The body has {len(request.body)} bytes; at most {exchange.MAX_BODY} are taken.", 413)
-        )
+        said = f"The body has {len(request.body)} bytes; at most {exchange.MAX_BODY} are taken."
+        raise _refused(protocol, "too large", said)
 
 
 def parse_input(found: Match, request: exchange.Request) -> dict[str, Any]:
@@ -162,11 +153,6 @@ def parse_input(found: Match, request: exchange.Request) -> dict[str, Any]:
     Timestamps are aware datetimes in UTC, blobs bytes. Raises Refused.
     """
     _check_size(found.protocol, request)
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise exchange.Refused(
-            exchange.Fault("UnsupportedMediaTypeException", f"Bodies in {coding[:40]} are not taken.", 415)
-        )
     shape = found.operation.input
     if shape is None:
         return {}

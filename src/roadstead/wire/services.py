@@ -122,6 +122,8 @@ class Service:
         self.xml_namespace = about.xml_namespace
         self.query_compatible = about.aws_query_compatible is not None
         self.operation_names = tuple(model.operations)
+        self.unsigned = frozenset(name for name, raw in model.operations.items() if raw.authtype == "none")
+        """Operations that are called without a signature, by whoever has no key yet."""
         self.routes = rest.Routes(
             {name: (op.http.method, op.http.request_uri) for name, op in model.operations.items()}
             if self.protocol == "rest-json"

@@ -27,12 +27,15 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 LONGEST_PRESIGNED = 7 * 86_400
 """Seconds: the longest X-Amz-Expires."""
+PRESIGNED = dt.timedelta(minutes=15)
+"""How long a URL lives that has no X-Amz-Expires, as those of Go's SDK: as long as STS gives to all of them."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _AUTHORIZATION = re.compile(rf"{ALGORITHM}[ \t]+(.*)", re.DOTALL)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _STAMPED = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_EXPIRES = re.compile(r"[0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Claim:
     time: dt.datetime
     token: str | None
     expires: int | None
-    """Seconds a presigned URL asks to live; None for a signature by header."""
+    """Seconds a presigned URL asks to live; None where it asks for nothing, and for a signature by header."""
+    presigned: bool = False
+    """Whether the signature is in the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Rules:
     skew: dt.timedelta = dt.timedelta(minutes=5)
     """How far a signature's time may be off, either way; AWS allows some services 15 minutes."""
     presigned: dt.timedelta | None = None
-    """How long presigned URLs live whatever they ask for: STS gives GetCallerIdentity 15 minutes."""
+    """How long presigned URLs live whatever they ask for: STS gives them 15 minutes."""
     unsigned_payload: bool = False
     """Whether a body may be left out of the signature: to be allowed over TLS only."""
 
@@ -128,17 +133,18 @@ def _read_presigned(request: exchange.Request) -> Claim:
         sent = rest.parameters(request.query)
     except exchange.Malformed as error:
         raise refusals.Refusal("IncompleteSignature", error.message) from error
-    names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
     parts: dict[str, str] = {}
-    for name in names:
+    for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"):
         values = sent.get(f"X-Amz-{name}", [])
+        if name == "Expires" and not values:
+            continue
         if len(values) != 1 or not values[0]:
             raise refusals.Refusal("IncompleteSignature", f"A presigned URL requires one 'X-Amz-{name}'.")
         parts[name] = values[0]
-    expires = parts["Expires"]
+    expires = parts.get("Expires")
     if parts["Algorithm"] != ALGORITHM:
         raise refusals.Refusal("IncompleteSignature", f"X-Amz-Algorithm must be {ALGORITHM}.")
-    if not (expires.isascii() and expires.isdigit() and len(expires) < 9 and int(expires) <= LONGEST_PRESIGNED):
+    if expires is not None and not (_EXPIRES.fullmatch(expires) and int(expires) <= LONGEST_PRESIGNED):
         raise refusals.Refusal("IncompleteSignature", f"X-Amz-Expires must be from 0 to {LONGEST_PRESIGNED} seconds.")
     if not _STAMPED.fullmatch(parts["Date"]):
         raise refusals.Refusal("IncompleteSignature", "X-Amz-Date must be of the form 20260101T000000Z.")
@@ -147,7 +153,7 @@ def _read_presigned(request: exchange.Request) -> Claim:
     token = sent.get("X-Amz-Security-Token", [request.headers.get("x-amz-security-token")])
     if len(token) != 1:
         raise refusals.Refusal("IncompleteSignature", "A presigned URL has at most one 'X-Amz-Security-Token'.")
-    return replace(claim, token=token[0], expires=int(expires))
+    return replace(claim, token=token[0], expires=None if expires is None else int(expires), presigned=True)
 
 
 def _stamp(text: str) -> dt.datetime:
@@ -230,8 +236,9 @@ def verify(request: exchange.Request, claim: Claim, key: bytes, now: dt.datetime
 
 def _check_time(claim: Claim, now: dt.datetime, rules: Rules) -> None:
     lives = rules.skew
-    if claim.expires is not None:
-        lives = rules.presigned if rules.presigned is not None else dt.timedelta(seconds=claim.expires)
+    if claim.presigned:
+        asked = PRESIGNED if claim.expires is None else dt.timedelta(seconds=claim.expires)
+        lives = asked if rules.presigned is None else rules.presigned
     at = f"{now.astimezone(dt.UTC):{_STAMP}}"
     if now - claim.time > lives:
         raise refusals.Refusal("RequestExpired", f"Signature expired: {claim.stamp} is more than {lives} before {at}")
@@ -245,7 +252,12 @@ def _payload_hash(request: exchange.Request, rules: Rules) -> str:
         return said
     actual = hashlib.sha256(request.body).hexdigest() if request.body else _EMPTY
     if said is not None and not hmac.compare_digest(said.encode("utf-8", "surrogateescape"), actual.encode()):
-        raise refusals.Refusal("SignatureDoesNotMatch", "The 'x-amz-content-sha256' header does not match the body.")
+        why = (
+            "leaves out the body, which is taken over TLS only"
+            if said == UNSIGNED_PAYLOAD
+            else "does not match the body"
+        )
+        raise refusals.Refusal("SignatureDoesNotMatch", f"The 'x-amz-content-sha256' header {why}.")
     return actual
 
 
@@ -303,9 +315,15 @@ def sign(
 
 
 def presign(
-    request: exchange.Request, credentials: Credentials, region: str, service: str, now: dt.datetime, *, expires: int
+    request: exchange.Request,
+    credentials: Credentials,
+    region: str,
+    service: str,
+    now: dt.datetime,
+    *,
+    expires: int | None,
 ) -> exchange.Request:
-    """The request with its signature in the query, good for `expires` seconds. It must have its Host."""
+    """The request with its signature in the query, good for `expires` seconds if it says so. It must have its Host."""
     stamp = now.astimezone(dt.UTC).strftime(_STAMP)
     scope = Scope(stamp[:8], region, service)
     names = _signable(request)
@@ -313,7 +331,7 @@ def presign(
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Credential": f"{credentials.access_key}/{scope}",
         "X-Amz-Date": stamp,
-        "X-Amz-Expires": str(expires),
+        **({} if expires is None else {"X-Amz-Expires": str(expires)}),
         "X-Amz-SignedHeaders": ";".join(names),
     }
     if credentials.token is not None:

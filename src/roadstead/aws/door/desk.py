@@ -14,7 +14,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,17 +23,26 @@ from roadstead.aws.door import journal
 from roadstead.core import errors
 from roadstead.identity import users
 from roadstead.store import interface
-from roadstead.wire import exchange, refusals, server, services, sigv4, validate
+from roadstead.wire import coding, exchange, refusals, server, services, sigv4, validate
+from roadstead.wire.codes import choice, table
 
 log = logging.getLogger(__name__)
 
 GLOBAL = "aws-global"
 GLOBAL_IN = "us-east-1"
 WITHOUT_REGIONS = frozenset({"iam", "sts"})
-PATIENT = dt.timedelta(minutes=15)
-"""How far the clock may be off for these."""
+_PATIENT = dt.timedelta(minutes=15)
+RULES: Mapping[str, sigv4.Rules] = {
+    "iam": sigv4.Rules(skew=_PATIENT),
+    "ec2": sigv4.Rules(skew=_PATIENT),
+    "sts": sigv4.Rules(skew=_PATIENT, presigned=_PATIENT),
+}
+"""Of services that bear a clock that is further off (EC2: its "Error codes", RequestExpired). STS gives presigned URLs
+15 minutes whatever they ask for (aws-iam-authenticator, `presignedURLExpiration`)."""
 MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
+MOST_UNPACKED = 64 * 1024 * 1024
+"""Bytes of all bodies that were unpacked and are worked on."""
 MOST_SECONDS = 30.0
 """An operation only reads and writes the store: this is for one that hangs."""
 _ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
@@ -76,8 +85,8 @@ class Desk:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._rules = replace(sigv4.RULES, unsigned_payload=facts.secure)
         self._tokens = idempotency.Tokens()
+        self._unpacked = 0
         self._keys: dict[tuple[str, str, sigv4.Scope], bytes] = {}
 
     async def admit(self, claim: sigv4.Claim) -> users.Known:
@@ -129,24 +138,42 @@ class Desk:
 
     async def _walk(self, request: exchange.Request, outcome: Outcome) -> None:
         facts = self._facts
-        claim = sigv4.read(request)
+        try:
+            claim = sigv4.read(request)
+        except refusals.Refusal as refusal:
+            if refusal.kind == "MissingAuthenticationToken":
+                self._unsigned(request, outcome)
+            raise
         outcome.key = _shown(claim.access_key)
         # The scope is not believed yet; it only tells in which words a refusal is understood.
         outcome.service = facts.registry.services.get(claim.scope.service)
         outcome.protocol = server.detect(request, outcome.service)
         known = await self.admit(claim)
+        coding.check(outcome.protocol, request)
         now = facts.now()
-        rules = replace(self._rules, skew=PATIENT) if claim.scope.service in WITHOUT_REGIONS else self._rules
+        rules = replace(RULES.get(claim.scope.service, sigv4.RULES), unsigned_payload=facts.secure)
         sigv4.verify(request, claim, self._signing_key(known, claim.scope), now, rules)
         outcome.region, outcome.caller = _region(claim.scope), known.arn
         service = self._service(outcome, claim)
+        plain = coding.plain(outcome.protocol, request)
+        with self._room(outcome.protocol, 0 if plain is request else len(plain.body)):
+            await self._done(plain, service, known, now, outcome)
+
+    async def _done(
+        self,
+        request: exchange.Request,
+        service: services.Service,
+        known: users.Known,
+        now: dt.datetime,
+        outcome: Outcome,
+    ) -> None:
+        """What is asked, done and answered, of a caller who is known."""
+        facts = self._facts
         found = server.match(service, request)
         outcome.protocol, outcome.operation = found.protocol, found.operation.name
         bound = facts.registry.find(service.name, found.operation.name)
         if bound is None:
-            code = faults.chosen(service, None, faults.table(service).unsupported)
-            said = f"Roadstead does not do {service.name} {found.operation.name}. `roadstead api coverage` lists it."
-            raise exchange.Refused(exchange.Fault(code, said, 501, sender=False))
+            raise exchange.Refused(faults.not_built(service, found.operation))
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
         call = calls.Call(
@@ -157,6 +184,32 @@ class Desk:
             service, found.operation, found.protocol, dict(output), outcome.request_id
         )
 
+    @contextlib.contextmanager
+    def _room(self, protocol: exchange.Protocol, size: int) -> Iterator[None]:
+        """Room for a body that was unpacked, for as long as it is worked on: the door counts what is sent."""
+        if self._unpacked + size > MOST_UNPACKED:
+            said = "More is being sent than there is room for when it is unpacked: try again."
+            raise exchange.Refused(table.unserved(protocol, "busy", said))
+        self._unpacked += size
+        try:
+            yield
+        finally:
+            self._unpacked -= size
+
+    def _unsigned(self, request: exchange.Request, outcome: Outcome) -> None:
+        """Raises Refused for an operation that is called without a signature: none of these is built yet."""
+        for service in self._facts.registry.services.values():
+            if not service.unsigned:
+                continue
+            try:
+                found = server.match(service, coding.plain(outcome.protocol, request))
+            except exchange.Refused:
+                # It is none of this service, and that it has no signature is what is told of it.
+                continue
+            if found.operation.name in service.unsigned:
+                outcome.service, outcome.operation, outcome.protocol = service, found.operation.name, found.protocol
+                raise exchange.Refused(faults.not_built(service, found.operation))
+
     def _service(self, outcome: Outcome, claim: sigv4.Claim) -> services.Service:
         """The service that the request is for. Raises Refused for one that has no operations here."""
         if outcome.region not in self._facts.regions:
@@ -166,8 +219,7 @@ class Desk:
                 f"Roadstead has no service {claim.scope.service[:100]!r}, for which this request is signed; it has "
                 f"{', '.join(sorted(self._facts.registry.services))}."
             )
-            code = "InvalidAction" if outcome.protocol == "query" else "UnknownOperationException"
-            raise exchange.Refused(exchange.Fault(code, said, 404))
+            raise exchange.Refused(table.unserved(outcome.protocol, "no operation", said))
         return outcome.service
 
     def _signing_key(self, known: users.Known, scope: sigv4.Scope) -> bytes:
@@ -183,7 +235,6 @@ class Desk:
     async def _output(self, bound: registry.Bound, call: calls.Call, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """What the operation answers. Raises Refused for every error that a caller is told."""
         service, operation = bound.service, bound.operation
-        rows = faults.table(service)
         if problems := validate.problems(operation.input, dict(asked)):
             raise exchange.Refused(faults.invalid(service, operation, problems))
         try:
@@ -196,16 +247,14 @@ class Desk:
             output = await self._called(bound, call, asked)
             return output if window is None else paging.cut(window, output, self._facts.cursors)
         except paging.Foreign as error:
-            code = faults.chosen(service, operation, rows.cursor)
-            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+            raise exchange.Refused(choice.fault(service, operation, "cursor", error.message)) from error
         except idempotency.Mismatch as error:
-            code = faults.chosen(service, operation, rows.mismatch)
-            raise exchange.Refused(exchange.Fault(code, error.message)) from error
+            raise exchange.Refused(choice.fault(service, operation, "mismatch", error.message)) from error
         except errors.Error as error:
             fault = faults.fault(service, operation, error)
             if not faults.known(service, fault.code):
                 raise errors.Failed(f"{service.name} has no error {fault.code}: {error.message}") from error
-            if fault.status >= 500 and not isinstance(error, errors.Busy):
+            if fault.status >= 500 and not isinstance(error, errors.Busy | calls.Refused):
                 raise
             raise exchange.Refused(fault) from error
 
@@ -230,8 +279,7 @@ def _region(scope: sigv4.Scope) -> str:
 
 def _failed(outcome: Outcome) -> exchange.Fault:
     if outcome.service is None:
-        code = "InternalFailure"
-        return exchange.Fault(code, "Roadstead failed. Its log tells why.", 500, sender=False)
+        return table.unserved(outcome.protocol, "failed", "Roadstead failed. Its log tells why.")
     known = outcome.operation in outcome.service.operation_names
     return faults.internal(outcome.service, outcome.service.operation(outcome.operation) if known else None)
 

@@ -26,6 +26,8 @@ from aiohttp import hdrs, http, web
 from roadstead.aws.door import desk, metrics
 from roadstead.doors import connections, gate
 from roadstead.wire import exchange, refusals, sigv4
+from roadstead.wire import server as wire_server
+from roadstead.wire.codes import table
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ class Limits:
     header: int = 8_192
     headers: int = 100
     body: int = exchange.MAX_BODY
-    unasked: int = 65_536
-    """Bytes of a body that are read before it is known whether the access key exists."""
+    unasked: int = 131_072
+    """Bytes of a body that are read before it is known whether the access key exists. The longest without one is SAML's
+    assertion, of 100,000 characters."""
     bodies: int = 64 * 1024 * 1024
     """Bytes of all bodies that are held at a time."""
 
@@ -137,7 +140,7 @@ class Server:
         """The request with its body, and how much of it is held. Raises Refused or Refusal before reading too much."""
         length = request.content_length
         if length is not None and length > self._limits.body:
-            raise _too_large(length, self._limits.body)
+            raise _too_large(head, length, self._limits.body)
         # Who sends much is asked first who they are; a request without a body is asked once, with the rest of it.
         if request.body_exists and (length is None or length > self._limits.unasked):
             await self._desk.admit(sigv4.read(head))
@@ -154,10 +157,10 @@ class Server:
                 self._held += len(part)
                 parts.append(part)
                 if taken > self._limits.body:
-                    raise _too_large(taken, self._limits.body)
+                    raise _too_large(head, taken, self._limits.body)
                 if self._held > self._limits.bodies:
                     said = "More is being sent than there is room for: try again."
-                    raise exchange.Refused(exchange.Fault("ServiceUnavailable", said, 503, sender=False))
+                    raise exchange.Refused(table.unserved(wire_server.detect(head), "busy", said))
         except BaseException:
             self._held -= taken
             raise
@@ -184,9 +187,11 @@ def _failed(status: int, error: BaseException | None) -> web.Response:
     """What is no HTTP, or failed outside the desk: one sentence, and never what it was inside."""
     if status >= 500 and error is not None:
         log.error("a request failed", exc_info=error)
-    name = "InternalFailure" if status >= 500 else "MalformedHttpRequestException"
+    # In JSON: of what is no request it is not known what it is written in.
+    case: table.Case = "failed" if status >= 500 else "http"
     text = "Roadstead failed. Its log tells why." if status >= 500 else "This is no HTTP request that is taken."
-    body = msgspec.json.encode({"__type": name, "message": text})
+    fault = table.unserved("rest-json", case, text)
+    body = msgspec.json.encode({"__type": fault.code, "message": fault.message})
     return web.Response(status=status, body=body, headers={hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: _NAME})
 
 
@@ -235,9 +240,9 @@ async def _health() -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", b"ok\n"
 
 
-def _too_large(size: int, most: int) -> exchange.Refused:
+def _too_large(head: exchange.Request, size: int, most: int) -> exchange.Refused:
     said = f"The body has {size} bytes or more; at most {most} are taken."
-    return exchange.Refused(exchange.Fault("RequestEntityTooLargeException", said, 413))
+    return exchange.Refused(table.unserved(wire_server.detect(head), "too large", said))
 
 
 @contextlib.asynccontextmanager

@@ -91,7 +91,7 @@ describe_placement_groups = _none(
 describe_reserved_instances = _none(
     "DescribeReservedInstances",
     "ReservedInstances",
-    {"ReservedInstancesIds": "InvalidReservationID.NotFound"},
+    {"ReservedInstancesIds": "InvalidReservedInstancesId"},
     """availability-zone availability-zone-id duration end fixed-price instance-type scope product-description
     reserved-instances-id start state usage-price""",
 )

@@ -13,30 +13,44 @@ from typing import NoReturn
 from roadstead.aws import kept
 
 _DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}")
-MALFORMED: Mapping[str, tuple[str, str]] = {
-    "InvalidAMIID.NotFound": ("ami", "InvalidAMIID.Malformed"),
-    "InvalidGroup.NotFound": ("sg", "InvalidGroupId.Malformed"),
-    "InvalidInstanceID.NotFound": ("i", "InvalidInstanceID.Malformed"),
-    "InvalidInternetGatewayID.NotFound": ("igw", "InvalidInternetGatewayId.Malformed"),
-    "InvalidLaunchTemplateId.NotFound": ("lt", "InvalidLaunchTemplateId.Malformed"),
-    "InvalidNetworkInterfaceID.NotFound": ("eni", "InvalidNetworkInterfaceId.Malformed"),
-    "InvalidRouteTableID.NotFound": ("rtb", "InvalidRouteTableId.Malformed"),
-    "InvalidSnapshot.NotFound": ("snap", "InvalidSnapshotID.Malformed"),
-    "InvalidSubnetID.NotFound": ("subnet", "InvalidSubnetID.Malformed"),
-    "InvalidVpcID.NotFound": ("vpc", "InvalidVpcID.Malformed"),
+MALFORMED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "InvalidAMIID.NotFound": (("ami",), "InvalidAMIID.Malformed"),
+    "InvalidCapacityReservationId.NotFound": (("cr",), "InvalidCapacityReservationId.Malformed"),
+    "InvalidCustomerGatewayID.NotFound": (("cgw",), "InvalidCustomerGatewayId.Malformed"),
+    "InvalidDhcpOptionID.NotFound": (("dopt",), "InvalidDhcpOptionsId.Malformed"),
+    "InvalidGatewayID.NotFound": (("eigw",), "InvalidEgressOnlyInternetGatewayId.Malformed"),
+    "InvalidGroup.NotFound": (("sg",), "InvalidGroupId.Malformed"),
+    "InvalidHostID.NotFound": (("h",), "InvalidHostID.Malformed"),
+    "InvalidInstanceConnectEndpointId.NotFound": (("eice",), "InvalidInstanceConnectEndpointId.Malformed"),
+    "InvalidInstanceID.NotFound": (("i",), "InvalidInstanceID.Malformed"),
+    "InvalidInternetGatewayID.NotFound": (("igw",), "InvalidInternetGatewayId.Malformed"),
+    "InvalidLaunchTemplateId.NotFound": (("lt",), "InvalidLaunchTemplateId.Malformed"),
+    "InvalidNetworkAclID.NotFound": (("acl",), "InvalidNetworkAclId.Malformed"),
+    "InvalidNetworkInterfaceID.NotFound": (("eni",), "InvalidNetworkInterfaceId.Malformed"),
+    "InvalidPlacementGroup.Unknown": (("pg",), "InvalidPlacementGroupId.Malformed"),
+    "InvalidPrefixListID.NotFound": (("pl",), "InvalidPrefixListId.Malformed"),
+    "InvalidRouteTableID.NotFound": (("rtb", "tgw-rtb"), "InvalidRouteTableId.Malformed"),
+    "InvalidSecurityGroupRuleId.NotFound": (("sgr",), "InvalidSecurityGroupRuleId.Malformed"),
+    "InvalidSnapshot.NotFound": (("snap",), "InvalidSnapshotID.Malformed"),
+    "InvalidSubnetID.NotFound": (("subnet",), "InvalidSubnetID.Malformed"),
+    "InvalidVolume.NotFound": (("vol",), "InvalidVolumeID.Malformed"),
+    "InvalidVpcEndpointId.NotFound": (("vpce",), "InvalidVpcEndpointId.Malformed"),
+    "InvalidVpcID.NotFound": (("vpc",), "InvalidVpcID.Malformed"),
+    "InvalidVpcPeeringConnectionID.NotFound": (("pcx",), "InvalidVpcPeeringConnectionId.Malformed"),
+    "NatGatewayNotFound": (("nat",), "NatGatewayMalformed"),
 }
-"""By the code for one that there is not: the prefix, and the code for what is no such id."""
+"""By the code for one that there is not: the prefixes, and the code for what is no such id."""
 
 
 def check(ids: Iterable[str], code: str) -> None:
     """Refuse what cannot be an id of the kind whose `code` this is, before any of them is looked for."""
     if code not in MALFORMED:
         return
-    prefix, malformed = MALFORMED[code]
+    prefixes, malformed = MALFORMED[code]
     for id in ids:
-        before, hyphen, digits = id.rpartition("-")
-        if not hyphen or before != prefix or not _DIGITS.fullmatch(digits):
-            kept.refuse(malformed, f'Invalid id: "{id[:100]}" (expecting "{prefix}-...")')
+        before, _, digits = id.rpartition("-")
+        if before not in prefixes or not _DIGITS.fullmatch(digits):
+            kept.refuse(malformed, f'Invalid id: "{id[:100]}" (expecting "{prefixes[0]}-...")')
 
 
 def absent(id: str, code: str, message: str) -> NoReturn:

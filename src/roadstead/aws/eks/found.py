@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from roadstead.store import facts, writes
 
 CODES: dict[type[errors.Error], str] = {errors.Invalid: "InvalidParameterException"}
 """For what the office finds wrong with a request."""
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+"""The model's ClusterName, which the API Reference gives to all of them."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,32 @@ class Nodegroup:
         return views.nodegroup_status(self.wanted, self.seen)
 
 
+def check_name(member: str, name: str, **members: Any) -> None:
+    """That it can be a name of something. Most members that are one have no pattern in the model.
+
+    Raises InvalidParameterException.
+    """
+    if not _NAME.fullmatch(name):
+        kept.refuse(
+            "InvalidParameterException",
+            f"The {member} parameter contains invalid characters. It should begin with letter or digit and can "
+            "contain any combination of digits, letters, hyphens and underscores.",
+            **members,
+        )
+
+
 def as_cluster(state: facts.State | None, name: str) -> Cluster:
-    """Raises ResourceNotFoundException when there is none."""
+    """Raises ResourceNotFoundException when there is none, InvalidParameterException when there can be none."""
     if state is None:
+        check_name("name", name, clusterName=name)
         kept.refuse("ResourceNotFoundException", f"No cluster found for name: {name}.", clusterName=name)
     return Cluster(state, spec.read(state.desired.body), views.seen(state))
 
 
 def as_nodegroup(state: facts.State | None, cluster: str, name: str) -> Nodegroup:
-    """Raises ResourceNotFoundException when there is none."""
+    """Raises ResourceNotFoundException when there is none, InvalidParameterException when there can be none."""
     if state is None:
+        check_name("nodegroupName", name, clusterName=cluster, nodegroupName=name)
         kept.refuse(
             "ResourceNotFoundException",
             f"No node group found for name: {name}.",

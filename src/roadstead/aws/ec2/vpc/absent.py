@@ -76,7 +76,7 @@ describe_ipams = _none(
 describe_ipv6_pools = _none(
     "DescribeIpv6Pools",
     "Ipv6Pools",
-    {"PoolIds": "InvalidIpv6PoolId.NotFound"},
+    {"PoolIds": "InvalidPoolID.NotFound"},
     "",
 )
 describe_local_gateways = _none(
