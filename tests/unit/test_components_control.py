@@ -27,7 +27,7 @@ from roadstead.core import errors
 from roadstead.messages import desired
 
 GOLDEN = Path(__file__).parent / "golden"
-RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+RELEASES = ("1.34.4", "1.35.4", "1.36.3", "1.37.2")
 CIDR = "198.19.0.0/26"
 PLANE = control_plane_facts.plane("1.37.2")
 

@@ -17,7 +17,7 @@ from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
 GOLDEN = Path(__file__).parent / "golden"
-RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+RELEASES = ("1.34.4", "1.35.4", "1.36.3", "1.37.2")
 FACTS = facts.SystemFacts(
     id="c-1a2b3c4d",
     name="cluster-1",

@@ -82,7 +82,7 @@ carries. When the service refuses the cluster itself, what this call has made is
 
 ```
 $ roadstead create cluster --name=dev --version=1.20
-Error: invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37
+Error: invalid version, 1.20 is not supported: this Roadstead offers 1.34, 1.35, 1.36, 1.37
 ```
 
 **What the cluster's events warn of** while it is made is told at once, each once, after `[!]`: the machine's networks

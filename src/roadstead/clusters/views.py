@@ -141,8 +141,9 @@ def update(shown: updates.Update) -> dict[str, Any]:
     }
 
 
-def version(offered: versions.Version) -> dict[str, Any]:
-    """The model's ClusterVersionInformation."""
+def version(offered: versions.Version, day: dt.date) -> dict[str, Any]:
+    """The model's ClusterVersionInformation, on a day."""
+    support = offered.support(day)
     return {
         "clusterVersion": offered.minor,
         "clusterType": "eks",
@@ -151,8 +152,8 @@ def version(offered: versions.Version) -> dict[str, Any]:
         "releaseDate": _midnight(offered.released),
         "endOfStandardSupportDate": _midnight(offered.standard_until),
         "endOfExtendedSupportDate": _midnight(offered.extended_until),
-        "status": "standard-support",
-        "versionStatus": "STANDARD_SUPPORT",
+        "status": support.deprecated,
+        "versionStatus": support.value,
         "kubernetesPatchVersion": offered.patch,
     }
 
