@@ -245,5 +245,5 @@ UNBUILT = (
     unbuilt("a role for an hour", "sts", "assume_role", RoleArn="$role", RoleSessionName="peer"),
     unbuilt("a log group", "logs", "create_log_group", logGroupName="/peer"),
     unbuilt("a load balancer", "elbv2", "create_load_balancer", Name="peer", Subnets=["$subnet_b", "$subnet_c"]),
-    unbuilt("a stack", "cloudformation", "describe_stacks"),
+    unbuilt("a stack", "cloudformation", "create_stack", StackName="peer", TemplateBody="{}"),
 )

@@ -244,6 +244,10 @@ class Cloud:
         self.subnets[made["SubnetId"]] = made
         return {"Subnet": made}
 
+    def ModifySubnetAttribute(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.subnets[asked["SubnetId"]]["MapPublicIpOnLaunch"] = asked["MapPublicIpOnLaunch"]["Value"]
+        return {}
+
     def DescribeVpcs(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"Vpcs": [each for each in self.vpcs.values() if _fits(each, asked)]}
 

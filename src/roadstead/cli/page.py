@@ -16,7 +16,7 @@ output. They ask Roadstead's AWS API over HTTP, as any customer does, with the e
 `roadstead`. What `--profile`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` and `AWS_REGION` say goes before. Keys in the
 environment (`AWS_ACCESS_KEY_ID` with its kin) are mostly AWS's own: they count only together with an endpoint there
 (`AWS_ENDPOINT_URL`, or that of a service), or where the profile has no keys. `get-token` does the same. The program
-`eksctl` itself does not work with Roadstead: it makes everything by CloudFormation.
+`eksctl` itself makes nothing here: it makes everything by CloudFormation, which has no stacks yet.
 Every error is one line on standard error, and the code is 1; 130 when interrupted.
 
 For each flag the pages below say what eksctl means by it and what Roadstead does:

@@ -39,6 +39,8 @@ class Subnet:
     cidr: str
     zone: str
     zone_id: str
+    public_addresses: bool = False
+    """Whether instances in it were to have addresses of the world, on AWS. Kept and shown."""
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: float
 

@@ -46,7 +46,7 @@ def subnet(account: str, region: str, wanted: spec.Subnet, used: int = 0) -> dic
         "AvailableIpAddressCount": free,
         "State": "available",
         "DefaultForAz": False,
-        "MapPublicIpOnLaunch": False,
+        "MapPublicIpOnLaunch": wanted.public_addresses,
         "AssignIpv6AddressOnCreation": False,
         "Ipv6CidrBlockAssociationSet": [],
         "Ipv6Native": False,

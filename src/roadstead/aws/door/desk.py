@@ -34,6 +34,11 @@ PATIENT = dt.timedelta(minutes=15)
 """How far the clock may be off for these."""
 MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
+_INSTEAD: Mapping[str, str] = {
+    "cloudformation": " There are no stacks here yet: what eksctl makes by them, `roadstead create` makes by APIs "
+    "of its parts, from the same ClusterConfig files.",
+}
+"""What is said of services of which hardly anything is built."""
 MOST_SECONDS = 30.0
 """An operation only reads and writes the store: this is for one that hangs."""
 _ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
@@ -146,6 +151,7 @@ class Desk:
         if bound is None:
             code = faults.chosen(service, None, faults.table(service).unsupported)
             said = f"Roadstead does not do {service.name} {found.operation.name}. `roadstead api coverage` lists it."
+            said += _INSTEAD.get(service.name, "")
             raise exchange.Refused(exchange.Fault(code, said, 501, sender=False))
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
