@@ -15,8 +15,11 @@ _HEAD = """# Commands of eksctl
 output. They ask Roadstead's AWS API over HTTP, as any customer does, with the endpoint and the keys of the AWS profile
 `roadstead`. What `--profile`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` and `AWS_REGION` say goes before. Keys in the
 environment (`AWS_ACCESS_KEY_ID` with its kin) are mostly AWS's own: they count only together with an endpoint there
-(`AWS_ENDPOINT_URL`, or that of a service), or where the profile has no keys. `get-token` does the same. The program
-`eksctl` itself makes nothing here: it makes everything by CloudFormation, which has no stacks yet.
+(`AWS_ENDPOINT_URL`, or that of a service), or where the profile has no keys. `get-token` does the same.
+
+The program `eksctl` itself reads, drains and deletes here; what it makes it makes by CloudFormation, which has no
+stacks yet.
+
 Every error is one line on standard error, and the code is 1; 130 when interrupted.
 
 For each flag the pages below say what eksctl means by it and what Roadstead does:
