@@ -154,7 +154,6 @@ NETWORKS = (
         "create_vpc",
         {"CidrBlock": "10.8.0.0/16", "DryRun": True},
         fault("DryRunOperation", status=412),
-        lacking=True,
     ),
     Case("waiting for a VPC", "ec2", "vpc_available", {"VpcIds": ["$vpc"]}, Answer(), how="wait"),
     Case(
@@ -261,7 +260,6 @@ NETWORKS = (
         "describe_instance_types",
         {"InstanceTypes": ["t99.huge"]},
         fault("InvalidInstanceType"),
-        lacking=True,
     ),
     Case(
         "where an instance type is offered",
