@@ -91,7 +91,7 @@ def test_eksctl_reads_what_there_is(cluster: shared.Cluster) -> None:
     assert shared.GROUP in eksctl(cluster, "get", "nodegroup", *of)
     assert "No addons found" in eksctl(cluster, "get", "addon", *of)
     assert "1.34" in eksctl(cluster, "utils", "describe-cluster-versions")
-    assert "ARN" in eksctl(cluster, "get", "iamidentitymapping", *of)
+    assert "No iamidentitymappings found" in eksctl(cluster, "get", "iamidentitymapping", *of)
     assert "admin" in eksctl(cluster, "get", "accessentry", *of)
     written = cluster.service.folder / "by-eksctl"
     eksctl(cluster, "utils", "write-kubeconfig", *of, f"--kubeconfig={written}")
