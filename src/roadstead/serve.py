@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 import roadstead
-from roadstead.aws import idempotency, registry, sts
+from roadstead.aws import cloudformation, idempotency, registry, sts
 from roadstead.aws import roadstead as own
 from roadstead.aws.door import desk, journal, server
 from roadstead.aws.ec2 import absent, default_vpcs, instance_types, instances, offers, subnets, vpcs
@@ -56,7 +56,7 @@ MODULES: tuple[types.ModuleType, ...] = (
     *(clusters, nodegroups, changes, versions, eks_tags, access, authorities, eks_absent),
     *(vpcs, subnets, default_vpcs, instances, instance_types, offers, ec2_tags, absent),
     *(groups, routes, vpc_settings, interfaces, vpc_absent),
-    *(roles, users, policies, account, iam_absent, sts, own),
+    *(roles, users, policies, account, iam_absent, sts, own, cloudformation),
 )
 """Every module with operations."""
 

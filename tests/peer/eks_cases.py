@@ -19,6 +19,8 @@ BY_API = {"authenticationMode": "API_AND_CONFIG_MAP"}
 
 OWN = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "eks:*", "Resource": "*"}})
 
+TEMPLATE = json.dumps({"Resources": {"Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}}})
+
 
 def create(name: str, **other: Any) -> dict[str, Any]:
     return {"name": name, "roleArn": "$role", "resourcesVpcConfig": VPC, **other}
@@ -245,5 +247,5 @@ UNBUILT = (
     unbuilt("a role for an hour", "sts", "assume_role", RoleArn="$role", RoleSessionName="peer"),
     unbuilt("a log group", "logs", "create_log_group", logGroupName="/peer"),
     unbuilt("a load balancer", "elbv2", "create_load_balancer", Name="peer", Subnets=["$subnet_b", "$subnet_c"]),
-    unbuilt("a stack", "cloudformation", "describe_stacks"),
+    unbuilt("a stack", "cloudformation", "create_stack", StackName="peer", TemplateBody=TEMPLATE),
 )

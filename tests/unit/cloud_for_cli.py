@@ -133,7 +133,7 @@ class Cloud:
         return {}
 
     def DescribeClusterVersions(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {"clusterVersions": [{"clusterVersion": minor} for minor in ("1.37", "1.36", "1.35")]}
+        return {"clusterVersions": [{"clusterVersion": minor} for minor in ("1.37", "1.36", "1.35", "1.34")]}
 
     def GetCallerIdentity(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         return {"Account": "000000000000", "Arn": "arn:aws:iam::000000000000:user/ann", "UserId": "AIDA"}
@@ -243,6 +243,10 @@ class Cloud:
         }
         self.subnets[made["SubnetId"]] = made
         return {"Subnet": made}
+
+    def ModifySubnetAttribute(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.subnets[asked["SubnetId"]]["MapPublicIpOnLaunch"] = asked["MapPublicIpOnLaunch"]["Value"]
+        return {}
 
     def DescribeVpcs(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"Vpcs": [each for each in self.vpcs.values() if _fits(each, asked)]}

@@ -15,6 +15,7 @@ import boto3  # type: ignore[import-untyped]
 import botocore.awsrequest  # type: ignore[import-untyped]
 import botocore.config  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
+from tests.unit import whole_answers
 from tests.world import parts
 
 from roadstead import serve
@@ -49,11 +50,13 @@ class Place:
     """Something of the store, for other threads."""
     send: Callable[[exchange.Request], exchange.Response]
     """The answer to a request that no SDK would send; for other threads."""
+    answered: set[tuple[str, str]]
+    """Services and operations that were answered, other than by an error."""
 
 
 @asynccontextmanager
 async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
-    running = asyncio.get_running_loop()
+    running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
     async with local.opened(local.Places(folder)) as store:
         account = await accounts.ensure(store, 0.0)
         operations = registry.build(serve.MODULES, serve.STATES)
@@ -71,6 +74,11 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
             given = botocore.awsrequest.HeadersDict(answer.headers)
             return botocore.awsrequest.AWSResponse(request.url, answer.status, given, _Raw(answer.body))
 
+        def whole(parsed: dict[str, Any], model: Any, **_: object) -> None:
+            whole_answers.check(parsed, model)
+            if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+                answered.add((model.service_model.service_name, model.name))
+
         def client(name: str, region: str = REGION) -> Any:
             core = botocore.session.Session()
             core.get_component("data_loader").search_paths.append(str(services.OURS))
@@ -83,18 +91,19 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
                 config=botocore.config.Config(retries={"max_attempts": 0}, inject_host_prefix=False),
             )
             made.meta.events.register("before-send", handle)
+            made.meta.events.register("after-call", whole)
             return made
 
-        async def answered(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
+        async def asked(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
             return await question(store)
 
         def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
-            return asyncio.run_coroutine_threadsafe(answered(question), running).result(DEADLINE)
+            return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
         tools = office.Tools(store, world, lambda: 0.0, clocks.SystemClock())
         working = asyncio.ensure_future(office.Office(tools).run())
         try:
-            yield Place(client, world, account, ask, send)
+            yield Place(client, world, account, ask, send, answered)
         finally:
             working.cancel()
             await asyncio.wait([working])

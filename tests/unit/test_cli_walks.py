@@ -100,7 +100,7 @@ def test_what_was_there_before_a_refusal_stays(cloud: cloud_for_cli.Cloud, said:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("--version 1.20", "invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37"),
+        ("--version 1.20", "invalid version, 1.20 is not supported: this Roadstead offers 1.34, 1.35, 1.36, 1.37"),
         ("--node-type z9.huge", "there is no instance type 'z9.huge'"),
         ("--instance-types m5.large,m6g.large", "one architecture"),
         ("--zones eu-central-1a,eu-central-1x", "there is no zone 'eu-central-1x'"),

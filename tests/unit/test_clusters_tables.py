@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -90,6 +91,45 @@ def test_what_was_asked_for_since_is_shown_at_once_and_the_version_only_when_it_
     settled = replace(seen, settled="u", release="1.37.2")
     shown = views.cluster(state(key, spec.written(wanted), settled))
     assert (shown["status"], shown["version"]) == ("ACTIVE", "1.37")
+
+
+@pytest.mark.parametrize(
+    ("day", "support", "old"),
+    [
+        ("2026-12-01", "STANDARD_SUPPORT", "standard-support"),
+        ("2026-12-02", "EXTENDED_SUPPORT", "extended-support"),
+        ("2027-12-01", "EXTENDED_SUPPORT", "extended-support"),
+        ("2027-12-02", "UNSUPPORTED", "unsupported"),
+    ],
+)
+def test_a_versions_support_is_by_the_date(day: str, support: str, old: str) -> None:
+    shown = views.version(versions.find("1.34"), dt.date.fromisoformat(day))
+    assert (shown["versionStatus"], shown["status"]) == (support, old)
+    assert validate.problems(EKS.shape("ClusterVersionInformation"), shown) == []
+
+
+def test_the_words_for_support_are_the_models() -> None:
+    assert {support.value for support in versions.Support} == EKS.shape("VersionStatus").enum
+    assert {support.deprecated for support in versions.Support} == EKS.shape("ClusterVersionStatus").enum
+
+
+@pytest.mark.parametrize(
+    ("version", "policy", "day", "said"),
+    [
+        ("1.34", "STANDARD", "2026-12-01", None),
+        ("1.34", "STANDARD", "2026-12-02", "standard support of Kubernetes version 1.34 ended on 2026-12-02"),
+        ("1.34", "EXTENDED", "2026-12-02", None),
+        ("1.34", "EXTENDED", "2027-12-02", "extended support ended on 2027-12-02; .* offers 1.35, 1.36, 1.37"),
+    ],
+)
+def test_a_new_cluster_has_a_version_with_support(version: str, policy: str, day: str, said: str | None) -> None:
+    made_at = dt.datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()
+    asked = {**ASKED, "version": version, "upgradePolicy": {"supportType": policy}}
+    if said is None:
+        assert spec.filled(asked, PLACE, made_at, CREATOR).support == policy
+        return
+    with pytest.raises(errors.Invalid, match=said):
+        spec.filled(asked, PLACE, made_at, CREATOR)
 
 
 @pytest.mark.parametrize(

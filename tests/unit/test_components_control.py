@@ -28,7 +28,7 @@ from roadstead.contract.messages import desired
 from roadstead.core import errors
 
 GOLDEN = Path(__file__).parent / "golden"
-RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+RELEASES = ("1.34.4", "1.35.4", "1.36.3", "1.37.2")
 CIDR = "198.19.0.0/26"
 PLANE = control_plane_facts.plane("1.37.2")
 

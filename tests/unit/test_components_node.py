@@ -16,7 +16,7 @@ from roadstead.core import errors
 from roadstead.network import sizes
 
 GOLDEN = Path(__file__).parent / "golden"
-RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+RELEASES = ("1.34.4", "1.35.4", "1.36.3", "1.37.2")
 NONE = registries.Registries()
 TYPE = sizes.find("t3.medium")
 SUBNET = "192.168.32.0/19"

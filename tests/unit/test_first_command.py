@@ -16,7 +16,7 @@ REFUSED = {
     "--name=_bad": "validation for _bad failed, name must satisfy regular expression pattern",
     "-N 5000": "a nodegroup has at most 450 nodes, not 5000",
     "--vpc-cidr=10.0.0.0/28": "10.0.0.0/28 has no room for eight subnets",
-    "--version=1.20": "invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37",
+    "--version=1.20": "invalid version, 1.20 is not supported: this Roadstead offers 1.34, 1.35, 1.36, 1.37",
     "--region=eu-nowhere-9": "there is no region 'eu-nowhere-9'",
     "--zones=eu-central-1a,eu-central-1x": "there is no zone 'eu-central-1x' in this region",
     "--node-type=m5.tiny": "there is no instance type 'm5.tiny'",

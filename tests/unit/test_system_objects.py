@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from roadstead.controllers import facts, system
-from roadstead.controllers.system import coredns, storage
+from roadstead.controllers.system import budget, coredns, mappings, storage
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
 GOLDEN = Path(__file__).parent / "golden"
-RELEASES = ("1.35.4", "1.36.3", "1.37.2")
+RELEASES = ("1.34.4", "1.35.4", "1.36.3", "1.37.2")
 FACTS = facts.SystemFacts(
     id="c-1a2b3c4d",
     name="cluster-1",
@@ -117,6 +117,66 @@ def test_no_pod_of_the_system_is_root_or_asks_a_registry_for_what_is_there() -> 
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert container["imagePullPolicy"] == "IfNotPresent"
             assert container["image"].startswith("roadstead.dev/")
+
+
+def node(zone: str, *, cordoned: bool) -> Json:
+    spec = {"unschedulable": True} if cordoned else {}
+    return {"metadata": {"name": "n", "labels": {"topology.kubernetes.io/zone": zone}}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("cordoned", "taking", "expected", "nowhere"),
+    [
+        ("", "", "1", False),
+        ("", "a", "2", False),
+        ("a", "", "1", True),
+        ("ab", "", "2", True),
+        ("a", "b", "1", False),
+        ("a", "b", "2", True),
+        ("a", "bb", "2", True),
+        ("a", "bc", "3", False),
+    ],
+)
+def test_there_is_nowhere_to_go_when_those_that_are_not_cordoned_are_in_too_few_zones(
+    cordoned: str, taking: str, expected: str, nowhere: bool
+) -> None:
+    of = dataclasses.replace(FACTS, settings=((coredns.NODE_ZONES, expected),))
+    nodes = [*(node(zone, cordoned=True) for zone in cordoned), *(node(zone, cordoned=False) for zone in taking)]
+    assert budget.nowhere(nodes, of) is nowhere
+
+
+def test_the_budget_is_opened_and_closed_again_and_anothers_is_left_alone() -> None:
+    ours = one("PodDisruptionBudget", "coredns")
+    there = {**ours, "metadata": {**ours["metadata"], "resourceVersion": "7"}}
+    assert budget.change(there, opened=False) is None
+    change = budget.change(there, opened=True)
+    assert change is not None
+    assert change["spec"] == {"maxUnavailable": "100%"}
+    assert change["metadata"]["resourceVersion"] == "7"
+    opened = {
+        "metadata": {**there["metadata"], "annotations": change["metadata"]["annotations"]},
+        "spec": {**ours["spec"], **change["spec"]},
+    }
+    assert budget.change(opened, opened=True) is None
+    closed = budget.change(opened, opened=False)
+    assert closed is not None
+    assert closed["spec"] == {"maxUnavailable": ours["spec"]["maxUnavailable"]}
+    assert closed["metadata"]["annotations"] == {budget.OPENED: None}
+    # One that its owner made another is never opened; one that was changed while it was open stays as it is.
+    for spec in ({"minAvailable": 1}, {"maxUnavailable": 0}):
+        assert budget.change({**there, "spec": {**spec, "selector": {}}}, opened=True) is None
+    theirs = budget.change({**opened, "spec": {**ours["spec"], "maxUnavailable": 2}}, opened=False)
+    assert theirs is not None
+    assert theirs["spec"] == {"maxUnavailable": 2}
+
+
+def test_who_writes_aws_auth_is_warned_and_not_refused() -> None:
+    policy = one("ValidatingAdmissionPolicy", mappings.NAME)
+    binding = one("ValidatingAdmissionPolicyBinding", mappings.NAME)
+    assert binding["spec"] == {"policyName": mappings.NAME, "validationActions": ["Warn"]}
+    assert policy["spec"]["failurePolicy"] == "Ignore"
+    (said,) = policy["spec"]["validations"]
+    assert "access entries" in said["message"]
 
 
 if __name__ == "__main__":

@@ -300,3 +300,29 @@ def test_what_is_near_its_end_is_a_condition_of_its_node() -> None:
         assert condition("n2") == []
 
     play(story)
+
+
+def test_the_budget_of_cluster_dns_holds_no_drain_that_has_nowhere_to_go() -> None:
+    place = ("poddisruptionbudgets", "kube-system", "coredns")
+
+    async def story(scene: Scene) -> None:
+        def most() -> object:
+            return scene.api.objects[place]["spec"]["maxUnavailable"]
+
+        def cordon(name: str, *, on: bool) -> None:
+            there = scene.there(name)
+            scene.api.put(("nodes", "", name), {**there, "spec": {**there["spec"], "unschedulable": on}})
+
+        meta = {"name": "coredns", "namespace": "kube-system"}
+        scene.api.put(place, {"metadata": meta, "spec": {"maxUnavailable": 1}})
+        await scene.has("n1", "n2")
+        # Somebody else cordons, as kubectl and eksctl do.
+        for name in ("n1", "n2"):
+            assert most() == 1
+            cordon(name, on=True)
+        await scene.until(lambda: most() == "100%")
+        cordon("n2", on=False)
+        await scene.until(lambda: most() == 1)
+        assert not scene.api.objects[place]["metadata"]["annotations"]
+
+    play(story)

@@ -31,7 +31,7 @@ REFUSED: Mapping[str, tuple[Any, str]] = {
     "Ipv6IpamPoolId": (POOL, NO_POOL),
     "Ipv6Native": (True, UNBUILT),
     "Ipv6NetmaskLength": (56, COMBINED),
-    "Ipv6Pool": ("ipv6pool-ec2-0123456789abcdef0", "InvalidIpv6PoolId.NotFound"),
+    "Ipv6Pool": ("ipv6pool-ec2-0123456789abcdef0", "InvalidPoolID.NotFound"),
     "OutpostArn": ("arn:aws:outposts:eu-central-1:123456789012:outpost/op-0123456789abcdef0", UNBUILT),
     "VpcEncryptionControl": ({"Mode": "monitor"}, UNBUILT),
 }

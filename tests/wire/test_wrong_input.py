@@ -38,7 +38,7 @@ def test_clusters_that_cannot_be(tmp_path: Path) -> None:
             ({"name": "-shop"}, "InvalidParameterException", "'name'"),
             ({"name": "s" * 101}, "InvalidParameterException", "'name'"),
             ({"name": "a shop"}, "InvalidParameterException", "'name'"),
-            ({"version": "1.30"}, "InvalidParameterException", "offers 1.35, 1.36, 1.37"),
+            ({"version": "1.30"}, "InvalidParameterException", "offers 1.34, 1.35, 1.36, 1.37"),
             ({"roleArn": customer.roles[1]["Arn"]}, "InvalidParameterException", "could not be assumed"),
             ({"subnets": ["subnet-0"]}, "InvalidParameterException", "'subnet-0' does not exist"),
             ({"subnets": list(narrow)}, "InvalidParameterException", "two different AZs; these are in eu-central-1a"),

@@ -75,7 +75,9 @@ def internal(service: services.Service, operation: shapes.Operation | None) -> e
     return choice.fault(service, operation, "failed", said)
 
 
-def not_built(service: services.Service, operation: shapes.Operation) -> exchange.Fault:
-    """What the model has and Roadstead has not."""
-    said = f"Roadstead does not do {service.name} {operation.name}. `roadstead api coverage` lists what it does."
+def not_built(service: services.Service, operation: shapes.Operation, instead: str = "") -> exchange.Fault:
+    """What the model has and Roadstead has not. `instead`: a sentence about the service's, with a space in front."""
+    said = (
+        f"Roadstead does not do {service.name} {operation.name}. `roadstead api coverage` lists what it does.{instead}"
+    )
     return choice.fault(service, None, "not built", said)

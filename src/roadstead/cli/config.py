@@ -280,7 +280,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "controlPlaneScalingConfig": "Roadstead has no provisioned control plane tiers",
         "fargateProfiles": _NO_FARGATE,
         "gitops": "Roadstead installs no Flux; bootstrap it with the flux command when the cluster is there",
-        "iamIdentityMappings": "Roadstead has no aws-auth entries yet; use accessConfig.accessEntries",
+        "iamIdentityMappings": "aws-auth lets nobody in here; use accessConfig.accessEntries",
         "identityProviders": "Roadstead associates no OIDC identity providers yet",
         "karpenter": "Roadstead installs no Karpenter",
         "kubeAPIServerConfig": _NO_COMPONENTS,

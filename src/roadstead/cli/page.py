@@ -15,8 +15,11 @@ _HEAD = """# Commands of eksctl
 output. They ask Roadstead's AWS API over HTTP, as any customer does, with the endpoint and the keys of the AWS profile
 `roadstead`. What `--profile`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` and `AWS_REGION` say goes before. Keys in the
 environment (`AWS_ACCESS_KEY_ID` with its kin) are mostly AWS's own: they count only together with an endpoint there
-(`AWS_ENDPOINT_URL`, or that of a service), or where the profile has no keys. `get-token` does the same. The program
-`eksctl` itself does not work with Roadstead: it makes everything by CloudFormation.
+(`AWS_ENDPOINT_URL`, or that of a service), or where the profile has no keys. `get-token` does the same.
+
+The program `eksctl` itself reads, drains and deletes here; what it makes it makes by CloudFormation, which has no
+stacks yet.
+
 Every error is one line on standard error, and the code is 1; 130 when interrupted.
 
 For each flag the pages below say what eksctl means by it and what Roadstead does:
@@ -82,7 +85,7 @@ carries. When the service refuses the cluster itself, what this call has made is
 
 ```
 $ roadstead create cluster --name=dev --version=1.20
-Error: invalid version, 1.20 is not supported: this Roadstead offers 1.35, 1.36, 1.37
+Error: invalid version, 1.20 is not supported: this Roadstead offers 1.34, 1.35, 1.36, 1.37
 ```
 
 **What the cluster's events warn of** while it is made is told at once, each once, after `[!]`: the machine's networks

@@ -5,6 +5,7 @@ Source of the defaults: EKS API Reference, CreateCluster and its data types.
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,16 +117,18 @@ def filled(asked: Mapping[str, Any], place: Place, created_at: float, creator: s
     network = asked.get("kubernetesNetworkConfig", {})
     if network.get("ipFamily", "ipv4") != "ipv4":
         raise errors.Invalid("clusters here have IPv4 addresses: ipFamily ipv6 is not built yet")
+    support = asked.get("upgradePolicy", {}).get("supportType", "EXTENDED")
+    day = dt.datetime.fromtimestamp(created_at, dt.UTC).date()
     return Cluster(
         name=asked["name"],
         role=asked["roleArn"],
-        version=versions.find(asked.get("version", versions.DEFAULT)).minor,
+        version=versions.to_create(asked.get("version", versions.DEFAULT), support, day).minor,
         place=place,
         service_cidr=_service_cidr(network.get("serviceIpv4Cidr"), place.vpc_cidr),
         access=access(Access(), asked),
         security_groups=tuple(asked["resourcesVpcConfig"].get("securityGroupIds", ())),
         logs=logs((), asked.get("logging", {})),
-        support=asked.get("upgradePolicy", {}).get("supportType", "EXTENDED"),
+        support=support,
         tier=asked.get("controlPlaneScalingConfig", {}).get("tier", "standard"),
         zonal_shift=asked.get("zonalShiftConfig", {}).get("enabled", False),
         deletion_protection=asked.get("deletionProtection", False),

@@ -1,14 +1,29 @@
 """The versions of Kubernetes that are offered: data, and what may follow what. Dates are of upstream and of EKS.
 
-Source of the rules: EKS User Guide, "Kubernetes versions" and "Update existing cluster": one minor at a time.
+Source of the rules: EKS User Guide, "Understand the Kubernetes version lifecycle" and "Update existing cluster": one
+minor at a time. Days are UTC's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from dataclasses import dataclass
 
 from roadstead.core import errors
+
+
+class Support(enum.Enum):
+    """The model's VersionStatus."""
+
+    STANDARD = "STANDARD_SUPPORT"
+    EXTENDED = "EXTENDED_SUPPORT"
+    NONE = "UNSUPPORTED"
+
+    @property
+    def deprecated(self) -> str:
+        """The same in the words of the model's older ClusterVersionStatus."""
+        return self.value.lower().replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -28,8 +43,15 @@ class Version:
         """What nodes of this version run, in the form of EKS's releases: patch and date."""
         return f"{self.patch}-{self.released:%Y%m%d}"
 
+    def support(self, day: dt.date) -> Support:
+        """On a day; one that a support ends on belongs to what comes next."""
+        if day < self.standard_until:
+            return Support.STANDARD
+        return Support.EXTENDED if day < self.extended_until else Support.NONE
+
 
 OFFERED = (
+    Version("1.34", "1.34.4", "eks.4", dt.date(2025, 10, 2), dt.date(2026, 12, 2), dt.date(2027, 12, 2)),
     Version("1.35", "1.35.4", "eks.3", dt.date(2026, 1, 27), dt.date(2027, 3, 27), dt.date(2028, 3, 27)),
     Version("1.36", "1.36.3", "eks.2", dt.date(2026, 6, 2), dt.date(2027, 8, 2), dt.date(2028, 8, 2)),
     Version("1.37", "1.37.2", "eks.1", dt.date(2026, 10, 1), dt.date(2027, 12, 1), dt.date(2028, 12, 1)),
@@ -49,6 +71,38 @@ def find(minor: str) -> Version:
         f"unsupported Kubernetes version {minor}: this Roadstead offers {', '.join(v.minor for v in OFFERED)}",
         version=minor,
     )
+
+
+def to_create(minor: str, policy: str, day: dt.date) -> Version:
+    """The version of a new cluster. policy: of its support when the standard one ends, STANDARD or EXTENDED.
+
+    Raises Invalid for one that is not offered, that has no support any more, or that the policy does not allow.
+    """
+    found = find(minor)
+    if found.support(day) is Support.NONE:
+        still = [version.minor for version in OFFERED if version.support(day) is not Support.NONE]
+        raise errors.Invalid(
+            f"unsupported Kubernetes version {minor}: its extended support ended on {found.extended_until}; "
+            f"this Roadstead offers {', '.join(still)}",
+            version=minor,
+        )
+    check_policy(minor, policy, day)
+    return found
+
+
+def check_policy(minor: str, policy: str, day: dt.date) -> None:
+    """Whether a cluster of that minor may have that policy. Raises Invalid.
+
+    STANDARD leaves a version at the end of its standard support, so one that is past it cannot have it (EKS User Guide,
+    "Prevent increased cluster costs by disabling EKS extended support").
+    """
+    found = find(minor)
+    if policy == "STANDARD" and found.support(day) is not Support.STANDARD:
+        raise errors.Invalid(
+            f"supportType STANDARD: the standard support of Kubernetes version {minor} ended on "
+            f"{found.standard_until}; use a newer version, or EXTENDED",
+            version=minor,
+        )
 
 
 def check_next(current: str, wanted: str) -> None:

@@ -72,7 +72,14 @@ def cluster(state: facts.State) -> dict[str, Any]:
         "status": cluster_status(wanted, saw),
         "roleArn": wanted.role,
         "resourcesVpcConfig": _vpc_config(wanted, defaults.cluster_group_id(own_name(state.desired))),
-        "kubernetesNetworkConfig": {"serviceIpv4Cidr": wanted.service_cidr, "ipFamily": "ipv4"},
+        "kubernetesNetworkConfig": {
+            "serviceIpv4Cidr": wanted.service_cidr,
+            "ipFamily": "ipv4",
+            "elasticLoadBalancing": {"enabled": False},
+        },
+        # EKS Auto Mode is off in all of its parts: eksctl follows these pointers without asking.
+        "computeConfig": {"enabled": False, "nodePools": []},
+        "storageConfig": {"blockStorage": {"enabled": False}},
         "identity": {"oidc": {"issuer": issuer.url(state.key.region, names.cluster(state.key, state.desired.created))}},
         "logging": {"clusterLogging": _logging(wanted.logs)},
         "accessConfig": {
@@ -141,8 +148,9 @@ def update(shown: updates.Update) -> dict[str, Any]:
     }
 
 
-def version(offered: versions.Version) -> dict[str, Any]:
-    """The model's ClusterVersionInformation."""
+def version(offered: versions.Version, day: dt.date) -> dict[str, Any]:
+    """The model's ClusterVersionInformation, on a day."""
+    support = offered.support(day)
     return {
         "clusterVersion": offered.minor,
         "clusterType": "eks",
@@ -151,8 +159,8 @@ def version(offered: versions.Version) -> dict[str, Any]:
         "releaseDate": _midnight(offered.released),
         "endOfStandardSupportDate": _midnight(offered.standard_until),
         "endOfExtendedSupportDate": _midnight(offered.extended_until),
-        "status": "standard-support",
-        "versionStatus": "STANDARD_SUPPORT",
+        "status": support.deprecated,
+        "versionStatus": support.value,
         "kubernetesPatchVersion": offered.patch,
     }
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 from roadstead.controllers import applying, approval, csr, drain, facts, nodes, postings, rbac, reports, tokens
+from roadstead.controllers.system import budget, coredns, parts
 from roadstead.core import clock as clocks
 from roadstead.core import errors, loop
 from roadstead.kube import connection as telephone
@@ -45,6 +46,7 @@ class Task(enum.Enum):
     NODE = "node"
     DRAIN = "drain of node"
     REQUEST = "certificate request"
+    BUDGET = "budget of cluster DNS"
 
 
 Key: TypeAlias = tuple[Task, str]
@@ -95,6 +97,8 @@ class Mission:
         self._drained_since: dict[str, float] = {}
         self._draining: dict[str, drain.Drain] = {}
         self._complaints: dict[Key, str] = {}
+        self._opened: bool | None = None
+        """What the budget of cluster DNS was looked at for last."""
 
     async def run(self) -> None:
         self._begin()
@@ -142,6 +146,7 @@ class Mission:
     def _node_changed(self, name: str) -> None:
         self._loop.wake((Task.NODE, name))
         self._loop.wake((Task.DRAIN, name))
+        self._loop.wake((Task.BUDGET, ""))
         self._tell_nodes()
 
     def _failed(self, key: Key, error: Exception, delay: float) -> None:
@@ -187,6 +192,8 @@ class Mission:
                 return await self._drain(name)
             case Task.REQUEST:
                 await self._request(name)
+            case Task.BUDGET:
+                await self._budget()
             case _:
                 assert_never(task)
         return None
@@ -197,8 +204,25 @@ class Mission:
             return
         if await applying.apply_once(self._connection, self._orders.objects(wanted), wanted.release):
             log.info("cluster %s: the system's objects of %s are applied", self._name, wanted.release)
+        self._opened = None
+        self._loop.wake((Task.BUDGET, ""))
         if wanted == self._posting.system:
             self._finish(Task.SYSTEM)
+
+    async def _budget(self) -> None:
+        opened = budget.nowhere(self._nodes.objects.values(), self._posting.system)
+        if not self._nodes.synced.is_set() or opened == self._opened:
+            return
+        try:
+            there = await self._connection.get(resources.BUDGETS, coredns.NAME, parts.NAMESPACE)
+        except errors.NotFound:
+            # It may be made yet: then this is looked at anew.
+            return
+        if (change := budget.change(there, opened=opened)) is not None:
+            await self._connection.patch(resources.BUDGETS, coredns.NAME, change, parts.NAMESPACE)
+            where = "nowhere" if opened else "somewhere"
+            log.info("cluster %s: pods of cluster DNS have %s to go while nodes are drained", self._name, where)
+        self._opened = opened
 
     async def _tokens(self) -> float:
         there, _ = await self._connection.list(resources.SECRETS, tokens.OURS)
@@ -352,6 +376,7 @@ class Mission:
     def _wake_nodes(self) -> None:
         """Tokens, Nodes and waiting requests depend on the nodes that are expected."""
         self._loop.wake((Task.TOKENS, ""))
+        self._loop.wake((Task.BUDGET, ""))
         for name in {*self._nodes.objects, *self._posting.nodes, *self._drains}:
             self._loop.wake((Task.NODE, name))
             self._loop.wake((Task.DRAIN, name))

@@ -9,5 +9,5 @@ Who may call it: the embassy, the doors, the tests. What it never does: decide, 
 
 Why not a client library: lightkube 1.0.1 (Apache-2.0, kept) was tried. It costs 140 ms of import and 5 MB, which would
 do; but it brings a second HTTP stack beside aiohttp (twelve packages), knows one server where a cluster has three, and
-takes its objects as dataclasses of one Kubernetes minor, where three minors are served and objects come as plain JSON.
+takes its objects as dataclasses of one Kubernetes minor, where many are served and objects come as plain JSON.
 """

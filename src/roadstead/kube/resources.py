@@ -32,6 +32,7 @@ PODS = Resource("v1", "Pod", "pods")
 SECRETS = Resource("v1", "Secret", "secrets")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
+BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 SIGNING_REQUESTS = Resource(
     "certificates.k8s.io/v1", "CertificateSigningRequest", "certificatesigningrequests", namespaced=False
 )
@@ -40,7 +41,7 @@ CLUSTER_ROLES = Resource(_RBAC, "ClusterRole", "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDINGS = Resource(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
 
 _ALL = (
-    *(NODES, PODS, SECRETS, CONFIG_MAPS, NAMESPACES, SIGNING_REQUESTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS),
+    *(NODES, PODS, SECRETS, CONFIG_MAPS, NAMESPACES, SIGNING_REQUESTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, BUDGETS),
     Resource("v1", "Service", "services"),
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     Resource("v1", "Endpoints", "endpoints"),
@@ -55,7 +56,6 @@ _ALL = (
     Resource("apps/v1", "StatefulSet", "statefulsets"),
     Resource("batch/v1", "Job", "jobs"),
     Resource("batch/v1", "CronJob", "cronjobs"),
-    Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False),
     Resource("storage.k8s.io/v1", "CSIDriver", "csidrivers", namespaced=False),
     Resource("storage.k8s.io/v1", "VolumeAttributesClass", "volumeattributesclasses", namespaced=False),

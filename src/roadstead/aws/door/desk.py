@@ -43,6 +43,11 @@ MOST_KEYS = 512
 """Signing keys that are remembered: one a day, region and service of an access key."""
 MOST_UNPACKED = 64 * 1024 * 1024
 """Bytes of all bodies that were unpacked and are worked on."""
+_INSTEAD: Mapping[str, str] = {
+    "cloudformation": " There are no stacks here yet: what eksctl makes by them, `roadstead create` makes by APIs "
+    "of its parts, from the same ClusterConfig files.",
+}
+"""What is said of services of which hardly anything is built."""
 MOST_SECONDS = 30.0
 """An operation only reads and writes the store: this is for one that hangs."""
 _ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
@@ -173,7 +178,7 @@ class Desk:
         outcome.protocol, outcome.operation = found.protocol, found.operation.name
         bound = facts.registry.find(service.name, found.operation.name)
         if bound is None:
-            raise exchange.Refused(faults.not_built(service, found.operation))
+            raise exchange.Refused(faults.not_built(service, found.operation, _INSTEAD.get(service.name, "")))
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
         call = calls.Call(
@@ -208,7 +213,7 @@ class Desk:
                 continue
             if found.operation.name in service.unsigned:
                 outcome.service, outcome.operation, outcome.protocol = service, found.operation.name, found.protocol
-                raise exchange.Refused(faults.not_built(service, found.operation))
+                raise exchange.Refused(faults.not_built(service, found.operation, _INSTEAD.get(service.name, "")))
 
     def _service(self, outcome: Outcome, claim: sigv4.Claim) -> services.Service:
         """The service that the request is for. Raises Refused for one that has no operations here."""

@@ -1,8 +1,9 @@
-"""Subnets: create, describe, delete."""
+"""Subnets: create, describe, change, delete."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from roadstead.aws import calls, kept
 from roadstead.aws.ec2 import filters, ids, tags
@@ -13,6 +14,7 @@ from roadstead.core import errors
 from roadstead.network import regions, spec, views
 from roadstead.store import facts, keys, writes
 
+_PUBLIC = "MapPublicIpOnLaunch"
 FILTERS = {
     "subnet-id": filters.plain("SubnetId"),
     "subnet-arn": filters.plain("SubnetArn"),
@@ -100,6 +102,32 @@ async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"Subnets": filters.applied(chosen, asked, FILTERS)}
 
 
+@calls.operation("ec2", "ModifySubnetAttribute")
+async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Of the attributes MapPublicIpOnLaunch is kept; to say of the others what holds anyway changes nothing."""
+    id = asked["SubnetId"]
+    changes = {member: value for member, value in asked.items() if member != "SubnetId"}
+    if not changes:
+        kept.refuse("MissingParameter", "The request must contain an attribute to be changed")
+    other = {member: value for member, value in changes.items() if member != _PUBLIC and not _holds(member, value)}
+    for member in other:
+        kept.refuse("UnsupportedOperation", f"{member} cannot be changed yet: a subnet here is as it is described.")
+
+    async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
+        if state is None:
+            ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
+        wanted = _read(state)
+        public = asked.get(_PUBLIC, {}).get("Value", wanted.public_addresses)
+        if public == wanted.public_addresses:
+            return ()
+        return (writes.Put(state.key, spec.written(replace(wanted, public_addresses=public))),)
+
+    if not id:
+        ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
+    await kept.changed(call, spec.subnet_key(call.account, call.region, id), change)
+    return {}
+
+
 @calls.operation("ec2", "DeleteSubnet")
 async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only when no cluster and no nodegroup is in it."""
@@ -126,6 +154,13 @@ async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
             writes.Unchanged(below[1], second),
         )
     return {}
+
+
+def _holds(member: str, value: object) -> bool:
+    """Whether an attribute of all subnets here has that value: none is on, and names are by addresses."""
+    if member == "PrivateDnsHostnameTypeOnLaunch":
+        return value == "ip-name"
+    return value == {"Value": False}
 
 
 def _read(state: facts.State) -> spec.Subnet:

@@ -5,6 +5,7 @@ One change at a time (EKS: ResourceInUseException), of one kind: access and logg
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,7 +56,7 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         cluster = _changeable(state, name)
         with kept.coded(found.CODES, clusterName=name):
-            wanted = _after(cluster.wanted, asked, members[0], subnets)
+            wanted = _after(cluster.wanted, asked, members[0], subnets, call.now.date())
         if wanted == cluster.wanted:
             kept.refuse(
                 "InvalidParameterException",
@@ -74,7 +75,7 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
 async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Bring a cluster to the next minor.
 
-    Nodes may be three minors older (Kubernetes' version skew policy), which three offered minors cannot exceed.
+    Nodes may be three minors older (Kubernetes' version skew policy), which four offered minors cannot exceed.
     """
     name, version = asked["name"], asked["version"]
     with kept.coded(found.CODES, clusterName=name):
@@ -147,8 +148,10 @@ async def _subnets(call: calls.Call, asked: calls.Asked, name: str) -> tuple[net
     return await found.subnets(call, asked.get("resourcesVpcConfig", {}).get("subnetIds", ()), clusterName=name)
 
 
-def _after(wanted: spec.Cluster, asked: calls.Asked, member: str, subnets: tuple[network.Subnet, ...]) -> spec.Cluster:
-    """The cluster with the change. Raises Invalid."""
+def _after(
+    wanted: spec.Cluster, asked: calls.Asked, member: str, subnets: tuple[network.Subnet, ...], day: dt.date
+) -> spec.Cluster:
+    """The cluster with the change, made on a day. Raises Invalid."""
     value: Any = asked[member]
     match member:
         case "resourcesVpcConfig":
@@ -160,7 +163,9 @@ def _after(wanted: spec.Cluster, asked: calls.Asked, member: str, subnets: tuple
         case "logging":
             return replace(wanted, logs=spec.logs(wanted.logs, value))
         case "upgradePolicy":
-            return replace(wanted, support=value.get("supportType", wanted.support))
+            support = value.get("supportType", wanted.support)
+            versions.check_policy(wanted.version, support, day)
+            return replace(wanted, support=support)
         case "zonalShiftConfig":
             return replace(wanted, zonal_shift=value.get("enabled", wanted.zonal_shift))
         case "controlPlaneScalingConfig":

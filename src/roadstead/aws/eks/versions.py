@@ -5,19 +5,22 @@ from __future__ import annotations
 from roadstead.aws import calls
 from roadstead.clusters import versions, views
 
-_STATUS = {"standard-support", "STANDARD_SUPPORT"}
-
 
 @calls.operation("eks", "DescribeClusterVersions")
-async def describe_cluster_versions(_: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """Newest first. All that are offered are in standard support: asking for others answers none."""
+async def describe_cluster_versions(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """Newest first. One whose support is over is told only to who asks for it: by its name, its status, or for all."""
     named = asked.get("clusterVersions")
-    chosen = [
-        offered
-        for offered in reversed(versions.OFFERED)
-        if (not named or offered.minor in named)
-        and (not asked.get("defaultOnly") or offered.minor == versions.DEFAULT)
-        and {asked.get("status"), asked.get("versionStatus")} <= {None, *_STATUS}
-        and asked.get("clusterType") in (None, "", "eks")
-    ]
-    return {"clusterVersions": [views.version(offered) for offered in chosen]}
+    statuses = {asked[member] for member in ("status", "versionStatus") if asked.get(member)}
+    day = call.now.date()
+
+    def wanted(offered: versions.Version) -> bool:
+        support = offered.support(day)
+        return (
+            (not named or offered.minor in named)
+            and (not asked.get("defaultOnly") or offered.minor == versions.DEFAULT)
+            and statuses <= {support.value, support.deprecated}
+            and bool(support is not versions.Support.NONE or asked.get("includeAll") or named or statuses)
+            and asked.get("clusterType") in (None, "", "eks")
+        )
+
+    return {"clusterVersions": [views.version(each, day) for each in reversed(versions.OFFERED) if wanted(each)]}

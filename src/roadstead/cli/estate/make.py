@@ -84,7 +84,7 @@ class Maker:
         vpc = next(iter(self.there.vpcs), None) or self._vpc(cidr)
         by_cidr = {each: id for id, each in self.there.subnets.items()}
         planned = parts.subnets(self._name, cidr, self.wanted.availability_zones or ())
-        ids = together.together(*(lambda one=one: by_cidr.get(one.cidr) or self._subnet(vpc, one) for one in planned))
+        ids = together.together(*(lambda one=one: self._ready(vpc, one, by_cidr.get(one.cidr)) for one in planned))
         return {id: (one.zone, one.public) for id, one in zip(ids, planned, strict=True)}
 
     def _vpc(self, cidr: str) -> str:
@@ -92,6 +92,13 @@ class Maker:
         made = self.api.call("ec2", "CreateVpc", CidrBlock=cidr, TagSpecifications=bodies.ec2_tags("vpc", tags))
         id: str = made["Vpc"]["VpcId"]
         self.ledger.vpc(id, cidr)
+        return id
+
+    def _ready(self, vpc: str, one: parts.Subnet, there: str | None) -> str:
+        """The id. eksctl makes nodegroups only in public subnets that say that they are."""
+        id = there or self._subnet(vpc, one)
+        if one.public:
+            self.api.call("ec2", "ModifySubnetAttribute", SubnetId=id, MapPublicIpOnLaunch={"Value": True})
         return id
 
     def _subnet(self, vpc: str, one: parts.Subnet) -> str:

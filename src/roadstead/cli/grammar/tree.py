@@ -8,7 +8,7 @@ from roadstead.cli.grammar.flags import Resource, Verb
 _NO_ADDONS = "Roadstead manages no add-ons yet"
 _NO_PODS = "Roadstead gives pods no AWS identities yet"
 _NO_ENTRIES = "this command is not there yet; aws eks has the operations"
-_NO_MAPPINGS = "Roadstead has no aws-auth entries yet; use access entries"
+_NO_MAPPINGS = "aws-auth lets nobody in here; make access entries: aws eks create-access-entry"
 _NO_FARGATE = "Roadstead has no Fargate"
 _NO_CAPABILITIES = "Roadstead has no EKS capabilities"
 _NO_OIDC = "Roadstead associates no OIDC identity providers yet"

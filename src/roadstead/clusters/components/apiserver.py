@@ -1,4 +1,4 @@
-"""kube-apiserver: facts to a unit. Source of the flags: the `--help` of kube-apiserver 1.35 to 1.37."""
+"""kube-apiserver: facts to a unit. Source of the flags: the `--help` of kube-apiserver 1.34 to 1.37."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kube-controller-manager: facts to a unit. Source of the flags: its `--help`, 1.35 to 1.37."""
+"""kube-controller-manager: facts to a unit. Source of the flags: its `--help`, 1.34 to 1.37."""
 
 from __future__ import annotations
 

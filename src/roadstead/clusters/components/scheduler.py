@@ -1,4 +1,4 @@
-"""kube-scheduler: facts to a unit. Sources: its `--help`, 1.35 to 1.37; KubeSchedulerConfiguration v1.
+"""kube-scheduler: facts to a unit. Sources: its `--help`, 1.34 to 1.37; KubeSchedulerConfiguration v1.
 
 With a configuration file the flags of leadership, certificates and ports count; `--kubeconfig`, `--profiling` and the
 rates of its client are read from the file alone.

@@ -99,7 +99,7 @@ def leaf(by: Authority, subject: Subject, now: dt.datetime, days: int = LEAF_DAY
 def credential_id(certificate: bytes) -> str:
     """What API servers call a client's certificate (PEM): no other has the same.
 
-    Source: Kubernetes 1.35 to 1.37, apiserver/pkg/authentication/request/x509, CommonNameUserConversion.
+    Source: Kubernetes 1.34 to 1.37, apiserver/pkg/authentication/request/x509, CommonNameUserConversion.
     """
     return f"X509SHA256={x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()}"
 

@@ -19,6 +19,9 @@ SERVICE = "kube-dns"
 NODE_ZONES = "node-zones"
 """The setting of the facts: in how many zones nodes are expected."""
 
+AT_ONCE = 1
+"""Pods that may be away at the same time."""
+
 _SELECTOR = {"eks.amazonaws.com/component": NAME, "k8s-app": "kube-dns"}
 _LABELS = {**_SELECTOR, "kubernetes.io/name": "CoreDNS"}
 
@@ -95,7 +98,7 @@ def _budget() -> Json:
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": parts.named(NAME, _LABELS),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": _SELECTOR}},
+        "spec": {"maxUnavailable": AT_ONCE, "selector": {"matchLabels": _SELECTOR}},
     }
 
 

@@ -13,7 +13,7 @@ from roadstead.aws import calls, kept
 _POOLS: Mapping[str, str] = {
     "Ipv4IpamPoolId": "InvalidIpamPoolId.NotFound",
     "Ipv6IpamPoolId": "InvalidIpamPoolId.NotFound",
-    "Ipv6Pool": "InvalidIpv6PoolId.NotFound",
+    "Ipv6Pool": "InvalidPoolID.NotFound",
 }
 """Pools of addresses, of which there is none, with the code for one that there is not."""
 _LENGTHS: Mapping[str, str] = {"Ipv4NetmaskLength": "Ipv4IpamPoolId", "Ipv6NetmaskLength": "Ipv6IpamPoolId"}

@@ -1,0 +1,82 @@
+"""CloudFormation without stacks: they are not built yet. Lists are empty, and no stack that is named exists.
+
+Enough for tools that look for their stacks beside what they find, as eksctl does. Operations that would make one are
+not here, so that the desk says of them that there is no such thing.
+
+Source of the sentences: what CloudFormation answers; DeleteStack of a stack that there is not succeeds (CloudFormation
+API Reference, DeleteStack).
+"""
+
+from __future__ import annotations
+
+from roadstead.aws import calls, kept
+
+_BY_ID = "Stack with id {} does not exist"
+_NAMED = "Stack [{}] does not exist"
+
+
+def _none(name: str, member: str) -> calls.Handler:
+    """The operation `name`, which answers an empty `member`."""
+
+    async def operation(_: calls.Call, __: calls.Asked) -> calls.Answer:
+        return {member: []}
+
+    return calls.operation("cloudformation", name, answers="empty")(operation)
+
+
+def _of_a_stack(name: str, said: str = _BY_ID, *, empty: str | None = None) -> calls.Handler:
+    """The operation `name` of a stack, which there is not. empty: the member of its answer when it names none."""
+
+    async def operation(_: calls.Call, asked: calls.Asked) -> calls.Answer:
+        named = asked.get("StackName")
+        if named:
+            kept.refuse("ValidationError", said.format(named))
+        if empty is not None:
+            return {empty: []}
+        kept.refuse("ValidationError", "StackName must be specified: there is nothing here that is of no stack")
+
+    return calls.operation("cloudformation", name, answers="empty")(operation)
+
+
+list_exports = _none("ListExports", "Exports")
+list_stacks = _none("ListStacks", "StackSummaries")
+list_stack_refactors = _none("ListStackRefactors", "StackRefactorSummaries")
+list_stack_sets = _none("ListStackSets", "Summaries")
+list_generated_templates = _none("ListGeneratedTemplates", "Summaries")
+
+describe_stacks = _of_a_stack("DescribeStacks", empty="Stacks")
+describe_stack_events = _of_a_stack("DescribeStackEvents", _NAMED)
+describe_stack_resource = _of_a_stack("DescribeStackResource", "Stack '{}' does not exist")
+get_stack_policy = _of_a_stack("GetStackPolicy")
+get_template = _of_a_stack("GetTemplate")
+list_change_sets = _of_a_stack("ListChangeSets", _NAMED)
+list_stack_resources = _of_a_stack("ListStackResources")
+update_stack = _of_a_stack("UpdateStack", _NAMED)
+update_termination_protection = _of_a_stack("UpdateTerminationProtection", _NAMED)
+cancel_update_stack = _of_a_stack("CancelUpdateStack", _NAMED)
+
+
+@calls.operation("cloudformation", "DescribeStackResources", answers="empty")
+async def describe_stack_resources(_: calls.Call, asked: calls.Asked) -> calls.Answer:
+    """By the stack, or by what one of its resources is: nothing here is a stack's."""
+    if asked.get("StackName"):
+        kept.refuse("ValidationError", _BY_ID.format(asked["StackName"]))
+    if asked.get("PhysicalResourceId"):
+        kept.refuse("ValidationError", f"Stack for {asked['PhysicalResourceId']} does not exist")
+    kept.refuse("ValidationError", "Either StackName or PhysicalResourceId must be specified")
+
+
+@calls.operation("cloudformation", "ListImports", answers="empty")
+async def list_imports(_: calls.Call, asked: calls.Asked) -> calls.Answer:
+    kept.refuse("ValidationError", f"Export '{asked['ExportName']}' is not imported by any stack.")
+
+
+@calls.operation("cloudformation", "DescribeChangeSet", answers="empty")
+async def describe_change_set(_: calls.Call, asked: calls.Asked) -> calls.Answer:
+    kept.refuse("ChangeSetNotFound", f"ChangeSet [{asked['ChangeSetName']}] does not exist")
+
+
+@calls.operation("cloudformation", "DeleteStack", answers="empty")
+async def delete_stack(_: calls.Call, __: calls.Asked) -> calls.Answer:
+    """There is none to delete, which is what was asked for."""
+    return {}
