@@ -116,7 +116,7 @@ READ: Mapping[str, Mapping[str, frozenset[str]]] = {
         "Region": _words("RegionName Endpoint OptInStatus"),
         "InstanceTypeInfo": _words(
             """InstanceType CurrentGeneration FreeTierEligible SupportedUsageClasses SupportedRootDeviceTypes
-            SupportedVirtualizationTypes BareMetal Hypervisor ProcessorInfo VCpuInfo MemoryInfo
+            SupportedVirtualizationTypes BareMetal ProcessorInfo VCpuInfo MemoryInfo
             InstanceStorageSupported EbsInfo NetworkInfo PlacementGroupInfo AutoRecoverySupported
             BurstablePerformanceSupported DedicatedHostsSupported HibernationSupported SupportedBootModes"""
         ),

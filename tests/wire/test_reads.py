@@ -375,31 +375,3 @@ def test_what_is_named_and_is_not_there(tmp_path: Path) -> None:
             assert error(call_of(ec2, operation), **asked) == code, operation
 
     front_desk.told(tmp_path, story)
-
-
-def test_a_subnet_stays_public(tmp_path: Path) -> None:
-    def story(customer: Customer) -> None:
-        ec2, (first, second) = customer.ec2, customer.subnets
-
-        def public() -> list[str]:
-            found = ec2.describe_subnets(**by("map-public-ip-on-launch", "true"))["Subnets"]
-            assert all(subnet["MapPublicIpOnLaunch"] for subnet in found)
-            return [subnet["SubnetId"] for subnet in found]
-
-        assert public() == []
-        ec2.modify_subnet_attribute(SubnetId=first, MapPublicIpOnLaunch={"Value": True})
-        assert public() == [first]
-        # What says what holds anyway changes nothing; what asks for more is refused whole.
-        ec2.modify_subnet_attribute(SubnetId=first, AssignIpv6AddressOnCreation={"Value": False})
-        ec2.modify_subnet_attribute(SubnetId=first, PrivateDnsHostnameTypeOnLaunch="ip-name")
-        asked = {"MapPublicIpOnLaunch": {"Value": False}, "EnableDns64": {"Value": True}}
-        assert error(ec2.modify_subnet_attribute, SubnetId=first, **asked) == "UnsupportedOperation"
-        assert error(ec2.modify_subnet_attribute, SubnetId=second) == "MissingParameter"
-        gone = {"SubnetId": "subnet-01234567", "MapPublicIpOnLaunch": {"Value": True}}
-        assert error(ec2.modify_subnet_attribute, **gone) == "InvalidSubnetID.NotFound"
-        assert error(ec2.modify_subnet_attribute, **gone | {"SubnetId": "x"}) == "InvalidSubnetID.Malformed"
-        assert public() == [first]
-        ec2.modify_subnet_attribute(SubnetId=first, MapPublicIpOnLaunch={"Value": False})
-        assert public() == []
-
-    told(tmp_path, story)

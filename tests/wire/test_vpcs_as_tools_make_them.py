@@ -117,3 +117,34 @@ def attributes(ec2: Any, vpc: str) -> dict[str, bool]:
         answer = ec2.describe_vpc_attribute(VpcId=vpc, Attribute=name)
         found |= {key: value["Value"] for key, value in answer.items() if key.startswith("Enable")}
     return found
+
+
+def test_a_subnet_stays_public(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        ec2, (first, second) = customer.ec2, customer.subnets
+        of_vpc = [{"Name": "vpc-id", "Values": [customer.vpc]}]
+
+        def public() -> list[str]:
+            # Those of the default VPC are public from their start.
+            kept = {"Filters": [{"Name": "map-public-ip-on-launch", "Values": ["true"]}, *of_vpc]}
+            found = ec2.describe_subnets(**kept)["Subnets"]
+            assert all(subnet["MapPublicIpOnLaunch"] for subnet in found)
+            return [subnet["SubnetId"] for subnet in found]
+
+        assert public() == []
+        ec2.modify_subnet_attribute(SubnetId=first, MapPublicIpOnLaunch={"Value": True})
+        assert public() == [first]
+        # What says what holds anyway changes nothing; what asks for more is refused whole.
+        ec2.modify_subnet_attribute(SubnetId=first, AssignIpv6AddressOnCreation={"Value": False})
+        ec2.modify_subnet_attribute(SubnetId=first, PrivateDnsHostnameTypeOnLaunch="ip-name")
+        asked = {"MapPublicIpOnLaunch": {"Value": False}, "EnableDns64": {"Value": True}}
+        assert error(ec2.modify_subnet_attribute, SubnetId=first, **asked) == "UnsupportedOperation"
+        assert error(ec2.modify_subnet_attribute, SubnetId=second) == "MissingParameter"
+        gone = {"SubnetId": "subnet-01234567", "MapPublicIpOnLaunch": {"Value": True}}
+        assert error(ec2.modify_subnet_attribute, **gone) == "InvalidSubnetID.NotFound"
+        assert error(ec2.modify_subnet_attribute, **gone | {"SubnetId": "x"}) == "InvalidSubnetID.Malformed"
+        assert public() == [first]
+        ec2.modify_subnet_attribute(SubnetId=first, MapPublicIpOnLaunch={"Value": False})
+        assert public() == []
+
+    told(tmp_path, story)
