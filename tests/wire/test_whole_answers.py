@@ -41,7 +41,16 @@ def networks(customer: Customer) -> None:
     ec2.describe_account_attributes()
     other = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     ec2.delete_subnet(SubnetId=ec2.create_subnet(VpcId=other, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"])
+    ec2.modify_vpc_attribute(VpcId=other, EnableDnsHostnames={"Value": True})
     ec2.delete_vpc(VpcId=other)
+    (own,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    for each in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [own["VpcId"]]}])["Subnets"]:
+        ec2.delete_subnet(SubnetId=each["SubnetId"])
+    ec2.create_default_subnet(AvailabilityZone=f"{front_desk.REGION}a")
+    (made,) = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [own["VpcId"]]}])["Subnets"]
+    ec2.delete_subnet(SubnetId=made["SubnetId"])
+    ec2.delete_vpc(VpcId=own["VpcId"])
+    ec2.create_default_vpc()
 
 
 def people(iam: Any, ours: str) -> None:
