@@ -15,7 +15,7 @@ import boto3  # type: ignore[import-untyped]
 import botocore.awsrequest  # type: ignore[import-untyped]
 import botocore.config  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
-from tests.world import parts
+from testkit.worlds import parts
 
 from roadstead import serve
 from roadstead.aws import registry
