@@ -16,11 +16,12 @@ vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux,
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench
 
-soak: ## longer: more kills, more bad requests, AWS's SDKs, then the live tests with every version again and again, ROUNDS=10
+soak: ## longer: more kills, bad requests, AWS's SDKs, then live tests with all versions and faults again and again, ROUNDS=10
 	ROADSTEAD_KILLS=2000 ROADSTEAD_STORY_KILLS=200 ROADSTEAD_BAD_REQUESTS=100000 ROADSTEAD_SDKS=yes PYTHONPATH=src \
 	  $(PYTHON) -m pytest -q tests/unit/test_store_kill.py tests/wire/test_story_killed.py tests/wire/test_hardening.py \
 	  tests/sdks/test_sdks.py
-	for round in $$(seq $${ROUNDS:-10}); do ROADSTEAD_REPEAT=no ROADSTEAD_ALL_VERSIONS=yes tests/run live || exit; done
+	export ROADSTEAD_REPEAT=no ROADSTEAD_ALL_VERSIONS=yes ROADSTEAD_ALL_FAULTS=yes; \
+	  for round in $$(seq $${ROUNDS:-10}); do tests/run live || exit; done
 
 docs: ## the pages in docs/ as a site, by Zensical
 	uvx zensical build

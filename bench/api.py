@@ -30,8 +30,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from testkit import desk_served
 from tests.peer import accounts_and_networks, servers
-from tests.wire import desk_served
 
 from bench import agent, store
 from roadstead.wire import exchange, sigv4

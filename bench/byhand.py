@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from testkit import kube, waiting
 from tests.live import conftest
 
-from bench import cost, floor, kube
+from bench import cost, floor
 from roadstead import engine
 from roadstead.agent.hosts import see
 from roadstead.agent.links import namespaces
@@ -157,7 +158,7 @@ def node(plane: floor.Floor) -> Iterator[Node]:
         try:
             path = f"/api/v1/nodes/{NODE}"
             api = plane.api()
-            kube.until(lambda: _ready(api.get(path)), 180, f"the node by hand (see {folder})", every=0.1)
+            waiting.until(f"the node by hand (see {folder})", lambda: _ready(api.get(path)), 180)
             yield Node(own)
         finally:
             process.kill()

@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import kube, stage
+from testkit import kube, waiting
+
+from bench import stage
 
 NODES = "ng-1"
 _ZONES = "abc"
@@ -86,7 +88,7 @@ def awaited(on: stage.Stage, made: Made) -> None:
             raise RuntimeError(f"{made.name}: {found['health']}")
         return bool(found["status"] == "ACTIVE")
 
-    kube.until(active, _TIMEOUT, f"{made.name} ACTIVE", every=0.1)
+    waiting.until(f"{made.name} ACTIVE", active, _TIMEOUT)
     made.mark("ACTIVE")
     units = [f"{made.id}.{kind}-{zone}/{unit}" for zone in _ZONES for kind, unit in _MEMBERS]
     made.mark("3+3 ready", max(on.seen.first["units", unit]["ready"] for unit in units))
@@ -112,7 +114,7 @@ def api(on: stage.Stage, made: Made) -> kube.Api:
 def accounted(on: stage.Stage, made: Made) -> None:
     """Until `default` has its service account."""
     ask = api(on, made)
-    kube.until(lambda: ask.get(_ACCOUNT), _TIMEOUT, "the service account")
+    waiting.until("the service account", lambda: ask.get(_ACCOUNT), _TIMEOUT, every=0.02)
     made.mark("service account")
 
 
@@ -173,9 +175,9 @@ def removed(on: stage.Stage, made: Made) -> float:
     for group in eks.list_nodegroups(clusterName=made.name)["nodegroups"]:
         eks.delete_nodegroup(clusterName=made.name, nodegroupName=group)
         ended = functools.partial(gone, eks.describe_nodegroup, clusterName=made.name, nodegroupName=group)
-        kube.until(ended, 60, "the nodegroup's end")
+        waiting.until("the nodegroup's end", ended, 60, every=0.02)
     eks.delete_cluster(name=made.name)
-    kube.until(lambda: gone(eks.describe_cluster, name=made.name), 60, "the cluster's end")
+    waiting.until("the cluster's end", lambda: gone(eks.describe_cluster, name=made.name), 60, every=0.02)
     for subnet in made.subnets:
         ec2.delete_subnet(SubnetId=subnet)
     ec2.delete_vpc(VpcId=made.vpc)

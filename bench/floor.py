@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testkit import authorities, kube, waiting
 from tests.live import conftest
 
-from bench import kube, trust
 from roadstead import engine
 from roadstead.agent.links import namespaces
 
@@ -49,7 +49,7 @@ class Floor:
     """A bare control plane that runs."""
 
     folder: Path
-    authority: trust.Authority
+    authority: authorities.Authority
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def api(self, member: int = 1) -> kube.Api:
@@ -88,7 +88,7 @@ def namespace() -> Iterator[None]:
 def running() -> Iterator[tuple[Floor, Start]]:
     """The control plane from nothing to its first service account; it ends with the block."""
     with namespace(), tempfile.TemporaryDirectory(prefix="roadstead-floor-") as name:
-        floor = Floor(Path(name), trust.Authority())
+        floor = Floor(Path(name), authorities.Authority("bench"))
         _files(floor)
         commands = _commands(floor.folder)
         try:
@@ -126,16 +126,16 @@ def _waited(floor: Floor, began: float) -> Start:
             account.append(time.monotonic())
         return bool(account)
 
-    kube.until(lambda: all_ready() & has_account(), 120, "the bare control plane", every=0.1)
+    waiting.until("the bare control plane", lambda: all_ready() & has_account(), 120)
     return Start(min(ready.values()) - began, max(ready.values()) - began, account[0] - began)
 
 
 def _files(floor: Floor) -> None:
     folder, authority = floor.folder, floor.authority
     serving, serving_key = authority.issue(
-        "server", "127.0.0.1", "10.100.0.1", *(address(member) for member in MEMBERS)
+        "server", addresses=["127.0.0.1", "10.100.0.1", *(address(member) for member in MEMBERS)]
     )
-    client, client_key = authority.issue("client", group="system:masters")
+    client, client_key = authority.issue("client", groups=["system:masters"])
     files = {
         "ca.pem": authority.pem,
         "ca.key": authority.key,
@@ -150,9 +150,9 @@ def _files(floor: Floor) -> None:
         (folder / name).write_bytes(content)
 
 
-def kubeconfig(authority: trust.Authority, user: str, group: str = "", server: str = "") -> bytes:
+def kubeconfig(authority: authorities.Authority, user: str, group: str = "", server: str = "") -> bytes:
     """Of a user by certificate, to the first API server of the floor, or to another."""
-    certificate, key = authority.issue(user, group=group)
+    certificate, key = authority.issue(user, groups=[group] if group else [])
 
     def coded(content: bytes) -> str:
         return base64.b64encode(content).decode()

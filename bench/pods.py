@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from bench import kube
+from testkit import kube, waiting
 
 SPACE = "bench"
 _PATH = f"/api/v1/namespaces/{SPACE}/pods"
@@ -48,7 +48,9 @@ def prepared(api: kube.Api) -> None:
     """The namespace, with the service account that its pods need."""
     if not api.get(f"/api/v1/namespaces/{SPACE}"):
         api.create("/api/v1/namespaces", {"metadata": {"name": SPACE}})
-    kube.until(lambda: api.get(f"/api/v1/namespaces/{SPACE}/serviceaccounts/default"), 20, "the service account")
+    waiting.until(
+        "the service account", lambda: api.get(f"/api/v1/namespaces/{SPACE}/serviceaccounts/default"), 20, every=0.02
+    )
 
 
 def pod(name: str, image: str) -> kube.Json:
@@ -76,9 +78,9 @@ def started(api: kube.Api, image: str, count: int, rate: float) -> Started:
             name = f"p{number}-{int(rate)}"
             asked[name] = time.monotonic()
             api.create(_PATH, pod(name, image))
-        kube.until(lambda: asked.keys() <= watched.ready.keys(), _TIMEOUT, f"{count} pods Ready")
+        waiting.until(f"{count} pods Ready", lambda: asked.keys() <= watched.ready.keys(), _TIMEOUT, every=0.02)
     finally:
         with contextlib.suppress(ConnectionError):
             api("DELETE", _PATH)
-        kube.until(lambda: not api.get(_PATH).get("items"), _TIMEOUT, "the end of the pods", every=0.2)
+        waiting.until("the end of the pods", lambda: not api.get(_PATH).get("items"), _TIMEOUT, every=0.2)
     return Started(tuple(watched.ready[name] - at for name, at in asked.items()))

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from testkit import authorities, kube, waiting
 from tests.live import conftest, service
 from tests.peer import servers
 
-from bench import kube, trust
 from roadstead.agent import purge
 from roadstead.agent.links import namespaces
 from roadstead.agent_client import Client
@@ -100,12 +100,12 @@ class Stage:
         """As one who may do everything. Raises LookupError while no controller-manager has its files."""
         return kube.Api(address, port, self.authority(cluster).client(ASKS, self.folder, GROUP))
 
-    def authority(self, cluster: str) -> trust.Authority:
+    def authority(self, cluster: str) -> authorities.Authority:
         """A cluster's own. Raises LookupError while no controller-manager has its files."""
         for letter in "abc":
             files = self.places.host(f"{cluster}.api-{letter}").files / "kube-controller-manager"
             if (files / "ca.key").exists() and (files / "ca.pem").exists():
-                return trust.Authority((files / "ca.pem").read_bytes(), (files / "ca.key").read_bytes())
+                return authorities.Authority(cluster, (files / "ca.pem").read_bytes(), (files / "ca.key").read_bytes())
         raise LookupError(f"no member of {cluster} has the authority's key yet")
 
 
@@ -153,7 +153,7 @@ def _start(stage: Stage) -> None:
     agent += ["--listener-uid", str(USER)]
     agent += ["--engines", str(folder / "cache")]
     stage.processes["agent"] = _process(stage, "agent", agent, root=True)
-    kube.until(lambda: _answers(stage), 60, "the agent")
+    waiting.until("the agent", lambda: _answers(stage), 60, every=0.02)
     state = folder / "serve"
     snapshot = folder / "porter" / "snapshot"
     for path in (state, snapshot.parent):
@@ -162,7 +162,7 @@ def _start(stage: Stage) -> None:
     serve = [*SERVE, "--instance", instance_id, "--state", str(state), "--agent", str(stage.places.socket)]
     serve += ["--engines", str(folder / "cache"), "--snapshot", str(snapshot)]
     stage.processes["serve"] = _process(stage, "serve", serve)
-    kube.until((state / admin.FILE).exists, 60, "serve")
+    waiting.until("serve", (state / admin.FILE).exists, 60, every=0.02)
     porter = [*PORTER, "--instance", instance_id, "--snapshot", str(snapshot)]
     stage.processes["porter"] = _process(stage, "porter", porter)
 

@@ -8,12 +8,13 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from testkit import authorities, waiting
 
 from roadstead.agent.units import change, state, supervision, units
 from roadstead.contract.messages import desired
@@ -92,7 +93,7 @@ class Bench:
     def pid1(self) -> int:
         assert self.unshare is not None
         path = Path(f"/proc/{self.unshare.pid}/task/{self.unshare.pid}/children")
-        return soon(lambda: int(path.read_text() or 0), "PID 1")
+        return waiting.soon("PID 1", lambda: int(path.read_text() or 0), 10)
 
     def kill(self) -> None:
         if self.unshare is not None:
@@ -142,15 +143,6 @@ class Bench:
         return re.sub(r"^\S+ \S+  ", "", text, flags=re.MULTILINE)
 
 
-def soon(value: Callable[[], T], what: str, seconds: float = 10.0) -> T:
-    """The first value that is true; a test looks from outside and has no event to wait for."""
-    deadline = time.monotonic() + seconds
-    while not (found := value()):
-        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
-        time.sleep(0.005)
-    return found
-
-
 async def until(room: units.Units, unit_id: str, seen: Callable[[units.UnitStatus], bool]) -> units.UnitStatus:
     """Woken by the room's events alone."""
     async with asyncio.timeout(20):
@@ -170,14 +162,14 @@ def notified(folder: Path) -> state.Supervised:
         now = supervision.supervised(folder)
         return now if now is not None and now.ready else None
 
-    found = soon(seen, "notification")
+    found = waiting.soon("notification", seen, 10)
     assert found is not None
     return found
 
 
 def recorded(folder: Path) -> state.Record:
     """The last death of a unit. While `finish` writes it the file is empty."""
-    found = soon(lambda: supervision.recorded(folder)[0], "record")
+    found = waiting.soon("record", lambda: supervision.recorded(folder)[0], 10)
     assert found is not None
     return found
 
@@ -210,18 +202,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def authority(folder: Path) -> dict[str, bytes]:
+def authority() -> dict[str, bytes]:
     """A CA, a certificate of it for 127.0.0.1, and another CA."""
-    folder.mkdir()
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    for name in ("ca", "other"):
-        openssl("req", "-x509", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt")
-    openssl("req", *key[:-2], "-subj", "/CN=u1", "-keyout", "tls.key", "-out", "tls.csr")
-    (folder / "san").write_text("subjectAltName=IP:127.0.0.1,DNS:u1.example")
-    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san", "-days", "2")
-    openssl("x509", "-req", "-in", "tls.csr", "-out", "tls.crt", *signing)
-    return {name: (folder / name).read_bytes() for name in ("ca.crt", "other.crt", "tls.crt", "tls.key")}
+    ca, other = (authorities.Authority(name) for name in ("ca", "other"))
+    own = ca.issue("u1", addresses=["127.0.0.1"], names=["u1.example"])
+    return {"ca.crt": ca.pem, "other.crt": other.pem, "tls.crt": own.certificate, "tls.key": own.key}

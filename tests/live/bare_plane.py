@@ -3,75 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509 import oid
+from cryptography.hazmat.primitives.asymmetric import ec
+from testkit import authorities, waiting
 
 from roadstead import engine
 from roadstead.kube import connection
-
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
-def name(common: str, *groups: str) -> x509.Name:
-    return x509.Name(
-        [
-            *(x509.NameAttribute(oid.NameOID.ORGANIZATION_NAME, group) for group in groups),
-            x509.NameAttribute(oid.NameOID.COMMON_NAME, common),
-        ]
-    )
-
-
-def pem(key: Key) -> bytes:
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-class Authority:
-    """A CA for an hour."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = name("test")
-        self.certificate = self._signed(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None))
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    def issue(self, subject: x509.Name, *addresses: str) -> tuple[bytes, bytes]:
-        """Certificate and key in PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        extension = x509.SubjectAlternativeName(names) if names else x509.BasicConstraints(ca=False, path_length=None)
-        return self._signed(subject, key, extension).public_bytes(serialization.Encoding.PEM), pem(key)
-
-    def _signed(self, subject: x509.Name, key: Key, extension: x509.ExtensionType) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(extension, critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
 
 
 @dataclass
@@ -79,13 +24,13 @@ class Plane:
     """One that runs. `stop` and `start` are of the API server."""
 
     server: str
-    authority: Authority
+    authority: authorities.Authority
     commands: Mapping[str, list[str]]
     folder: Path
     processes: dict[str, subprocess.Popen[bytes]]
 
     def credentials(self, user: str, *groups: str) -> connection.Credentials:
-        certificate, key = self.authority.issue(name(user, *groups))
+        certificate, key = self.authority.issue(user, groups=groups)
         return connection.Credentials(ca=self.authority.pem, certificate=certificate, key=key)
 
     def start(self, which: str) -> None:
@@ -108,7 +53,7 @@ def _ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _policy_file(folder: Path, _: Authority) -> Mapping[str, str]:
+def _policy_file(folder: Path, _: authorities.Authority) -> Mapping[str, str]:
     """serve may do everything, with nobody to be asked."""
     rule = {"user": "roadstead:serve", "namespace": "*", "resource": "*", "apiGroup": "*", "nonResourcePath": "*"}
     policy = {"apiVersion": "abac.authorization.kubernetes.io/v1beta1", "kind": "Policy", "spec": rule}
@@ -117,13 +62,15 @@ def _policy_file(folder: Path, _: Authority) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, authorized: Callable[[Path, Authority], Mapping[str, str]] = _policy_file) -> Iterator[Plane]:
+def running(
+    folder: Path, authorized: Callable[[Path, authorities.Authority], Mapping[str, str]] = _policy_file
+) -> Iterator[Plane]:
     """All three at work: the API server is well, and the default namespace has its service account.
 
     authorized: writes what decides who may do what, and gives the flags for it.
     """
     client, peer, secure = _ports(3)
-    authority = Authority()
+    authority = authorities.Authority()
     server = f"https://127.0.0.1:{secure}"
     _write_files(folder, authority, server)
     commands = _commands(folder, client, peer, secure)
@@ -144,10 +91,10 @@ def running(folder: Path, authorized: Callable[[Path, Authority], Mapping[str, s
             plane.stop(which)
 
 
-def _write_files(folder: Path, authority: Authority, server: str) -> None:
-    serving, serving_key = authority.issue(name("kube-apiserver"), "127.0.0.1", "10.100.0.1")
-    manager, manager_key = authority.issue(name("system:kube-controller-manager"))
-    tokens = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _write_files(folder: Path, authority: authorities.Authority, server: str) -> None:
+    serving, serving_key = authority.issue("kube-apiserver", addresses=("127.0.0.1", "10.100.0.1"))
+    manager, manager_key = authority.issue("system:kube-controller-manager")
+    tokens = ec.generate_private_key(ec.SECP256R1())
     kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -163,12 +110,12 @@ def _write_files(folder: Path, authority: Authority, server: str) -> None:
     }
     files = {
         "ca.pem": authority.pem,
-        "ca.key": pem(authority.key),
+        "ca.key": authority.key,
         "serving.pem": serving,
         "serving.key": serving_key,
         "manager.pem": manager,
         "manager.key": manager_key,
-        "tokens.key": pem(tokens),
+        "tokens.key": authorities.key_pem(tokens),
         "kubeconfig": json.dumps(kubeconfig).encode(),
     }
     for file, content in files.items():
@@ -226,12 +173,9 @@ def _commands(folder: Path, client: int, peer: int, secure: int) -> dict[str, li
 
 def _until_answers(url: str, seconds: float, context: ssl.SSLContext | None = None) -> None:
     """Until it answers with a status that is no error."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5, context=context):
-                return
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{url} after {seconds:g} s") from error
-            time.sleep(0.02)
+
+    def answers() -> bool:
+        with urllib.request.urlopen(url, timeout=5, context=context):
+            return True
+
+    waiting.until(url, answers, seconds, every=0.02)

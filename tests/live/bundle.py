@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from testkit import kube, waiting
 from tests.live import daemons, shared, world
-from tests.live import service as services
 
 from roadstead import engine
 from roadstead.clusters.trust import authorities
@@ -26,6 +25,8 @@ Object = dict[str, Any]
 NAMESPACE = "bundle"
 HOOKS, METRICS, KEEPER = "hooks", "metrics-server", "keeper"
 METRICS_IMAGE = "roadstead.dev/metrics-server:0.9.0"
+MEASURED = "/apis/metrics.k8s.io/v1beta1/nodes"
+"""What `kubectl top nodes` asks for."""
 PORTS = {443: 8443, 1: 443, 65535: 10250}
 """Of the service `hooks`, each with the pods' own: none of them is like another."""
 OUTSIDE = "ship.example"
@@ -300,19 +301,35 @@ class Bundle:
 
     def unwell(self) -> str:
         """What of it is not as it should be; empty when all is well. The webhook and the metrics API are asked."""
-        words = ("statefulsets,deployments,daemonsets", "-n", NAMESPACE, "--request-timeout=5s", "-o", "json")
-        listed = self.cluster.try_kubectl("get", *words)
-        if listed.returncode != 0:
-            return listed.stderr
-        late = [one["metadata"]["name"] for one in json.loads(listed.stdout)["items"] if not _is_up(one)]
+        try:
+            with self.cluster.api(10) as api:
+                return self._unwell(api)
+        except OSError as away:
+            return str(away)
+
+    def _unwell(self, api: kube.Api) -> str:
+        late = [
+            one["metadata"]["name"]
+            for kind, is_up in _IS_UP.items()
+            for one in api.ask("GET", kube.path(kind, namespace=NAMESPACE)).json["items"]
+            if not is_up(one)
+        ]
         if late:
             return ", ".join(late)
-        text = json.dumps(config_map("mutate"))
-        asked = self.cluster.try_kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", text=text)
-        if asked.returncode != 0 or "seen-by" not in json.loads(asked.stdout)["metadata"]["labels"]:
-            return f"the webhook: {asked.stderr}"
-        top = self.cluster.try_kubectl("top", "nodes", "--no-headers", "--request-timeout=5s")
-        return "" if top.returncode == 0 and len(top.stdout.splitlines()) else f"the metrics API: {top.stderr}"
+        path = kube.path("configmaps", namespace=NAMESPACE)
+        asked = api.ask("POST", path, config_map("mutate"), {"dryRun": "All"})
+        if asked.status >= 300 or "seen-by" not in asked.json["metadata"]["labels"]:
+            return f"the webhook: {asked.message}"
+        return "" if self._measured(api) else "the metrics API knows no node"
+
+    def _measured(self, api: kube.Api) -> set[str]:
+        answer = api.ask("GET", MEASURED)
+        return {one["metadata"]["name"] for one in answer.json["items"]} if answer.status < 300 else set()
+
+    def measured(self) -> set[str]:
+        """The nodes that the metrics API knows, as `kubectl top nodes` shows them."""
+        with self.cluster.api(5) as api:
+            return self._measured(api)
 
     def told(self) -> str:
         """What its pods are and say, for whoever looks for what is wrong."""
@@ -331,15 +348,20 @@ class Bundle:
             assert not said, said
             return True
 
-        return services.until("the bundle is well", well, seconds)
+        return waiting.until("the bundle is well", well, seconds)
 
 
 def _is_up(one: Object) -> bool:
-    status = one["status"]
-    if one["kind"] == "DaemonSet":
-        return bool(status.get("numberReady", 0) == status["desiredNumberScheduled"] > 0)
-    wanted = one["spec"]["replicas"]
+    status, wanted = one["status"], one["spec"]["replicas"]
     return bool(status.get("readyReplicas", 0) == wanted == status.get("updatedReplicas", wanted))
+
+
+def _is_everywhere(one: Object) -> bool:
+    status = one["status"]
+    return bool(status.get("numberReady", 0) == status["desiredNumberScheduled"] > 0)
+
+
+_IS_UP = {"statefulsets": _is_up, "deployments": _is_up, "daemonsets": _is_everywhere}
 
 
 @contextlib.contextmanager
@@ -369,7 +391,7 @@ def running(cluster: shared.Cluster) -> Iterator[Bundle]:
         def gone() -> bool:
             return cluster.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found") == ""
 
-        services.until("nothing of the bundle is left", gone, 60)
+        waiting.until("nothing of the bundle is left", gone, 60)
 
 
 def stranger() -> str:

@@ -38,6 +38,8 @@ OWNED = re.compile(r"[^.]+\.(?P<pid>\d+)\.(?P<started>\d+)(-[a-z0-9-]+)?")
 """With `-WORD` behind it: another namespace of the same test."""
 
 
+only_in_soak = pytest.mark.skipif("ROADSTEAD_ALL_FAULTS" not in os.environ, reason="only in `make soak`")
+"""A fault that differs from one that is tested by a letter or a number alone."""
 NOT_AS_IT_WAS = "the machine is not as it was:\n"
 FIGURES = pytest.StashKey[list[str]]()
 """Lines that a run shows at its end, also when all is well."""
@@ -63,27 +65,39 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="live tests need root"))
-    # Last: it lives to the end of the run, and the others are not to run beside it.
-    items.sort(key=lambda item: "shared_cluster" in getattr(item, "fixturenames", ()))
+    # What lives to the end of the run last: the shared node, and the shared cluster, which no other is to run beside.
+    items.sort(key=lambda item: (lane(item) == "cluster", "shared_node" in getattr(item, "fixturenames", ())))
+    if (wanted := os.environ.get(again.LANE)) is not None:
+        others = [item for item in items if lane(item) != wanted]
+        items[:] = [item for item in items if lane(item) == wanted]
+        config.hook.pytest_deselected(items=others)
+
+
+def lane(item: pytest.Item) -> str:
+    """Of those of `again.LANES`."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "shared_cluster" in fixtures:
+        return "cluster"
+    if item.get_closest_marker("machine"):
+        return "machine"
+    return "apart p-z" if "shared_node" in fixtures or item.path.stem > "test_p" else "apart a-o"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def machine_as_it_was() -> Iterator[None]:
-    """Fails the run when anything of the machine is not as it was before."""
+    """Fails the run when anything of the machine is not as it was before. With lanes, `again` looks at their end."""
+    if machine.MARK in os.environ:
+        yield
+        return
     sweep_namespaces()
     os.environ[machine.MARK] = secrets.token_hex(8)
     before = machine.snapshot()
     yield
-    deadline = time.monotonic() + 10
-    left = machine.left(before)
-    while left and time.monotonic() < deadline:
-        # The kernel takes namespaces and cgroups down on its own time.
-        time.sleep(0.2)
-        left = machine.left(before)
+    left = machine.left_in_time(before)
     assert not left, NOT_AS_IT_WAS + "\n".join(left)
 
 
@@ -100,6 +114,19 @@ def sweep_namespaces(folder: Path = NAMESPACES) -> None:
             namespaces.delete(path)
     if folder.is_dir() and not any(folder.iterdir()):
         namespaces.unshare_folder(folder)
+
+
+@contextlib.contextmanager
+def held_namespaces() -> Iterator[None]:
+    """Their folder stays meanwhile, though the last namespace of one of several runs goes."""
+    held = machine_namespace("held")
+    namespaces.create(held)
+    try:
+        yield
+    finally:
+        namespaces.delete(held)
+        if not any(held.parent.iterdir()):
+            namespaces.unshare_folder(held.parent)
 
 
 def _started(pid: int) -> str | None:
@@ -229,8 +256,8 @@ def person(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def machine_before() -> Iterator[None]:
+@contextlib.contextmanager
+def machine_restored() -> Iterator[None]:
     """Takes back what a first `roadstead start` does to a machine: user, programs, engines, settings, folders."""
     users = {entry.pw_name for entry in pwd.getpwall()}
     settings = mend.Places().record.exists()
@@ -255,7 +282,14 @@ def machine_before() -> Iterator[None]:
 
 
 @pytest.fixture
-def started_instance(machine_before: None) -> Iterator[instance.Instance]:  # noqa: ARG001
+def started_instance() -> Iterator[instance.Instance]:
+    """See `for_start`; afterwards the machine is as it was."""
+    with machine_restored(), for_start() as places:
+        yield places
+
+
+@contextlib.contextmanager
+def for_start() -> Iterator[instance.Instance]:
     """An instance for `roadstead start`, with a network namespace that stands for the machine's."""
     id = f"t-start-{secrets.token_hex(4)}"
     netns = machine_namespace(id)
@@ -271,6 +305,15 @@ def started_instance(machine_before: None) -> Iterator[instance.Instance]:  # no
         namespaces.delete(netns)
         if not any(netns.parent.iterdir()):
             namespaces.unshare_folder(netns.parent)
+
+
+@pytest.fixture(scope="session")
+def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One node and the smallest control plane for all tests that name it (`node_lab.Lab`), which leave no pod there."""
+    from tests.live import registry_lab
+
+    with registry_lab.known(tmp_path_factory.mktemp("node")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

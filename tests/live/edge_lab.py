@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from testkit import waiting
 from tests.live import conftest, fleet
-from tests.live import service as services
 
 from roadstead.agent.links import namespaces
 from roadstead.clusters import trust
@@ -153,7 +153,7 @@ class Edge:
             found[made.letter].append(made)
             return all(len(each) >= 2 for each in found.values())
 
-        services.until("connections to each server", enough, 20, every=0.01)
+        waiting.until("connections to each server", enough, 20, every=0.01)
         return found
 
     def ready(self) -> set[str]:
@@ -164,7 +164,7 @@ class Edge:
         def ready() -> bool:
             return all(self._last(number, letter) == "UP" for number in (1, 2) for letter in LETTERS)
 
-        services.until("both proxies take all servers for ready", ready, 20)
+        waiting.until("both proxies take all servers for ready", ready, 20)
 
     def _last(self, number: int, letter: str) -> str:
         told = re.findall(rf"^Server api-servers/api-{letter} is (\w+)", self.log(number), re.MULTILINE)
@@ -202,7 +202,7 @@ def running(folder: Path) -> Iterator[Edge]:
         for number in (1, 2):
             command = ("haproxy", "-f", str(folder / edge.name(number) / "haproxy.cfg"))
             ends.enter_context(_process(netns, folder, edge.name(number), *command))
-        services.until("each server is reached", lambda: _reaches_all(made), 20)
+        waiting.until("each server is reached", lambda: _reaches_all(made), 20)
         made.forget()
         yield made
         made.forget()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.live import service as services
+from testkit import waiting
 from tests.live import shared
 
 from roadstead.agent.links import namespaces
@@ -70,7 +70,7 @@ class Sessions:
         for kind in KINDS:
             for _ in range(EACH - sum(one.kind == kind for one in self.running)):
                 self.running.append(self._begin(kind))
-        services.until("port-forwards listen", lambda: all(map(self._streams, self.running)), _PATIENCE)
+        waiting.until("port-forwards listen", lambda: all(map(self._streams, self.running)), _PATIENCE)
         self.prove()
 
     def ended(self) -> list[Session]:
@@ -85,7 +85,7 @@ class Sessions:
         """Those by which nothing new came in time."""
         number = f"{next(self._numbers)}"
         before = {one.process.pid: len(one.said()) for one in self.running}
-        self.cluster.kubectl("patch", "configmap", NAME, "-p", json.dumps({"data": {"count": number}}))
+        self.cluster.patch("configmap", NAME, {"data": {"count": number}})
         unasked = [one for one in self.running if not self._ask(one, number)]
         told = [one for one in self.running if one.kind != "port-forward" and one not in unasked]
         deadline = time.monotonic() + _PATIENCE
@@ -169,19 +169,18 @@ def deleting(cluster: shared.Cluster) -> Iterator[None]:
         command = (*cluster.kubectl_command, "delete", "-f", str(file))
         deletes.append(cluster.service.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
     try:
-        services.until("all are being deleted", lambda: all(map(_is_going, _listed(cluster, names))), _PATIENCE)
+        waiting.until("all are being deleted", lambda: all(map(_is_going, _listed(cluster, names))), _PATIENCE)
         yield
     finally:
-        without = json.dumps({"metadata": {"finalizers": None}})
         for name in names:
-            cluster.try_kubectl("patch", "configmap", name, "-p", without)
+            with contextlib.suppress(AssertionError, OSError):
+                cluster.patch("configmap", name, {"metadata": {"finalizers": None}})
         said = {each.communicate(timeout=_PATIENCE)[0]: each.returncode for each in deletes}
     assert set(said.values()) == {0}, said
 
 
 def _listed(cluster: shared.Cluster, names: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = cluster.get("configmaps", *names)["items"]
-    return found
+    return [cluster.get("configmap", name) for name in names]
 
 
 def _is_going(one: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import subprocess
+import time
 from pathlib import Path
 
 SYSCTLS = (
@@ -21,6 +22,7 @@ SYSCTLS = (
     "fs/inotify/max_user_instances",
     "fs/inotify/max_user_watches",
 )
+_SETTLED = 10.0
 FOLDERS = ("/var/lib/roadstead", "/run/roadstead", "/var/log/roadstead", "/opt/roadstead", "/etc/sysctl.d")
 
 
@@ -89,6 +91,14 @@ def left(before: dict[str, set[str]]) -> list[str]:
         with contextlib.suppress(OSError):
             folder.rmdir()
     return differences(before, snapshot())
+
+
+def left_in_time(before: dict[str, set[str]]) -> list[str]:
+    """The same, after a moment for the kernel: it takes namespaces and cgroups down on its own time."""
+    deadline = time.monotonic() + _SETTLED
+    while (found := left(before)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
 
 
 def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:

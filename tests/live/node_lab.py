@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
-import ipaddress
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from testkit import authorities, waiting
 from tests.live import conftest, fleet
 
 from roadstead import engine
@@ -44,53 +40,7 @@ ENGINES = {"etcd": "etcd-3.6.16", "containerd": "containerd-2.3.7", "runc": "run
 TYPE = sizes.find("t3.medium")
 
 
-@dataclass
-class Authority:
-    """A certificate authority and what it signs, as PEM."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
-        made = self._builder(self._subject, self._key.public_key())
-        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        self.pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        self.key = private(self._key)
-
-    def leaf(self, name: str, group: str = "", addresses: tuple[str, ...] = (), names: tuple[str, ...] = ()) -> Leaf:
-        key = ec.generate_private_key(ec.SECP256R1())
-        parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-        parts += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
-        made = self._builder(x509.Name(parts), key.public_key())
-        alternatives: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(a)) for a in addresses]
-        alternatives += [x509.DNSName(one) for one in names]
-        if alternatives:
-            made = made.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        signed = made.sign(self._key, hashes.SHA256())
-        return Leaf(signed.public_bytes(serialization.Encoding.PEM), private(key))
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
-        made = x509.CertificateBuilder().subject_name(subject).issuer_name(self._subject).public_key(key)
-        made = made.serial_number(x509.random_serial_number())
-        return made.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(
-            now + datetime.timedelta(days=1)
-        )
-
-
-@dataclass(frozen=True)
-class Leaf:
-    certificate: bytes
-    key: bytes
-
-
-def private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
-def kubeconfig(ca: Authority, user: Mapping[str, str]) -> bytes:
+def kubeconfig(ca: authorities.Authority, user: Mapping[str, str]) -> bytes:
     cluster = {"server": API, "certificate-authority-data": base64.b64encode(ca.pem).decode()}
     return json.dumps(
         {
@@ -104,7 +54,7 @@ def kubeconfig(ca: Authority, user: Mapping[str, str]) -> bytes:
     ).encode()
 
 
-def by_certificate(ca: Authority, leaf: Leaf) -> bytes:
+def by_certificate(ca: authorities.Authority, leaf: authorities.Pair) -> bytes:
     parts = {"client-certificate-data": leaf.certificate, "client-key-data": leaf.key}
     return kubeconfig(ca, {name: base64.b64encode(part).decode() for name, part in parts.items()})
 
@@ -147,7 +97,7 @@ class Lab:
     agent: conftest.RunningAgent
     folder: Path
     kubectl_program: Path
-    ca: Authority
+    ca: authorities.Authority
     node: facts.Node
 
     def kubectl(self, *words: str, text: str = "", timeout: float = 30) -> subprocess.CompletedProcess[str]:
@@ -169,13 +119,11 @@ class Lab:
 
     def until(self, what: str, true: Callable[[], bool], seconds: float) -> float:
         """Seconds until it is true; fails with what the node's units say."""
-        began = time.monotonic()
-        while not true():
-            if time.monotonic() - began > seconds:
-                said = "\n".join(f"--- {unit}\n{self.log(unit)}" for unit in ("kubelet", "containerd"))
-                raise AssertionError(f"{what}: not within {seconds:g} s\n{said}")
-            time.sleep(0.1)
-        return time.monotonic() - began
+        try:
+            return waiting.until(what, true, seconds)
+        except waiting.Late as late:
+            said = "\n".join(f"--- {unit}\n{self.log(unit)}" for unit in ("kubelet", "containerd"))
+            raise AssertionError(f"{late}\n{said}") from None
 
     def log(self, unit: str, host: str = NODE, lines: int = 40) -> str:
         return b"".join(self.agent.client.logs(host, unit, lines)).decode(errors="replace")
@@ -229,12 +177,12 @@ class Lab:
 
 
 def control_units(
-    ca: Authority, agent: conftest.RunningAgent, kubernetes: str, folder: Path
+    ca: authorities.Authority, agent: conftest.RunningAgent, kubernetes: str, folder: Path
 ) -> dict[str, desired.Unit]:
     """etcd on loopback, the API server on port 443, the controller-manager that signs."""
     file = Files(agent)
     accounts = ec.generate_private_key(ec.SECP256R1())
-    admin = by_certificate(ca, ca.leaf("admin", "system:masters"))
+    admin = by_certificate(ca, ca.issue("admin", groups=["system:masters"]))
     (folder / "admin").write_bytes(admin)
     etcd = desired.Unit(
         engine="etcd-3.6.16",
@@ -250,10 +198,12 @@ def control_units(
     }
 
 
-def api_server(ca: Authority, file: Files, kubernetes: str, accounts: ec.EllipticCurvePrivateKey) -> desired.Unit:
+def api_server(
+    ca: authorities.Authority, file: Files, kubernetes: str, accounts: ec.EllipticCurvePrivateKey
+) -> desired.Unit:
     at = "/etc/units/kube-apiserver"
-    serving = ca.leaf("kube-apiserver", addresses=(CONTROL_ADDRESS, "127.0.0.1", "10.100.0.1"))
-    to_kubelet = ca.leaf("roadstead:apiserver")
+    serving = ca.issue("kube-apiserver", addresses=(CONTROL_ADDRESS, "127.0.0.1", "10.100.0.1"))
+    to_kubelet = ca.issue("roadstead:apiserver")
     pair = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return desired.Unit(
         engine=f"kubernetes-{kubernetes}",
@@ -285,14 +235,14 @@ def api_server(ca: Authority, file: Files, kubernetes: str, accounts: ec.Ellipti
             "kubelet-client.pem": file(to_kubelet.certificate),
             "kubelet-client.key": file(to_kubelet.key, secret=True),
             "accounts.pem": file(accounts.public_key().public_bytes(*pair)),
-            "accounts.key": file(private(accounts), secret=True),
+            "accounts.key": file(authorities.key_pem(accounts), secret=True),
         },
         ready=desired.HttpsProbe(port=facts.API_PORT, path="/readyz", ca="ca.pem"),
     )
 
 
 def manager(
-    ca: Authority, file: Files, kubernetes: str, accounts: ec.EllipticCurvePrivateKey, admin: bytes
+    ca: authorities.Authority, file: Files, kubernetes: str, accounts: ec.EllipticCurvePrivateKey, admin: bytes
 ) -> desired.Unit:
     at = "/etc/units/kube-controller-manager"
     return desired.Unit(
@@ -315,7 +265,7 @@ def manager(
             "kubeconfig": file(admin, secret=True),
             "ca.pem": file(ca.pem),
             "ca.key": file(ca.key, secret=True),
-            "accounts.key": file(private(accounts), secret=True),
+            "accounts.key": file(authorities.key_pem(accounts), secret=True),
         },
     )
 
@@ -327,7 +277,7 @@ def node_units(lab: Lab, of: registries.Registries) -> dict[str, desired.Unit]:
             "ca.pem": keep(lab.ca.pem),
             "bootstrap.kubeconfig": keep(kubeconfig(lab.ca, {"token": ".".join(TOKEN)})),
         },
-        kube_proxy={"kubeconfig": keep(by_certificate(lab.ca, lab.ca.leaf("system:kube-proxy")))},
+        kube_proxy={"kubeconfig": keep(by_certificate(lab.ca, lab.ca.issue("system:kube-proxy")))},
     )
     return nodes.units(lab.node, files, TYPE, NET.subnets[1].cidr, of)
 
@@ -365,7 +315,7 @@ def running(
     of its hosts."""
     built = {name: engine.get(name) for name in ("1.37", "etcd", "containerd", "cni")}
     kubernetes = built["1.37"].version
-    ca = Authority("cluster")
+    ca = authorities.Authority("cluster")
     lab = Lab(agent, folder, built["1.37"].components["kubectl"], ca, node_facts(kubernetes, **more or {}))
     keep = {one.id: one for one in built.values()}
     if (runc := engine.find("runc")) is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from testkit import authorities
 from tests.live import bare_plane
 
 from roadstead.clusters import trust
@@ -34,8 +35,8 @@ _FOLDER = files.at("kube-apiserver", "")
 class Door:
     """porter's door of one cluster; `close` and `open` it."""
 
-    def __init__(self, authority: bare_plane.Authority, folder: Path) -> None:
-        certificate, key = authority.issue(bare_plane.name("doors"), "127.0.0.1")
+    def __init__(self, authority: authorities.Authority, folder: Path) -> None:
+        certificate, key = authority.issue("doors", addresses=["127.0.0.1"])
         (folder / "door.pem").write_bytes(certificate + key)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(folder / "door.pem")
@@ -128,10 +129,10 @@ def running(folder: Path) -> Iterator[Place]:
     """boss is cluster-admin by RBAC; serve's users have what clusters give them."""
     kept: dict[str, Any] = {}
 
-    def authorized(folder: Path, authority: bare_plane.Authority) -> Mapping[str, str]:
+    def authorized(folder: Path, authority: authorities.Authority) -> Mapping[str, str]:
         door = kept["door"] = Door(authority, folder)
         door.open()
-        certificate, key = authority.issue(bare_plane.name(kubernetes.API_SERVER))
+        certificate, key = authority.issue(kubernetes.API_SERVER)
         kept["api"] = connection.Credentials(ca=authority.pem, certificate=certificate, key=key)
         chain = policies.authorization([trust.credential_id(certificate)]).replace(_FOLDER, f"{folder}/")
         (folder / "authorization.yaml").write_text(chain)

@@ -78,8 +78,8 @@ RUN = (
     row(r"agent\.sock", 0o660, ROOT, SERVE),
     row(r"listeners\.sock", 0o660, ROOT, PORTER),
     row("supplier/", 0o2750, SUPPLIER, SERVE),
-    # For whoever comes to its folder.
-    row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644), SUPPLIER, SERVE),
+    # For whoever comes to its folder; the lock is the group's to read from the second start on.
+    row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644, 0o640), SUPPLIER, SERVE),
     row("tree/", 0o700, walked=False),
     row("(netns|stores)/", 0o700, walked=False),
     row("runc/", (0o700, 0o711), walked=False),

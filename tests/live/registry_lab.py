@@ -7,6 +7,7 @@ that would start a registry on this machine.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -17,15 +18,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit import authorities
 from tests.live import conftest, network_lab, node_lab, pod_lab
 
 from roadstead import engine
 from roadstead.agent.links import namespaces
+from roadstead.clusters.components import registries
 from roadstead.engine import images
 from roadstead.engine import settings as engine_settings
 
 PROGRAM = "docker-registry"
 NAME, PORT = "registry.example", 5443
+
+
+MIRRORED = "registry.test:5000"
+"""A registry that has no name anywhere: only its mirror can have given an image of it."""
 
 
 def program() -> str:
@@ -37,10 +44,17 @@ def program() -> str:
     return found
 
 
+def pause() -> images.Image:
+    """What holds a pod's namespaces."""
+    made = engine.get("pause")
+    return images.pause(made.components["pause"], made.version, made.arch)
+
+
 def image() -> images.Image:
-    """The one that is pushed, as `pause:1`."""
-    pause = engine.get("pause")
-    return images.pause(pause.components["pause"], pause.version, pause.arch)
+    """The one that is pushed, as `pause:1`. Another than that: kubelet takes what it once pulled for somebody's alone,
+    under all of its names.
+    """
+    return dataclasses.replace(pause(), environment={"FROM": NAME})
 
 
 @contextlib.contextmanager
@@ -58,9 +72,9 @@ def world(agent: conftest.RunningAgent) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def registry(netns: Path, authority: node_lab.Authority, folder: Path) -> Iterator[list[str]]:
+def registry(netns: Path, authority: authorities.Authority, folder: Path) -> Iterator[list[str]]:
     """A registry in the world; the command by which it is spoken to."""
-    leaf = authority.leaf(NAME, names=(NAME,))
+    leaf = authority.issue(NAME, names=(NAME,))
     for name, content in (("ca", authority.pem), ("pem", leaf.certificate), ("key", leaf.key)):
         (folder / name).write_bytes(content)
     settings = {
@@ -85,6 +99,24 @@ def registry(netns: Path, authority: node_lab.Authority, folder: Path) -> Iterat
     finally:
         process.kill()
         process.wait(10)
+
+
+@contextlib.contextmanager
+def known(folder: Path) -> Iterator[node_lab.Lab]:
+    """A node of an agent of its own, with the registry behind its machine as a mirror; the pause image is in both."""
+    authority = authorities.Authority("private")
+    of = registries.Registries(mirrors={MIRRORED: (f"https://{NAME}:{PORT}",)}, authorities=authority.pem.decode())
+    with (
+        conftest.running_agent(folder) as agent,
+        world(agent) as netns,
+        registry(netns, authority, folder) as curl,
+    ):
+        push(curl, image(), folder)
+        with node_lab.running(agent, folder, of=of, names={network_lab.WORLD: (NAME,)}) as lab:
+            lab.import_image(pause(), "pause")
+            yield lab
+        log = agent.log.read_text()
+        assert "Traceback" not in log, log[-6000:]
 
 
 def push(curl: list[str], image: images.Image, folder: Path) -> None:

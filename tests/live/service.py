@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -243,26 +243,6 @@ class Service:
         )
         assert done.returncode == 0, f"{host}: {' '.join(command)}: {done.stderr}"
         return done.stdout
-
-
-def until(what: str, true: Callable[[], bool], seconds: float, every: float = 0.1) -> float:
-    """Seconds until it is true. For what has no event to wait for.
-
-    A look that fails is no answer: a server may have been away for a moment. The last failure is told at the end.
-    """
-    began = time.monotonic()
-    failed: Exception | None = None
-    while True:
-        looked = time.monotonic()
-        try:
-            if true():
-                return time.monotonic() - began
-            failed = None
-        except (AssertionError, subprocess.TimeoutExpired) as error:
-            failed = error
-        if looked - began > seconds:
-            pytest.fail(f"{what}: not within {seconds:g} s" + (f": {failed}" if failed else ""))
-        time.sleep(every)
 
 
 @contextlib.contextmanager

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit import kube, waiting
 from tests.live import service as services
 from tests.live import world
 
 from roadstead import engine
 from roadstead.contract.messages import desired, observed
-from roadstead.core import addresses, errors
+from roadstead.core import addresses
 from roadstead.engine import build, catalog, images, progress, recipe
 from roadstead.engine import settings as engine_settings
 from roadstead.machine.load import archives, nodes
@@ -37,6 +40,8 @@ IMAGE = "roadstead.dev/visitor:1.0"
 """A shell, a few programs, and `visitor` (its Go module is beside this file)."""
 SERVICES = "10.100.0.0/16"
 """The range that it has unless told."""
+NAMES = {"registry.example": world.WORLD}
+"""What else there is in the world, for those who serve it there."""
 WELL = 60.0
 """Seconds until everything must be well again."""
 
@@ -52,6 +57,9 @@ class Cluster:
     """The image with it."""
     id: str = ""
     """`c-1a2b3c4d`, at the agent."""
+    endpoint: str = ""
+    """Where the API is, and `tls` by whom it is vouched for, once one has logged in."""
+    tls: ssl.SSLContext = field(default_factory=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     witness: world.Witness = field(default_factory=world.Witness)
     """Of what leaves the machine, where there is one."""
     phases: dict[str, float] = field(default_factory=dict)
@@ -75,6 +83,8 @@ class Cluster:
         (self.service.folder / "token").write_text(self.service.token(NAME))
         authority = cluster["certificateAuthority"]["data"]
         (self.service.folder / "ca.pem").write_bytes(base64.b64decode(authority))
+        self.endpoint = cluster["endpoint"]
+        self.tls = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
         written = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -97,19 +107,43 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
         return done.stdout
 
-    def get(self, *words: str) -> Any:
-        return json.loads(self.kubectl("get", *words, "-o", "json"))
+    @contextlib.contextmanager
+    def api(self, timeout: float = 10.0) -> Iterator[kube.Api]:
+        """The API as the creator, by a connection of its own through the published endpoint: what a look costs."""
+        host, _, port = self.endpoint.removeprefix("https://").partition(":")
+        asked = kube.Api(host, int(port), self.tls, timeout, self.service.token(NAME), self.service.netns)
+        with contextlib.closing(asked):
+            yield asked
+
+    def get(self, kind: str, name: str = "", namespace: str = "default", *, timeout: float = 10.0, **query: str) -> Any:
+        """An object, or the list of all of a kind; in all namespaces where it is empty. query: as `labelSelector`."""
+        with self.api(timeout) as api:
+            return api.ask("GET", kube.path(kind, name, namespace), query=query).json
+
+    def items(self, kind: str, namespace: str = "default", **query: str) -> list[dict[str, Any]]:
+        with self.api() as api:
+            found: list[dict[str, Any]] = api.ask("GET", kube.path(kind, namespace=namespace), query=query).json[
+                "items"
+            ]
+        return found
+
+    def patch(self, kind: str, name: str, change: dict[str, Any], namespace: str = "default") -> None:
+        """A JSON merge patch."""
+        with self.api() as api:
+            assert api.ask("PATCH", kube.path(kind, name, namespace), change).json
 
     def apply(self, *objects: dict[str, Any]) -> None:
         self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """Node objects by name."""
-        return {node["metadata"]["name"]: node for node in self.get("nodes")["items"]}
+        return {node["metadata"]["name"]: node for node in self.items("nodes")}
 
     def ready_nodes(self) -> int:
-        done = self.try_kubectl("get", "nodes", "--request-timeout=2s", "-o", "json", timeout=20)
-        return sum(map(is_ready, json.loads(done.stdout)["items"])) if done.returncode == 0 else 0
+        """0 while nobody answers."""
+        with contextlib.suppress(OSError, AssertionError):
+            return sum(map(is_ready, self.get("nodes", timeout=2)["items"]))
+        return 0
 
     def host(self, name: str) -> str:
         """A host at the agent, by its name without the cluster: `api-a`, `edge`, `i-...`."""
@@ -142,27 +176,23 @@ class Cluster:
             leads[:] = [letter for letter in "abc" if self._leads(letter)]
             return len(leads) == 1
 
-        services.until("an etcd says that it leads", found, 20)
+        waiting.until("an etcd says that it leads", found, 20)
         return leads[0]
 
     def _leads(self, letter: str) -> bool:
-        with contextlib.suppress(AssertionError, KeyError, errors.Error, subprocess.TimeoutExpired):
-            found = json.loads(self._etcdctl(letter, "endpoint", "status"))[0]["Status"]
-            return bool(found["leader"] == found["header"]["member_id"])
+        """As its metrics have it, by its own credentials: etcd serves no other API over plain HTTP here."""
+        places = self.service.agent.places.host(self.host(f"etcd-{letter}"))
+        files = places.files / "etcd"
+        with contextlib.suppress(OSError):
+            tls = ssl.create_default_context(cafile=str(files / "ca.pem"))
+            tls.load_cert_chain(files / "server.pem", files / "server.key")
+            with contextlib.closing(kube.Api("127.0.0.1", 2379, tls, 2.0, netns=places.netns)) as api:
+                return b"\netcd_server_is_leader 1\n" in api.ask("GET", "/metrics").body
         return False
-
-    def _etcdctl(self, letter: str, *words: str) -> str:
-        wanted = self.service.agent.client.wanted()["units"][f"{self.host(f'etcd-{letter}')}/etcd"]["spec"]
-        assert isinstance(wanted, dict)
-        files = "/etc/units/etcd"
-        shown = (f"--cacert={files}/ca.pem", f"--cert={files}/server.pem", f"--key={files}/server.key")
-        command = (f"/engine/{wanted['engine']}/etcdctl", "--endpoints=https://127.0.0.1:2379", *shown, "-w=json")
-        return self.service.in_host(self.host(f"etcd-{letter}"), *command, "--command-timeout=2s", *words, timeout=5)
 
     def holder(self, lease: str) -> str:
         """The letter of the controller-manager or scheduler that leads."""
-        words = ("get", "lease", lease, "-n", "kube-system", "-o", "jsonpath={.spec.holderIdentity}")
-        found = re.match(rf"{self.id}-api-([abc])", self.kubectl(*words))
+        found = re.match(rf"{self.id}-api-([abc])", self.get("lease", lease, "kube-system")["spec"]["holderIdentity"])
         assert found is not None
         return found[1]
 
@@ -185,14 +215,14 @@ class Cluster:
         ]
         if late:
             return ", ".join(late)
-        done = self.try_kubectl("get", "nodes,deployments", "-A", "--request-timeout=2s", "-o", "json", timeout=20)
-        if done.returncode != 0:
-            return done.stderr
-        return ", ".join(
-            one["metadata"]["name"]
-            for one in json.loads(done.stdout)["items"]
-            if not (is_ready(one) if one["kind"] == "Node" else is_available(one))
-        )
+        try:
+            with self.api(2) as api:
+                nodes = api.ask("GET", kube.path("nodes")).json["items"]
+                deployments = api.ask("GET", kube.path("deployments", namespace="")).json["items"]
+        except (OSError, AssertionError) as away:
+            return str(away)
+        unwell = [one for one in nodes if not is_ready(one)] + [one for one in deployments if not is_available(one)]
+        return ", ".join(one["metadata"]["name"] for one in unwell)
 
     def until_well(self, seconds: float = WELL) -> float:
         """Seconds until all parts are ready, all nodes Ready, all deployments available."""
@@ -204,8 +234,8 @@ class Cluster:
             said = self.unwell()
             return not said
 
-        with contextlib.suppress(pytest.fail.Exception):
-            services.until("all is well", well, seconds)
+        with contextlib.suppress(waiting.Late):
+            waiting.until("all is well", well, seconds)
             return time.monotonic() - began
         pytest.fail(f"not well after {seconds:g} s: {said}")
 
@@ -238,11 +268,12 @@ def running(folder: Path) -> Iterator[Cluster]:
     images.write(image(visitor), archive)
     with contextlib.ExitStack() as stack:
         service = stack.enter_context(services.running_service(folder))
-        stack.enter_context(world.names(service.netns, world.NAMES))
+        stack.enter_context(world.names(service.netns, {**world.NAMES, **NAMES}))
         outside = stack.enter_context(world.beyond(service.netns))
         witness = stack.enter_context(world.witness(service.netns, outside))
         made = Cluster(service, visitor, archive, witness=witness)
-        _make(made)
+        make(made, NODES)
+        made.load_image()
         print("\nthe shared cluster: " + ", ".join(f"{what} {took:.1f} s" for what, took in made.phases.items()))
         yield made
         # Whatever tests did: it is an address that somebody out there may have, and answer at.
@@ -251,22 +282,35 @@ def running(folder: Path) -> Iterator[Cluster]:
 
 
 def built(folder: Path, program: str = "visitor") -> Path:
-    """A program of tests, by the Go that builds the engines, and in the way that they are built: what was compiled for
-    them is used again. `metrics` is three minutes of a processor's otherwise."""
+    """A program of tests, by the Go that builds the engines, and in the way that they are built. It is kept beside
+    them: `metrics` is three minutes of a processor's the first time, and to link it takes seconds."""
     module = Path(__file__).parent / program
     chosen = engine_settings.from_environment(os.environ)
-    wanted = recipe.go_wanted((module / "go.mod").read_text())
-    go = build.toolchain(wanted, chosen, progress.Teller(program, progress.silent))
-    release = catalog.resolve(chosen.catalog, "1.37", catalog.machine_arch())
-    assert release.engine.build is not None
-    (target,) = recipe.targets(release, release.engine.build)
-    words = recipe.arguments(release, release.engine.build, target, folder / program)
-    command = [str(go.command), *(word for word in words if not word.startswith("-modfile="))]
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
-    done = subprocess.run(
-        command, cwd=module, capture_output=True, text=True, check=False, timeout=600, env=environment
+    go = build.toolchain(
+        recipe.go_wanted((module / "go.mod").read_text()), chosen, progress.Teller("", progress.silent)
     )
-    assert done.returncode == 0, done.stderr
+    release = catalog.resolve(chosen.catalog, "1.37", catalog.machine_arch())
+    way = release.engine.build
+    assert way is not None
+    (of,) = recipe.targets(release, way)
+
+    def command(target: Path) -> list[str]:
+        words = recipe.arguments(release, way, of, target)
+        return [str(go.command), *(word for word in words if not word.startswith("-modfile="))]
+
+    sources = [path.read_bytes() for path in sorted(module.rglob("*")) if path.is_file()]
+    of_all = hashlib.sha256(b"\0".join([*sources, *(word.encode() for word in command(Path(program)))])).hexdigest()
+    kept = chosen.cache / "tests" / f"{program}-{of_all[:16]}"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.with_suffix(f".{os.getpid()}")
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
+        done = subprocess.run(
+            command(new), cwd=module, capture_output=True, text=True, check=False, timeout=600, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        new.rename(kept)
+    shutil.copy2(kept, folder / program)
     return folder / program
 
 
@@ -281,7 +325,11 @@ def image(visitor: Path) -> images.Image:
     return images.Image(name=IMAGE, arch=engine.get("pause").arch, tree=tree, environment={"PATH": "/bin"})
 
 
-def _make(made: Cluster) -> None:
+def make(made: Cluster, nodes: int, version: str | None = None, *, own_vpc: bool = True) -> None:
+    """As a customer would, by boto3: all nodes Ready, and what a cluster has from the start available.
+
+    own_vpc: False for a cluster in the region's default VPC.
+    """
     aws = made.service.aws
     began = time.monotonic()
 
@@ -294,41 +342,42 @@ def _make(made: Cluster) -> None:
         arn: str = aws("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
         return arn
 
-    vpc = aws("ec2", "create_vpc", CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
-    subnets = [
-        aws(
-            *("ec2", "create_subnet"),
-            VpcId=vpc,
-            CidrBlock=f"192.168.{32 * number}.0/19",
-            AvailabilityZone=f"{services.REGION}{letter}",
-        )["Subnet"]["SubnetId"]
-        for number, letter in enumerate("abc")
-    ]
+    subnets = _made(aws) if own_vpc else _default(aws)
     roles = role("cluster", "eks.amazonaws.com"), role("node", "ec2.amazonaws.com")
-    aws("eks", "create_cluster", name=NAME, roleArn=roles[0], resourcesVpcConfig={"subnetIds": subnets})
+    asked: dict[str, Any] = {} if version is None else {"version": version}
+    aws("eks", "create_cluster", name=NAME, roleArn=roles[0], resourcesVpcConfig={"subnetIds": subnets}, **asked)
     _until_active(lambda: aws("eks", "describe_cluster", name=NAME)["cluster"], 120)
     note("control plane")
-    size = {"minSize": NODES, "maxSize": NODES + 1, "desiredSize": NODES}
+    size = {"minSize": nodes, "maxSize": nodes + 1, "desiredSize": nodes}
     group = {"clusterName": NAME, "nodegroupName": GROUP}
     aws("eks", "create_nodegroup", nodeRole=roles[1], subnets=subnets, scalingConfig=size, **group)
     _until_active(lambda: aws("eks", "describe_nodegroup", **group)["nodegroup"], 120)
-    note("four nodes")
+    note(f"{nodes} nodes")
     wanted = made.service.agent.client.wanted()["hosts"]
     made.id = next(host for host in wanted if host.endswith(".edge")).removesuffix(".edge")
     made.log_in()
     made.until_well(90)
     note("system workloads")
-    made.load_image()
-    note("the tests' image")
+
+
+def _made(aws: Callable[..., dict[str, Any]]) -> list[str]:
+    vpc = aws("ec2", "create_vpc", CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
+    subnets = []
+    for number, letter in enumerate("abc"):
+        where = {"CidrBlock": f"192.168.{32 * number}.0/19", "AvailabilityZone": f"{services.REGION}{letter}"}
+        subnets.append(aws("ec2", "create_subnet", VpcId=vpc, **where)["Subnet"]["SubnetId"])
+    return subnets
+
+
+def _default(aws: Callable[..., dict[str, Any]]) -> list[str]:
+    found = aws("ec2", "describe_subnets", Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    return [subnet["SubnetId"] for subnet in found]
 
 
 def _until_active(describe: Callable[[], dict[str, Any]], seconds: float) -> None:
-    now: dict[str, Any] = {}
+    def made() -> bool:
+        return str(describe()["status"]) != "CREATING"
 
-    def over() -> bool:
-        nonlocal now
-        now = describe()
-        return str(now["status"]) != "CREATING"
-
-    services.until("it is made", over, seconds)
+    waiting.until("it is made", made, seconds)
+    now = describe()
     assert now["status"] == "ACTIVE", now

@@ -7,23 +7,28 @@ them are the sessions of `idle`.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import itertools
 import json
+import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from testkit import waiting
 from tests.live import bundle, idle, shared
-from tests.live import service as services
 
 ACCOUNT = "steady"
 TOKEN = "outside.token"
 BOUND = 3.0
 """Seconds without a success, at most."""
+LATER = 2.0
+"""Seconds after a stall in which it may still end a session."""
 
 Did = Literal["write", "read", "fault", "lost"]
 
@@ -59,7 +64,35 @@ def read(text: str) -> list[Said]:
         if said is not None:
             one = json.loads(said[0])
             found.append(Said(one["at"] / 1e9, one["did"], one["count"], one.get("error", "")))
-    return sorted(found, key=lambda one: one.at)
+    return sorted(found, key=_at)
+
+
+def _at(one: Said) -> float:
+    return one.at
+
+
+@dataclass
+class Log:
+    """What one client says, in files that only grow: each line is read once. `said` is in the order of time."""
+
+    said: list[Said] = field(default_factory=list)
+    _ends: dict[int, int] = field(default_factory=dict)
+    """How far each file was read, by its inode: it keeps that where it is renamed, and where its node is made again."""
+
+    def look(self, files: Iterable[Path]) -> None:
+        for file in files:
+            with file.open("rb") as text:
+                id = os.fstat(text.fileno()).st_ino
+                text.seek(self._ends.get(id, 0))
+                new = text.read()
+            # The last line may be half there.
+            whole = new[: new.rfind(b"\n") + 1]
+            self._ends[id] = self._ends.get(id, 0) + len(whole)
+            self.said += read(whole.decode())
+        self.said.sort(key=_at)
+
+    def since(self, moment: float) -> list[Said]:
+        return self.said[bisect.bisect_left(self.said, moment, key=_at) :]
 
 
 def gap(said: Sequence[Said], did: Did, since: float, until: float) -> float:
@@ -68,6 +101,13 @@ def gap(said: Sequence[Said], did: Did, since: float, until: float) -> float:
     before = max((at for at in times if at <= since), default=since)
     inside = [at for at in times if since < at <= until]
     return max(later - earlier for earlier, later in itertools.pairwise([before, *inside, until]))
+
+
+def goes_on(said: Sequence[Said], after: float) -> float | None:
+    """When both a write and a read were acknowledged after that moment; None: they were not yet."""
+    first = [next((one.at for one in said if one.did == did and one.at > after), None) for did in ("write", "read")]
+    both = [at for at in first if at is not None]
+    return max(both) if len(both) == len(first) else None
 
 
 def outcome(said: Sequence[Said], since: float, until: float) -> Outcome:
@@ -91,26 +131,31 @@ class Clients:
     """Of those in pods."""
     idle: idle.Sessions
     table: dict[str, dict[str, Outcome | str]] = field(default_factory=dict)
+    logs: dict[str, Log] = field(default_factory=dict)
     workloads: bundle.Bundle | None = None
     """What is to be well, too, after each fault."""
 
-    def said(self) -> dict[str, list[Said]]:
-        outside = (self.cluster.service.folder / "outside.log").read_text()
-        found = {"outside": read(outside)}
+    def said(self, since: float = 0.0) -> dict[str, list[Said]]:
+        """Of each, from that moment on."""
+        files = {"outside": [self.cluster.service.folder / "outside.log"]}
         for name, host in self.hosts.items():
-            logs = f"/var/log/pods/default_{name}_*/main/*.log"
-            found[name] = read(self.cluster.service.in_host(host, "/bin/sh", "-c", f"cat {logs}"))
-        return found
+            disk = self.cluster.service.agent.places.host(host).disk
+            # Rotated ones, too, but what is packed was read long ago.
+            found = disk.glob(f"log/pods/default_{name}_*/main/*.log*")
+            files[name] = [file for file in found if file.suffix != ".gz"]
+        for name, logs in files.items():
+            self.logs.setdefault(name, Log()).look(logs)
+        return {name: self.logs[name].since(since) for name in files}
 
     def _go_on(self, since: float) -> None:
         """Until each has had a write and a read since then."""
 
         def all_do() -> bool:
             return all(
-                {"write", "read"} <= {one.did for one in said if one.at > since} for said in self.said().values()
+                {"write", "read"} <= {one.did for one in said if one.at > since} for said in self.said(since).values()
             )
 
-        services.until("every client writes and reads", all_do, shared.WELL)
+        waiting.until("every client writes and reads", all_do, shared.WELL)
 
     @contextlib.contextmanager
     def meanwhile(
@@ -127,20 +172,26 @@ class Clients:
         self._go_on(time.time())
         since = time.time()
         yield
+        over = time.time()
         recovered = self.cluster.until_well()
         if self.workloads is not None:
             print(f"\n{fault}: what charts bring was well {self.workloads.until_well():.1f} s after that")
+        if keeps_sessions:
+            # A proxy that takes a server for dead says nothing where it does not: it would have by then.
+            time.sleep(max(0.0, over + LATER - time.time()))
         until = time.time()
         ended = [one.kind for one in self.idle.ended()]
         asked = [name for name in ("outside", *self.zones) if not zone or self.zones.get(name) != zone]
         seen: dict[str, Outcome] = {}
 
         def settled() -> bool:
-            said = self.said()
-            seen.update({name: outcome(said[name], since, until) for name in asked})
-            return all(max(one.at for one in said[name] if one.did != "fault") > until for name in asked)
+            said = self.said(since - BOUND)
+            ends = {name: goes_on(said[name], until) for name in asked}
+            # A gap that goes on when all is well again is measured to its end.
+            seen.update({name: outcome(said[name], since, end) for name, end in ends.items() if end is not None})
+            return None not in ends.values()
 
-        services.until("every client goes on", settled, 10)
+        waiting.until("every client goes on", settled, 10)
         self.table[fault] = {**seen, "idle sessions ended": f"{len(ended)} of {len(self.idle.running)}"}
         shown = ", ".join(f"{name} {one}" for name, one in seen.items())
         print(f"\n{fault}: longest gap of writes / reads in s (failed requests): {shown}; well {recovered:.1f} s later")
@@ -175,7 +226,7 @@ def running(cluster: shared.Cluster) -> Iterator[Clients]:
             zones = {name: name[-1] for name in chosen}
             hosts = {name: cluster.host_of(node) for name, node in chosen.items()}
             clients = Clients(cluster, process, zones, hosts, sessions)
-            services.until("every client writes", lambda: _all_write(clients), 30)
+            waiting.until("every client writes", lambda: _all_write(clients), 30)
             yield clients
     finally:
         process.kill()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit import waiting
 from tests.live import hostroom
-from tests.live import service as services
 from tests.live.hostroom import UID, control, node
 
 from roadstead.agent.ceilings import near, plan
@@ -17,7 +17,7 @@ from roadstead.agent.hosts import cgroups, hosts
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 MIB = 1 << 20
 BOUNDS = plan.Ceilings(memory=400 * MIB, processes=800, kept=plan.Room(0, 0, 0))
@@ -60,7 +60,7 @@ def test_who_forks_without_end_has_no_more_than_its_host_may_have(room: hostroom
     for name in ("etcd-a", "etcd-b"):
         room.make(name, control(name))
     with running(room, "etcd-a", "python3", "-c", BOMB):
-        services.until("the limit is reached", lambda: usage(room, "etcd-a")["processes"].used >= 99, 20)
+        waiting.until("the limit is reached", lambda: usage(room, "etcd-a")["processes"].used >= 99, 20)
         assert usage(room, "etcd-a")["processes"].limit == 100
         assert usage(room)["processes"].limit == 800
         assert near.near(usage(room, "etcd-a"), ()) == ("processes",)
@@ -98,7 +98,7 @@ def test_a_host_that_has_more_memory_than_its_ceiling_lives_on(room: hostroom.Ro
     began = room.make("etcd-a", control())
     holds = "kept = b'x' * (300 << 20); print('held', flush=True); import time; time.sleep(600)"
     with running(room, "etcd-a", "python3", "-c", holds) as process:
-        services.until("it has them", lambda: _used(room, "etcd-a") > 300 * MIB, 20)
+        waiting.until("it has them", lambda: _used(room, "etcd-a") > 300 * MIB, 20)
         room.bounds = BOUNDS
         assert room.make("etcd-a", control()) == began
         assert 300 * MIB < usage(room, "etcd-a")["memory"].limit < 400 * MIB

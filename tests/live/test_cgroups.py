@@ -12,7 +12,7 @@ import pytest
 
 from roadstead.agent.hosts import cgroups, mounts
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import json
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
+from testkit import waiting
 from tests.live import fleet, shared, world
 from tests.live import service as services
 
@@ -44,9 +44,9 @@ def cost(request: pytest.FixtureRequest) -> Iterator[None]:
 def app(cluster: shared.Cluster) -> Iterator[dict[str, dict[str, Any]]]:
     """Eight pods that say who they are and who asks, behind a service with a port on every node; pods by name."""
     cluster.apply(deployment(), service())
-    took = services.until("all pods are available", lambda: is_available(cluster), 60)
+    took = waiting.until("all pods are available", lambda: is_available(cluster), 60)
     print(f"\n{REPLICAS} pods were available after {took:.1f} s")
-    yield {pod["metadata"]["name"]: pod for pod in cluster.get("pods", "-l", f"app={APP}")["items"]}
+    yield {pod["metadata"]["name"]: pod for pod in cluster.items("pods", labelSelector=f"app={APP}")}
     cluster.kubectl("delete", "deployment,service", APP, "--wait=false")
 
 
@@ -92,7 +92,7 @@ def test_interfaces_are_those_of_the_nodes_and_of_the_control_plane(cluster: sha
         one["PrivateDnsName"]: [ipaddress.ip_network(each["Ipv4Prefix"]) for each in one["Ipv4Prefixes"]]
         for one in nodes.values()
     }
-    pods = [pod for pod in cluster.get("pods", "-A")["items"] if not pod["spec"].get("hostNetwork")]
+    pods = [pod for pod in cluster.items("pods", "") if not pod["spec"].get("hostNetwork")]
     assert pods
     for pod in pods:
         mine = prefixes[pod["spec"]["nodeName"]]
@@ -140,7 +140,7 @@ def test_a_service_answers_at_its_address_and_on_every_node(
         return {from_outside(url) for url in urls} <= set(app)
 
     # Pods are ready; each node's kube-proxy may hear of it a moment later.
-    services.until("the service is known on every node", known, 20)
+    waiting.until("the service is known on every node", known, 20)
     answered = {ask(cluster, one, f"http://{spec['clusterIP']}:{PORT}")[0] for _ in range(12)}
     assert len(answered) > 1
     assert answered <= set(app)
@@ -166,7 +166,7 @@ def test_logs_exec_and_port_forward(cluster: shared.Cluster, app: dict[str, dict
     one, other = two_apart(app)
     ask(cluster, one, f"http://{address(app[other])}:{PORT}")
     line = f"asked by {address(app[one])}"
-    services.until("its log says so", lambda: line in cluster.kubectl("logs", other), 20)
+    waiting.until("its log says so", lambda: line in cluster.kubectl("logs", other), 20)
     assert cluster.kubectl("exec", "-i", one, "--", "cat", text="through and back\n") == "through and back\n"
     words = ("port-forward", f"pod/{other}", f"18080:{PORT}")
     forward = cluster.service.popen(*cluster.kubectl_command, *words, stdout=subprocess.PIPE)
@@ -185,8 +185,8 @@ def test_logs_exec_and_port_forward(cluster: shared.Cluster, app: dict[str, dict
 def test_a_volume_keeps_its_data_when_its_node_dies(cluster: shared.Cluster) -> None:
     """The node's first process is killed: the node comes back from its disk, and with it the pod and its data."""
     cluster.apply(stateful_set())
-    took = services.until("its pod runs", lambda: state(cluster, "keeper-0") == "Running", 60)
-    claim = cluster.get("pvc", "kept-keeper-0")
+    took = waiting.until("its pod runs", lambda: state(cluster, "keeper-0") == "Running", 60)
+    claim = cluster.get("persistentvolumeclaim", "kept-keeper-0")
     assert claim["spec"]["storageClassName"] == "gp3"
     cluster.kubectl("exec", "keeper-0", "--", "sh", "-c", "echo cargo > /kept/hold")
     pod = cluster.get("pod", "keeper-0")
@@ -199,18 +199,18 @@ def test_a_volume_keeps_its_data_when_its_node_dies(cluster: shared.Cluster) -> 
         seen = cluster.seen().get(("hosts", cluster.host(host)))
         return seen is not None and seen.phase == "ready" and seen.pid not in (None, before)
 
-    services.until("the node's host is back", back, 20, every=0.02)
+    waiting.until("the node's host is back", back, 20, every=0.02)
     host_took = time.monotonic() - began
     cluster.until_well()
     read = ("exec", "keeper-0", "--", "cat", "/kept/hold")
-    services.until("the data is there", lambda: cluster.try_kubectl(*read).stdout == "cargo\n", 60)
+    waiting.until("the data is there", lambda: cluster.try_kubectl(*read).stdout == "cargo\n", 60)
     print(
         f"\nvolume and pod after {took:.1f} s; host back {host_took:.2f} s, data {time.monotonic() - began:.1f} s later"
     )
     assert cluster.nodes()[node["metadata"]["name"]]["metadata"]["uid"] == node["metadata"]["uid"]
     cluster.kubectl("delete", "statefulset", "keeper")
     cluster.kubectl("delete", "pvc", "kept-keeper-0")
-    services.until("its volume is gone", lambda: cluster.get("pv")["items"] == [], 30)
+    waiting.until("its volume is gone", lambda: cluster.items("persistentvolumes") == [], 30)
 
 
 def test_a_node_more_and_a_node_less(cluster: shared.Cluster, app: dict[str, dict[str, Any]]) -> None:
@@ -225,7 +225,7 @@ def test_a_node_more_and_a_node_less(cluster: shared.Cluster, app: dict[str, dic
         less = scale(cluster, shared.NODES)
     assert len(cluster.nodes()) == shared.NODES
     assert set(instances(cluster)) == {n["spec"]["providerID"].rpartition("/")[2] for n in cluster.nodes().values()}
-    services.until("all pods are available", lambda: is_available(cluster), 60)
+    waiting.until("all pods are available", lambda: is_available(cluster), 60)
     print(f"\none more after {more:.1f} s, one less after {less:.1f} s; {len(app)} pods lived through it")
 
 
@@ -243,18 +243,18 @@ def test_moving_to_a_new_nodegroup_is_no_outage(cluster: shared.Cluster) -> None
         cluster.try_kubectl("delete", "deployment,poddisruptionbudget", "mover", "--wait=false")
         with contextlib.suppress(botocore.exceptions.ClientError):
             cluster.service.aws("eks", "delete_nodegroup", **old)
-        services.until("only the others are left", lambda: sorted(cluster.nodes()) == others, 60)
+        waiting.until("only the others are left", lambda: sorted(cluster.nodes()) == others, 60)
     cluster.until_well()
 
 
 def _moves(cluster: shared.Cluster, others: list[str], old: dict[str, str]) -> None:
-    services.until("its node is Ready", lambda: cluster.ready_nodes() == shared.NODES + 1, 120)
+    waiting.until("its node is Ready", lambda: cluster.ready_nodes() == shared.NODES + 1, 120)
     (node,) = set(cluster.nodes()) - set(others)
     cluster.load_image()
     cluster.kubectl("cordon", *others)
     try:
         cluster.apply(*mover())
-        services.until("both pods are ready", lambda: len(movers(cluster)) == 2, 60)
+        waiting.until("both pods are ready", lambda: len(movers(cluster)) == 2, 60)
     finally:
         cluster.kubectl("uncordon", *others)
     assert set(movers(cluster).values()) == {node}
@@ -266,17 +266,17 @@ def _moves(cluster: shared.Cluster, others: list[str], old: dict[str, str]) -> N
         fewest = min(fewest, len(movers(cluster)))
         return node not in cluster.nodes()
 
-    took = services.until("the nodegroup's node is gone", gone, 120)
+    took = waiting.until("the nodegroup's node is gone", gone, 120)
     print(f"\nmoved off and gone after {took:.1f} s; at least {fewest} of 2 pods were ready all the time")
     assert fewest >= 1
-    services.until("both pods are ready again", lambda: len(movers(cluster)) == 2, 60)
+    waiting.until("both pods are ready again", lambda: len(movers(cluster)) == 2, 60)
 
 
 def movers(cluster: shared.Cluster) -> dict[str, str]:
     """The nodes of those of the two pods that are ready and stay, by the pod's name."""
     return {
         pod["metadata"]["name"]: pod["spec"]["nodeName"]
-        for pod in cluster.get("pods", "-l", "app=mover")["items"]
+        for pod in cluster.items("pods", labelSelector="app=mover")
         if shared.is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
     }
 
@@ -290,7 +290,7 @@ def scale(cluster: shared.Cluster, nodes: int) -> float:
         now = cluster.service.aws("eks", "describe_nodegroup", **group)["nodegroup"]
         return now["status"] == "ACTIVE" and cluster.ready_nodes() == len(cluster.nodes()) == nodes
 
-    return services.until(f"there are {nodes} nodes", done, 120)
+    return waiting.until(f"there are {nodes} nodes", done, 120)
 
 
 def instances(cluster: shared.Cluster) -> dict[str, dict[str, Any]]:
@@ -317,13 +317,11 @@ def address(pod: dict[str, Any]) -> str:
 
 
 def state(cluster: shared.Cluster, pod: str) -> str:
-    done = cluster.try_kubectl("get", "pod", pod, "-o", "jsonpath={.status.phase}")
-    return done.stdout
+    return str(cluster.get("pod", pod)["status"].get("phase", ""))
 
 
 def is_available(cluster: shared.Cluster) -> bool:
-    done = cluster.try_kubectl("get", "deployment", APP, "-o", "json")
-    return done.returncode == 0 and shared.is_available(json.loads(done.stdout))
+    return shared.is_available(cluster.get("deployment", APP))
 
 
 def template(name: str, *command: str, **more: Any) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What API servers call: pods, services and nodes for whoever asks, webhooks, conversions, the APIs of others.
 
-A bundle as charts bring one (`tests/live/bundle.py`) is up meanwhile, and a zone is cut off under it at the end.
+A bundle as charts bring one (`tests/live/bundle.py`) is up meanwhile. What becomes of it when a zone is cut off, and in
+all other faults: test_cluster_failures.
 
-Cost: about 1.5 minutes on the shared cluster; where no engine was compiled the metrics server takes two more, once.
+Cost: about half a minute on the shared cluster; where no engine was compiled the metrics server takes two more, once.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import datetime as dt
 import json
@@ -18,14 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.live import bundle, fleet, shared
-from tests.live import service as services
+from testkit import kube, waiting
+from tests.live import bundle, fleet, shared, webhook_calls
 from tests.live import world as beyond
 
 pytestmark = pytest.mark.live
-
-BLACK = 35.0
-"""Seconds: a node is not Ready after 20, and what is at a pod of it is then not asked any more."""
 
 
 @pytest.fixture
@@ -46,13 +43,10 @@ def cost(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def raw(cluster: shared.Cluster, path: str) -> str:
-    return cluster.kubectl("get", "--raw", path)
-
-
-def create(cluster: shared.Cluster, one: bundle.Object, *words: str) -> subprocess.CompletedProcess[str]:
-    """What becomes of it, without a trace."""
-    asked = ("create", "--dry-run=server", "-o", "json", *words, "-f", "-")
-    return cluster.try_kubectl(*asked, text=json.dumps(one))
+    with cluster.api() as api:
+        answer = api.ask("GET", path)
+    assert answer.status == 200, answer.message
+    return answer.body.decode()
 
 
 def hooks(cluster: shared.Cluster) -> dict[str, str]:
@@ -60,7 +54,7 @@ def hooks(cluster: shared.Cluster) -> dict[str, str]:
     zones = {
         name: node["metadata"]["labels"]["topology.kubernetes.io/zone"][-1] for name, node in cluster.nodes().items()
     }
-    pods = cluster.get("pods", "-n", bundle.NAMESPACE, "-l", f"app={bundle.HOOKS}")["items"]
+    pods = cluster.items("pods", bundle.NAMESPACE, labelSelector=f"app={bundle.HOOKS}")
     return {
         pod["metadata"]["name"]: zones[pod["spec"]["nodeName"]]
         for pod in pods
@@ -78,23 +72,14 @@ def api_addresses(cluster: shared.Cluster) -> dict[str, str]:
 def test_each_api_server_reaches_pods_of_every_zone_at_any_port_under_its_own_address(cluster: shared.Cluster) -> None:
     pods = hooks(cluster)
     assert sorted(pods.values()) == ["a", "b", "c"]
-    server = ("--server=https://127.0.0.1:443", f"--token={cluster.service.token(shared.NAME)}")
-    trusted = f"--certificate-authority={cluster.service.folder / 'ca.pem'}"
+    token = cluster.service.token(shared.NAME)
 
     def asked(letter: str, pod: str, port: int) -> None:
         netns = cluster.service.agent.places.host(cluster.host(f"api-{letter}")).netns
         path = f"/api/v1/namespaces/{bundle.NAMESPACE}/pods/https:{pod}:{port}/proxy/"
-        command = (
-            str(cluster.service.kubectl_program),
-            "--kubeconfig=/dev/null",
-            *server,
-            trusted,
-            "get",
-            "--raw",
-            path,
-        )
-        done = fleet.inside(netns, *command, timeout=30)
-        assert done.stdout.split() == [pod, api_addresses(cluster)[letter]], (letter, pods[pod], port, done.stderr)
+        with contextlib.closing(kube.Api("127.0.0.1", 443, cluster.tls, 30, token, netns)) as api:
+            done = api.ask("GET", path)
+        assert done.body.decode().split() == [pod, api_addresses(cluster)[letter]], (letter, pods[pod], port, done)
 
     for letter in "abc":
         for pod in pods:
@@ -125,9 +110,10 @@ def test_services_pods_and_nodes_by_the_api_server(cluster: shared.Cluster) -> N
         (f"{bundle.HOOKS}-empty", "no endpoints available"),
         (f"{bundle.HOOKS}-outside", "no service port 443 found"),
     ):
-        done = cluster.try_kubectl("get", "--raw", f"{below}/https:{service}:443/proxy/")
-        assert done.returncode != 0
-        assert said in done.stderr
+        with cluster.api() as api:
+            done = api.ask("GET", f"{below}/https:{service}:443/proxy/")
+        assert done.status >= 400
+        assert said in done.message
 
 
 def test_attach(cluster: shared.Cluster) -> None:
@@ -137,30 +123,32 @@ def test_attach(cluster: shared.Cluster) -> None:
     metadata = {"name": name, "namespace": bundle.NAMESPACE}
     cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     where = ("-n", bundle.NAMESPACE)
-    phase = ("get", "pod", name, *where, "-o", "jsonpath={.status.phase}")
-    services.until("it runs", lambda: cluster.kubectl(*phase) == "Running", 30)
+
+    def phase() -> str:
+        return str(cluster.get("pod", name, bundle.NAMESPACE)["status"].get("phase", ""))
+
+    waiting.until("it runs", lambda: phase() == "Running", 30)
     assert "through and back\n" in cluster.kubectl("attach", "-i", name, *where, text="through and back\n")
-    services.until("its input has ended", lambda: cluster.kubectl(*phase) == "Succeeded", 30)
+    waiting.until("its input has ended", lambda: phase() == "Succeeded", 30)
 
 
 def test_a_webhook_changes_and_another_refuses(cluster: shared.Cluster) -> None:
-    made = create(cluster, bundle.config_map("mutate"))
-    assert made.returncode == 0, made.stderr
-    labels = json.loads(made.stdout)["metadata"]["labels"]
+    made = webhook_calls.create(cluster, bundle.config_map("mutate"))
+    labels = made.json["metadata"]["labels"]
     assert labels["seen-by"] in hooks(cluster)
     assert labels["asked-by"] in api_addresses(cluster).values()
-    taken = create(cluster, bundle.config_map("validate"))
-    assert taken.returncode == 0, taken.stderr
-    assert "Warning: seen by hooks-" in taken.stderr
-    refused = create(cluster, bundle.config_map("validate", refuse="too heavy"))
-    assert refused.returncode != 0
-    assert "refuses: too heavy" in refused.stderr
+    taken = webhook_calls.create(cluster, bundle.config_map("validate"))
+    assert taken.json
+    assert any("seen by hooks-" in warning for warning in taken.warnings)
+    refused = webhook_calls.create(cluster, bundle.config_map("validate", refuse="too heavy"))
+    assert refused.status == 403
+    assert "refuses: too heavy" in refused.message
 
 
 def test_webhooks_that_cannot_be_asked(up: bundle.Bundle, cluster: shared.Cluster) -> None:
     """With `Fail` it is told why, and soon; with `Ignore` the object passes."""
     of = up.certificate
-    address = cluster.get("service", bundle.HOOKS, "-n", bundle.NAMESPACE)["spec"]["clusterIP"]
+    address = cluster.get("service", bundle.HOOKS, bundle.NAMESPACE)["spec"]["clusterIP"]
     unknown = bundle.certificate(dt.datetime.now(dt.UTC))
     cases = {
         "slow": (bundle.at(bundle.HOOKS, "/slow/30", of), "context deadline exceeded"),
@@ -179,13 +167,13 @@ def test_webhooks_that_cannot_be_asked(up: bundle.Bundle, cluster: shared.Cluste
     for name, (_, said) in cases.items():
         # Each API server hears of a new webhook by itself.
         def refused(name: str = name, said: str = said) -> bool:
-            done = create(cluster, bundle.config_map(f"{name}-fail"))
-            assert done.returncode == 0 or said in done.stderr, f"{name}: {done.stderr}"
-            return done.returncode != 0
+            done = webhook_calls.create(cluster, bundle.config_map(f"{name}-fail"))
+            assert done.status < 300 or said in done.message, f"{name}: {done.message}"
+            return done.status >= 300
 
-        services.until(f"{name} is asked", refused, 20)
-        passed = create(cluster, bundle.config_map(f"{name}-ignore"))
-        assert passed.returncode == 0, passed.stderr
+        waiting.until(f"{name} is asked", refused, 20)
+        passed = webhook_calls.create(cluster, bundle.config_map(f"{name}-ignore"))
+        assert passed.json
 
 
 def test_a_webhook_is_asked_about_what_it_names_only(up: bundle.Bundle, cluster: shared.Cluster) -> None:
@@ -198,18 +186,18 @@ def test_a_webhook_is_asked_about_what_it_names_only(up: bundle.Bundle, cluster:
     )
 
     def asked() -> bool:
-        return create(cluster, bundle.config_map("conditions")).returncode != 0
+        return webhook_calls.create(cluster, bundle.config_map("conditions")).status >= 300
 
-    services.until("the webhook is asked", asked, 20)
-    passed = create(cluster, bundle.config_map("conditions", name="spared-one"))
-    assert passed.returncode == 0, passed.stderr
+    waiting.until("the webhook is asked", asked, 20)
+    passed = webhook_calls.create(cluster, bundle.config_map("conditions", name="spared-one"))
+    assert passed.json
 
     def warned() -> bool:
-        done = create(cluster, bundle.config_map("headless"))
-        assert done.returncode == 0, done.stderr
-        return "seen by hooks-" in done.stderr
+        done = webhook_calls.create(cluster, bundle.config_map("headless"))
+        assert done.json
+        return any("seen by hooks-" in warning for warning in done.warnings)
 
-    services.until("the service without an address is asked", warned, 20)
+    waiting.until("the service without an address is asked", warned, 20)
 
 
 def test_a_webhook_in_the_world_is_called_by_its_name(up: bundle.Bundle, cluster: shared.Cluster) -> None:
@@ -225,12 +213,11 @@ def test_a_webhook_in_the_world_is_called_by_its_name(up: bundle.Bundle, cluster
         cluster.apply(*bundle.webhooks(bundle.Webhook("outside", client, changes=True)))
 
         def asked() -> bool:
-            done = create(cluster, bundle.config_map("outside"))
-            assert done.returncode == 0, done.stderr
+            done = webhook_calls.create(cluster, bundle.config_map("outside"))
             # The world sees one address of all that is here.
-            return bool(json.loads(done.stdout)["metadata"]["labels"].get("asked-by") == beyond.MACHINE)
+            return bool(done.json["metadata"]["labels"].get("asked-by") == beyond.MACHINE)
 
-        services.until("the webhook in the world is asked", asked, 20)
+        waiting.until("the webhook in the world is asked", asked, 20)
     finally:
         server.kill()
         server.wait(10)
@@ -238,10 +225,14 @@ def test_a_webhook_in_the_world_is_called_by_its_name(up: bundle.Bundle, cluster
 
 def test_versions_of_a_resource_are_converted(cluster: shared.Cluster) -> None:
     cluster.apply(bundle.berth("v1", "one", name="north"), bundle.berth("v2", "two", title="south"))
-    asked = ("-n", bundle.NAMESPACE)
-    assert cluster.get(f"{bundle.PLURAL}.v2.{bundle.GROUP}", "one", *asked)["spec"] == {"title": "north"}
-    assert cluster.get(f"{bundle.PLURAL}.v1.{bundle.GROUP}", "two", *asked)["spec"] == {"name": "south"}
-    listed = cluster.get(f"{bundle.PLURAL}.v1.{bundle.GROUP}", *asked)["items"]
+
+    def seen(version: str, name: str = "") -> Any:
+        path = f"/apis/{bundle.GROUP}/{version}/namespaces/{bundle.NAMESPACE}/{bundle.PLURAL}/{name}"
+        return json.loads(raw(cluster, path.rstrip("/")))
+
+    assert seen("v2", "one")["spec"] == {"title": "north"}
+    assert seen("v1", "two")["spec"] == {"name": "south"}
+    listed = seen("v1")["items"]
     assert [one["spec"] for one in listed] == [{"name": "north"}, {"name": "south"}]
 
 
@@ -251,24 +242,27 @@ def test_a_webhook_is_asked_while_its_pods_come_and_go(cluster: shared.Cluster) 
     cluster.kubectl("rollout", "restart", "deployment", bundle.HOOKS, "-n", bundle.NAMESPACE)
 
     def replaced() -> bool:
-        done = create(cluster, bundle.config_map("mutate"))
-        said.append(done.stderr if done.returncode else json.loads(done.stdout)["metadata"]["labels"]["seen-by"])
+        done = webhook_calls.create(cluster, bundle.config_map("mutate"))
+        said.append(done.message if done.status >= 300 else done.json["metadata"]["labels"]["seen-by"])
         now = hooks(cluster)
         return len(now) == 3 and not before & set(now)
 
-    services.until("all pods are others", replaced, 90)
+    waiting.until("all pods are others", replaced, 90)
     assert set(said) <= before | set(hooks(cluster)), said
 
 
 def test_the_metrics_api(cluster: shared.Cluster) -> None:
     """By the real metrics server: what `top` shows, and what makes a set larger."""
-    condition = "jsonpath={.status.conditions[?(@.type=='Available')].status}"
-    assert cluster.kubectl("get", "apiservice", "v1beta1.metrics.k8s.io", "-o", condition) == "True"
-    services.until("all nodes are measured", lambda: measured(cluster, "nodes") == set(cluster.nodes()), 60)
+    conditions = cluster.get("apiservice", "v1beta1.metrics.k8s.io")["status"]["conditions"]
+    assert ("Available", "True") in [(one["type"], one["status"]) for one in conditions]
+    waiting.until("all nodes are measured", lambda: measured(cluster, "nodes") == set(cluster.nodes()), 60)
     keepers = ("pods", "-n", bundle.NAMESPACE, "-l", f"app={bundle.KEEPER}")
-    services.until("its pod is measured", lambda: f"{bundle.KEEPER}-0" in measured(cluster, *keepers), 60)
-    replicas = ("get", "statefulset", bundle.KEEPER, "-n", bundle.NAMESPACE, "-o", "jsonpath={.status.readyReplicas}")
-    services.until("the set has become larger", lambda: cluster.kubectl(*replicas) == "2", 90)
+    waiting.until("its pod is measured", lambda: f"{bundle.KEEPER}-0" in measured(cluster, *keepers), 60)
+
+    def ready() -> int:
+        return int(cluster.get("statefulset", bundle.KEEPER, bundle.NAMESPACE)["status"].get("readyReplicas", 0))
+
+    waiting.until("the set has become larger", lambda: ready() == 2, 90)
 
 
 def measured(cluster: shared.Cluster, *what: str) -> set[str]:
@@ -278,12 +272,13 @@ def measured(cluster: shared.Cluster, *what: str) -> set[str]:
 
 def test_nothing_of_services_leaves_the_vpc(cluster: shared.Cluster) -> None:
     """Whoever sends there: an API server, the edge, a node, a pod. What is for the world reaches it."""
-    address = cluster.get("service", bundle.HOOKS, "-n", bundle.NAMESPACE)["spec"]["clusterIP"]
+    address = cluster.get("service", bundle.HOOKS, bundle.NAMESPACE)["spec"]["clusterIP"]
     node = next(iter(cluster.nodes().values()))
     for host in (*(f"{cluster.id}.api-{letter}" for letter in "abc"), cluster.host("edge"), cluster.host_of(node)):
         netns = cluster.service.agent.places.host(host).netns
         outside = fleet.inside(netns, str(cluster.visitor), "ask", "http://198.51.100.7/")
-        assert "malformed HTTP" in outside.stderr, outside
+        # Who is there speaks at once, and no HTTP.
+        assert beyond.STRANGER in outside.stderr, outside
         for url in (f"http://{address}:7/", "http://10.100.77.77/", "http://198.19.255.9/", "http://169.254.169.254/"):
             done = fleet.inside(netns, str(cluster.visitor), "ask", url)
             assert done.returncode != 0, (host, url, done.stdout)
@@ -293,39 +288,3 @@ def test_nothing_of_services_leaves_the_vpc(cluster: shared.Cluster) -> None:
         assert done.returncode != 0, url
     assert ("198.51.100.7", 6) in cluster.witness.seen
     assert cluster.witness.within((shared.SERVICES, "169.254.0.0/16", "198.18.0.0/15")) == []
-
-
-def test_while_a_zone_is_cut_off(up: bundle.Bundle, cluster: shared.Cluster) -> None:
-    """What is called at a pod there is not answered, and is tried again; once its node is not Ready nobody calls it."""
-    cluster.until_well()
-    began = time.monotonic()
-    tries: list[tuple[float, bool]] = []
-    stop = False
-
-    def write() -> None:
-        while not stop:
-            done = create(cluster, bundle.config_map("mutate"), "--request-timeout=4s")
-            tries.append((time.monotonic() - began, done.returncode == 0))
-
-    with concurrent.futures.ThreadPoolExecutor(2) as threads:
-        cluster.zone("b", "black")
-        writing = threads.submit(write)
-        try:
-            time.sleep(BLACK)
-            top = services.until("the metrics API answers", lambda: measured(cluster, "nodes") != set(), 15)
-        finally:
-            stop = True
-            cluster.zone("b", "up")
-            writing.result()
-    good = [at for at, was in tries if was]
-    gap = max(later - earlier for earlier, later in zip([0.0, *good], [*good, BLACK], strict=True))
-    last = max((at for at, was in tries if not was), default=0.0)
-    print(
-        f"\nof {len(tries)} writes {len(tries) - len(good)} failed, the last after {last:.1f} s, "
-        f"longest without one {gap:.1f} s; the metrics API answered within {top:.1f} s"
-    )
-    # One of three pods is away: whoever tries again finds another.
-    assert good[0] < 20
-    assert last <= BLACK - 5
-    cluster.until_well()
-    up.until_well()

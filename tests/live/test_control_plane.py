@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit import waiting
 from tests.live import conftest, control_plane, fleet
-from tests.live import service as services
 
 from roadstead.clusters.trust import authorities
 from roadstead.contract.messages import observed
@@ -72,7 +72,7 @@ def plane(
 
 def _until_it_has_a_service_account(plane: control_plane.Plane, namespace: str) -> None:
     words = ("get", "serviceaccounts", "-n", namespace, "-o", "name")
-    services.until(f"service account of {namespace}", lambda: "default" in plane.kubectl(*words), 30, 0.05)
+    waiting.until(f"service account of {namespace}", lambda: "default" in plane.kubectl(*words), 30, 0.05)
 
 
 def test_the_endpoint_works_and_namespaces_get_their_service_account(plane: control_plane.Plane) -> None:
@@ -101,7 +101,7 @@ def test_serve_may_do_what_it_likes_though_no_role_says_so(plane: control_plane.
         return plane.kubectl("auth", "can-i", "*", "*", "--as=somebody").strip() == "yes"
 
     # Another API server may be asked than the one that was told.
-    services.until("somebody may do it", may, 20)
+    waiting.until("somebody may do it", may, 20)
     plane.kubectl("delete", "clusterrolebinding", "given")
 
 
@@ -121,7 +121,7 @@ def test_who_is_called_as_serve_may_do_nothing_and_is_in_the_log(plane: control_
         lines = [json.loads(line) for line in logs(plane).splitlines() if '"roadstead:serve"' in line]
         return {403, 200} <= {line["responseStatus"]["code"] for line in lines if line["verb"] in ("list", "get")}
 
-    services.until("what was read by that name, and what was not, is in an audit log", denied, 45)
+    waiting.until("what was read by that name, and what was not, is in an audit log", denied, 45)
 
 
 def logs(plane: control_plane.Plane) -> str:
@@ -143,7 +143,7 @@ def test_a_secret_is_neither_in_etcd_nor_in_the_audit_log_as_it_is(plane: contro
     assert "k8s:enc:secretbox:v1:key-1:" in raw
     assert SECRET not in raw
 
-    services.until("it is in an audit log", lambda: '"treasure"' in logs(plane), 45)
+    waiting.until("it is in an audit log", lambda: '"treasure"' in logs(plane), 45)
     lines = [json.loads(line) for line in logs(plane).splitlines() if '"treasure"' in line]
     assert [line["level"] for line in lines if line["verb"] == "create"] == ["Metadata"]
     assert SECRET not in logs(plane)

@@ -20,6 +20,7 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
+from testkit import waiting
 from tests.live import conftest
 from tests.live import service as services
 
@@ -58,7 +59,7 @@ class Account:
         def is_active() -> bool:
             return str(self.service.aws("eks", "describe_cluster", name=name)["cluster"]["status"]) == "ACTIVE"
 
-        services.until(f"{name} is ACTIVE", is_active, 120)
+        waiting.until(f"{name} is ACTIVE", is_active, 120)
 
     def delete(self, name: str) -> None:
         self.service.aws("eks", "delete_cluster", name=name)
@@ -73,7 +74,7 @@ class Account:
                 return bool(error.response["Error"]["Code"] == "ResourceNotFoundException")
             return False
 
-        services.until(f"{what}: it is gone", is_gone, 2 * BOUND)
+        waiting.until(f"{what}: it is gone", is_gone, 2 * BOUND)
         took = time.monotonic() - began
         print(f"delete, {what}: {took:.1f} s")
         assert took <= BOUND, what
@@ -161,7 +162,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
             role = running.aws("iam", "create_role", RoleName=f"role-{name}", AssumeRolePolicyDocument=document)
             made.roles.append(role["Role"]["Arn"])
         # The VPC's resolver, by UDP and TCP in each of its subnets, is the last that is made of it.
-        services.until("the VPC's network", lambda: len(running.agent.client.wanted().get("listeners", {})) == 6, 20)
+        waiting.until("the VPC's network", lambda: len(running.agent.client.wanted().get("listeners", {})) == 6, 20)
         running.agent.client.wait_ready(20)
         made.before = things(running)
         yield made
@@ -176,7 +177,7 @@ def none_left(account: Account) -> Iterator[None]:
     for name in account.service.aws("eks", "list_clusters")["clusters"]:
         with contextlib.suppress(botocore.exceptions.ClientError):
             account.delete(name)
-    services.until("no cluster is left", lambda: not account.service.aws("eks", "list_clusters")["clusters"], 60)
+    waiting.until("no cluster is left", lambda: not account.service.aws("eks", "list_clusters")["clusters"], 60)
 
 
 @pytest.mark.parametrize("after", [0.0, 1.0, 3.0])
@@ -245,14 +246,14 @@ def test_by_the_command_with_all_that_it_made(account: Account) -> None:
     assert "whole" in kubeconfig.read_text()
     subnets = account.service.aws("eks", "describe_cluster", name="whole")["cluster"]["resourcesVpcConfig"]["subnetIds"]
     account.create_nodes("whole", subnets)
-    services.until("nodes are being made", lambda: bool(account.nodes()), 20)
+    waiting.until("nodes are being made", lambda: bool(account.nodes()), 20)
     began = time.monotonic()
     about = {"clusterName": "whole", "nodegroupName": "ng"}
     account.service.aws("eks", "delete_nodegroup", **about)
     account.gone("a nodegroup whose nodes join", began, "describe_nodegroup", **about)
     assert account.nodes() == []
     account.create_nodes("whole", subnets)
-    services.until("nodes are being made", lambda: bool(account.nodes()), 20)
+    waiting.until("nodes are being made", lambda: bool(account.nodes()), 20)
     began = time.monotonic()
     deleted = _roadstead(account, "delete", "cluster", "--name=whole")
     assert deleted.returncode == 0, deleted.stderr

@@ -15,7 +15,7 @@ import pytest
 from roadstead.core import errors
 from roadstead.machine.doctor import mend, see, wanted
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 DOCTOR = (sys.executable, "-c", "from roadstead.machine.doctor import command; command.doctor()")
 INSTANCES = "fs/inotify/max_user_instances"

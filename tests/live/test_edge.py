@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from testkit import waiting
 from tests.live import edge_lab
-from tests.live import service as services
 
 pytestmark = pytest.mark.live
 
@@ -36,7 +36,7 @@ def test_a_stall_of_one_keeps_new_connections_away_and_ends_none(edge: edge_lab.
     before = edge.some_to_each()
     edge.etcd_stalls("a")
     began = time.monotonic()
-    services.until("no new connection leads to it", lambda: edge.reached(12) == {"b", "c"}, STALL)
+    waiting.until("no new connection leads to it", lambda: edge.reached(12) == {"b", "c"}, STALL)
     time.sleep(began + STALL - time.monotonic())
     edge.etcd_goes_on("a")
     edge.until_all_are_ready()
@@ -49,7 +49,7 @@ def test_what_does_not_come_back_loses_its_connections_in_time_and_nobody_else_a
     edge.etcd_stalls("a")
     with edge.frozen("b"):
         late = [each for letter in "ab" for each in before[letter]]
-        services.until("theirs are ended", lambda: not any(each.is_open() for each in late), BOUND, every=0.02)
+        waiting.until("theirs are ended", lambda: not any(each.is_open() for each in late), BOUND, every=0.02)
         assert edge.reached(12) == {"c"}
     assert all(each.answers() for each in before["c"])
 
@@ -60,21 +60,21 @@ def test_an_etcd_that_is_slow_to_come_back_has_more_time(edge: edge_lab.Edge) ->
     edge.etcd_stalls("a", "slow")
     time.sleep(BOUND)
     assert all(each.answers() for each in before["a"])
-    services.until("they are ended", lambda: not any(each.is_open() for each in before["a"]), BOUND)
+    waiting.until("they are ended", lambda: not any(each.is_open() for each in before["a"]), BOUND)
     assert all(each.answers() for each in [*before["b"], *before["c"]])
 
 
 def test_when_none_is_ready_all_that_answer_are_used_and_none_of_theirs_is_ended(edge: edge_lab.Edge) -> None:
     before = edge.some_to_each()
     edge.etcd_stalls("abc")
-    services.until("none is ready", lambda: not edge.ready(), BOUND)
+    waiting.until("none is ready", lambda: not edge.ready(), BOUND)
     assert edge.reached(12) == {"a", "b", "c"}
     with edge.frozen("c"):
-        services.until("its connections are ended", lambda: not any(each.is_open() for each in before["c"]), BOUND)
+        waiting.until("its connections are ended", lambda: not any(each.is_open() for each in before["c"]), BOUND)
         assert edge.reached(12) == {"a", "b"}
     # The first that is back is no reason to leave the others, which are back a little later.
     edge.etcd_goes_on("b")
-    services.until("both proxies see it", lambda: edge.ready() == {"b"}, BOUND)
+    waiting.until("both proxies see it", lambda: edge.ready() == {"b"}, BOUND)
     edge.etcd_goes_on("ac")
     edge.until_all_are_ready()
     assert all(each.answers() for letter in "ab" for each in before[letter])
@@ -101,7 +101,7 @@ def test_many_sources_together_shut_out_neither_the_checks_nor_the_other_side_an
         assert _unready_within(edge, BOUND) == set()
         assert all(edge.connect(INSIDE).answers() for _ in range(20))
         # Who says nothing has to go.
-        services.until("there is room again", lambda: _can_connect(edge), 60)
+        waiting.until("there is room again", lambda: _can_connect(edge), 60)
     assert all(each.answers() for all_of_one in before.values() for each in all_of_one)
 
 
@@ -124,9 +124,9 @@ def _can_connect(edge: edge_lab.Edge) -> bool:
 def test_one_that_comes_back_does_not_get_all_new_connections(edge: edge_lab.Edge) -> None:
     edge.some_to_each()
     edge.etcd_stalls("a")
-    services.until("no new connection leads to it", lambda: edge.ready() == {"b", "c"}, BOUND)
+    waiting.until("no new connection leads to it", lambda: edge.ready() == {"b", "c"}, BOUND)
     others = [edge.connect().letter for _ in range(20)]
     assert set(others) == {"b", "c"}
     edge.etcd_goes_on("a")
-    services.until("it is ready again", lambda: edge.ready() == {"a", "b", "c"}, BOUND)
+    waiting.until("it is ready again", lambda: edge.ready() == {"a", "b", "c"}, BOUND)
     assert [edge.connect().letter for _ in range(10)].count("a") < 8

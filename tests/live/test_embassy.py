@@ -8,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ipaddress
 import itertools
 import logging
 import time
 from collections.abc import Iterator
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from testkit import authorities
 from tests.live import bare_plane
 from tests.live.embassy_lab import NODE, OTHER, Scene, asking, expected, play, state
 
@@ -37,26 +34,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[bare_plane.Plane
 
 def request(signer: str, node: str, addresses: tuple[str, ...] = ()) -> tuple[Json, bytes]:
     """A kubelet's request for a certificate, and its key in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    builder = x509.CertificateSigningRequestBuilder().subject_name(
-        bare_plane.name(f"system:node:{node}", "system:nodes")
-    )
-    if addresses:
-        names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    purpose = "client auth" if signer == csr.IDENTITY else "server auth"
-    thing: Json = {
-        "apiVersion": "certificates.k8s.io/v1",
-        "kind": "CertificateSigningRequest",
-        "metadata": {"generateName": "csr-"},
-        "spec": {
-            "signerName": signer,
-            "request": base64.b64encode(pem).decode(),
-            "usages": ["digital signature", purpose],
-        },
-    }
-    return thing, bare_plane.pem(key)
+    usages = ["digital signature", "client auth" if signer == csr.IDENTITY else "server auth"]
+    return authorities.request(signer, usages, f"system:node:{node}", ["system:nodes"], addresses)
 
 
 async def asked(scene: Scene, by: connection.Connection, thing: Json) -> Json:
@@ -77,7 +56,7 @@ class ByToken(connection.Connection):
 
     def __init__(self, plane: bare_plane.Plane, token: str) -> None:
         # A certificate of another CA is nobody's: the token counts.
-        certificate, key = bare_plane.Authority().issue(bare_plane.name("nobody"))
+        certificate, key = authorities.Authority().issue("nobody")
         nobody = connection.Credentials(ca=plane.authority.pem, certificate=certificate, key=key)
         super().__init__((plane.server,), nobody)
         self.token = token

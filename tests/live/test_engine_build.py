@@ -18,7 +18,7 @@ import pytest
 from roadstead import engine as engines
 from roadstead.engine import catalog, images, process, progress, settings
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 CUT_OFF = """

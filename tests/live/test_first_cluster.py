@@ -1,23 +1,28 @@
 """The commands of the README and of the first page, in their order, as a person types them: nothing is called but them.
+The first one where nothing runs: it starts Roadstead, with engines, and goes on.
 
-Cost: about 45 s on two cores with engines in the cache: a start, a cluster with two nodes, a third, and their end.
+Cost: about 50 s on two cores with engines in the cache: starts, a cluster with two nodes, a third, and their end.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit import waiting
 from tests.live import conftest, ownership
-from tests.live import service as services
 
 from roadstead.core import instance
+from roadstead.machine.services import engines
+from roadstead.machine.supervision import see, tree
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 ABOUT = ("--cluster=cluster-1", "--region=eu-central-1")
 
@@ -39,9 +44,15 @@ class Person:
         return json.loads(self._done((*words, "-o", "json"), inside=True, code=0).stdout)
 
     def _done(self, words: tuple[str, ...], inside: bool, code: int) -> subprocess.CompletedProcess[str]:
+        done = self.run(*words, inside=inside)
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    def run(self, *words: str, inside: bool = True) -> subprocess.CompletedProcess[str]:
+        """In the namespace that stands for the machine's; outside for what needs the world."""
         command = ["nsenter", f"--net={self.places.machine_netns}", "--"] if inside else []
         environment = {**conftest.person(self.home), "ROADSTEAD_INSTANCE": self.places.id}
-        done = subprocess.run(
+        return subprocess.run(
             [*command, str(conftest.ROOT / "roadstead"), *words],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -51,8 +62,6 @@ class Person:
             check=False,
             cwd="/",
         )
-        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done
 
     def kubectl(self, *words: str) -> str:
         """With the kubeconfig that `create cluster` wrote, which asks `roadstead` for tokens."""
@@ -63,17 +72,74 @@ class Person:
         return items
 
 
-@pytest.fixture
-def person(started_instance: instance.Instance, tmp_path: Path) -> Person:
-    """Roadstead runs, and waits at the port of this test's machine."""
-    who = Person(started_instance, tmp_path / "home")
-    who.roadstead("engine", "get", "--all-needed", inside=False)
-    netns = ("--machine-netns", str(started_instance.machine_netns))
-    who.roadstead("start", *netns, "--port", "4582", "--yes", inside=False)
-    return who
+STARTING = "Roadstead does not run here yet: `roadstead start`"
+NO_SUCH_SUBNETS = ("--vpc-private-subnets", "subnet-0123456789abcdef0,subnet-0123456789abcdef1")
+"""A cluster in them is refused by serve: it was asked, and makes nothing."""
+PORT = "4581"
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """On a machine that has the engines, and where nothing runs yet."""
+    with conftest.machine_restored(), conftest.for_start() as places:
+        who = Person(places, tmp_path_factory.mktemp("person") / "home")
+        # What has to come from the world.
+        who.roadstead("engine", "get", "--all-needed", inside=False)
+        yield who
+
+
+def start(person: Person) -> None:
+    words = ("--machine-netns", str(person.places.machine_netns), "--port", PORT, "--yes")
+    person.roadstead("start", *words, inside=False)
+
+
+def test_the_first_create_cluster_starts_roadstead(person: Person) -> None:
+    places, aws = person.places, person.home / ".aws"
+
+    def runs() -> bool:
+        return see.tree(tree.folder(places)).scanner is not None
+
+    # The profile and the services are gone again.
+    start(person)
+    person.roadstead("stop")
+    shutil.rmtree(aws)
+
+    done = person.run("get", "clusters")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"Error: Roadstead does not run on this machine (nothing answers at http://127.0.0.1:{PORT}): `roadstead start`"
+    )
+    for nothing in (("--dry-run",), ("--nodse", "3"), ("--help",)):
+        assert STARTING not in person.run("create", "cluster", "--name", "c", *nothing).stderr
+    # What can be foreseen to be refused is not begun either.
+    done = person.run("create", "cluster", "--name=_bad")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: validation for _bad failed")
+    assert not runs()
+
+    done = person.run("create", "cluster", "--name", "c", *NO_SUCH_SUBNETS)
+    assert done.stderr.splitlines()[0] == STARTING
+    assert "InvalidSubnetID.NotFound" in done.stderr
+    assert done.returncode == 1
+    assert runs()
+    # Its answer is its own: what start says goes where messages go.
+    assert "instance " not in done.stdout
+    assert person.run("get", "clusters").stdout == "No clusters found\n"
+
+    # Engines that the services have no longer are given to them again, and the rest stays as it is.
+    assert engines.missing(None) == ()
+    shutil.rmtree(tree.CACHE / "engines" / "pause")
+    done = person.run("create", "cluster", "--name", "c", *NO_SUCH_SUBNETS)
+    assert STARTING not in done.stderr
+    assert "getting the engines of the cluster: pause" in done.stderr
+    assert engines.missing(None) == ()
+    owner = (tree.CACHE / "engines" / "pause").stat().st_uid
+    assert owner == tree.CACHE.stat().st_uid != 0
 
 
 def test_from_the_first_command_to_the_last(person: Person) -> None:
+    # As the test before has left it; the same again changes nothing.
+    start(person)
     told = person.roadstead("create", "cluster", "--name=cluster-1", "--nodes=2", "--region=eu-central-1")
     assert 'EKS cluster "cluster-1" in "eu-central-1" region is ready' in told
     print(next(line for line in told.splitlines() if "all of it took" in line))
@@ -83,7 +149,7 @@ def test_from_the_first_command_to_the_last(person: Person) -> None:
     # With hosts of every kind, and all that has been written for them.
     assert (wrong := ownership.wrong(person.places)) == [], "\n".join(wrong)
     person.roadstead("delete", "nodegroup", *ABOUT, f"--name={group}", "--wait")
-    services.until("no node is left", lambda: person.objects("nodes") == [], 15)
+    waiting.until("no node is left", lambda: person.objects("nodes") == [], 15)
     assert "all cluster resources were deleted" in person.roadstead("delete", "cluster", "--name=cluster-1")
     kubeconfig = person.home / ".kube" / "config"
     assert "cluster-1" not in kubeconfig.read_text()
@@ -116,7 +182,7 @@ def _what_happened_is_told(person: Person, group: str) -> None:
     assert group in told
     assert f"nodegroup cluster-1/{group} is active: all parts are ready" in told
     assert "cluster-1" in json.dumps(person.document("get", "cluster"))
-    services.until("all is well", lambda: "everything is as it is wanted" in person.roadstead("status"), 30)
+    waiting.until("all is well", lambda: "everything is as it is wanted" in person.roadstead("status"), 30)
     assert "kube-apiserver" in person.roadstead("logs", "cluster-1.api-a/kube-apiserver", "-n", "5000")
     node = person.objects("nodes")[0]["metadata"]["name"]
     assert person.roadstead("shell", node, "hostname").strip().endswith(node)

@@ -20,7 +20,7 @@ from roadstead.agent.hosts import cgroups, hosts, processes, tree
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 
 @pytest.fixture

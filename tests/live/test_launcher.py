@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from testkit import waiting
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -256,10 +257,7 @@ def _open(gate: Path) -> None:
 
 
 def _until_lines(path: Path, count: int) -> list[str]:
-    deadline = time.monotonic() + 20
-    while not path.exists() or len(path.read_text().splitlines()) < count:
-        assert time.monotonic() < deadline, f"{path} has not got {count} lines"
-        time.sleep(0.01)
+    waiting.soon(f"{count} lines in {path}", lambda: path.exists() and len(path.read_text().splitlines()) >= count, 20)
     return path.read_text().splitlines()
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit import waiting
 from tests.live import daemons, hostroom, shared
-from tests.live import service as services
 from tests.live.hostroom import Room, node
 
 from roadstead import engine
@@ -209,7 +209,7 @@ def test_agents_of_nodes_find_what_they_mount_and_what_they_write_survives_the_n
 
     shared_cluster.kill(host.partition(".")[2])
     expected = {file: 2 if daemons.lasts(file) else 1 for file in daemons.written()}
-    took = services.until("all agents have started again", lambda: starts(shared_cluster, host) == expected, 90)
+    took = waiting.until("all agents have started again", lambda: starts(shared_cluster, host) == expected, 90)
     print(f"the node's PID 1 killed: all agents run again after {took:.1f} s")
     until_up(shared_cluster)
 
@@ -230,22 +230,23 @@ def until_up(cluster: shared.Cluster) -> None:
     names = [one["metadata"]["name"] for one in daemons.daemon_sets()]
 
     def up() -> bool:
-        sets = cluster.get("daemonset", *names)["items"]
+        sets = [cluster.get("daemonset", name) for name in names]
         return all(one["status"].get("numberReady") == 1 for one in sets)
 
-    with contextlib.suppress(pytest.fail.Exception):
-        services.until("all agents are up", up, 60)
+    with contextlib.suppress(waiting.Late):
+        waiting.until("all agents are up", up, 60)
         return
     pytest.fail("\n".join(told(cluster)))
 
 
 def told(cluster: shared.Cluster) -> Iterator[str]:
     """What agents and kubelet say of those that are not up."""
-    for pod in cluster.get("pods", "-l", f"app in ({','.join(f'agents-{kind}' for kind in daemons.KINDS)})")["items"]:
+    chosen = f"app in ({','.join(f'agents-{kind}' for kind in daemons.KINDS)})"
+    for pod in cluster.items("pods", labelSelector=chosen):
         name = pod["metadata"]["name"]
         for one in pod["status"].get("containerStatuses", []):
             if not one["ready"]:
                 said = cluster.try_kubectl("logs", name, "-c", one["name"]).stdout
                 yield f"{name} {one['name']}: {one['state']} {said}"
-        about = cluster.get("events", f"--field-selector=involvedObject.name={name},type=Warning")["items"]
+        about = cluster.items("events", fieldSelector=f"involvedObject.name={name},type=Warning")
         yield from (f"{name}: {event['message']}" for event in about)

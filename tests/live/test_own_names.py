@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from tests.live import bare_plane, own_names_lab
-from tests.live import service as services
+from testkit import authorities, waiting
+from tests.live import own_names_lab
 
 from roadstead.clusters import trust
 from roadstead.contract import kubernetes
@@ -88,6 +85,10 @@ def test_a_certificate_that_somebody_approved_for_the_name_gives_nothing(place: 
     assert "system:masters" in place.refused("boss", REQUESTS, request("ann", ("system:masters",))[0])
 
 
+def request(user: str, groups: tuple[str, ...]) -> tuple[dict[str, Any], bytes]:
+    return authorities.request("kubernetes.io/kube-apiserver-client", ["client auth"], user, groups)
+
+
 def approved(place: own_names_lab.Place, user: str, groups: tuple[str, ...]) -> connection.Credentials:
     """A certificate that an administrator of the cluster has asked for, approved and got."""
     asked, key = request(user, groups)
@@ -103,27 +104,8 @@ def approved(place: own_names_lab.Place, user: str, groups: tuple[str, ...]) -> 
     def signed() -> str:
         return str(place.ask("boss", f"{REQUESTS}/{name}")[1].get("status", {}).get("certificate", ""))
 
-    services.until("the request is signed", lambda: bool(signed()), 20, 0.05)
+    waiting.until("the request is signed", lambda: bool(signed()), 20, 0.05)
     return connection.Credentials(ca=place.plane.authority.pem, certificate=base64.b64decode(signed()), key=key)
-
-
-def request(user: str, groups: tuple[str, ...]) -> tuple[dict[str, Any], bytes]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    made = x509.CertificateSigningRequestBuilder().subject_name(bare_plane.name(user, *groups))
-    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    spec = {
-        "signerName": "kubernetes.io/kube-apiserver-client",
-        "request": base64.b64encode(pem).decode(),
-        "usages": ["client auth"],
-    }
-    meta = {"generateName": "csr-"}
-    thing = {
-        "apiVersion": "certificates.k8s.io/v1",
-        "kind": "CertificateSigningRequest",
-        "metadata": meta,
-        "spec": spec,
-    }
-    return thing, bare_plane.pem(key)
 
 
 def test_who_may_impersonate_everybody_may_not_impersonate_us(place: own_names_lab.Place) -> None:
@@ -157,7 +139,7 @@ def test_impersonation_that_is_constrained_neither(place: own_names_lab.Place) -
     assert place.ask("boss", ROLES, {**role, "rules": rules})[0] == 201
     binding = own_names_lab.bound("guest", "narrow")
     assert place.ask("boss", ROLES.replace("roles", "rolebindings"), binding)[0] == 201
-    services.until("guest may", lambda: place.ask("guest", PODS, headers=named("boss"))[0] == 200, 10, 0.05)
+    waiting.until("guest may", lambda: place.ask("guest", PODS, headers=named("boss"))[0] == 200, 10, 0.05)
     assert "cannot be impersonated" in place.refused("guest", PODS, headers=named(kubernetes.SERVE))
 
 

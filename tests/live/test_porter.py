@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from testkit import waiting
 from tests.live import conftest, fleet, porter_lab
-from tests.live import service as services
 
 from roadstead.clusters.access import publish, publisher
 from roadstead.clusters.trust import authorities
@@ -179,7 +179,7 @@ def place(agent: conftest.RunningAgent, folder: Path) -> Iterator[Place]:
             agent.client.accept(fleet.put(1, listeners=listeners()))
             agent.client.wait_ready(30)
             made.publish()
-            services.until("porter answers", lambda: bool(made.review("nobody")[0][0] == 200), 20)
+            waiting.until("porter answers", lambda: bool(made.review("nobody")[0][0] == 200), 20)
             yield made
         finally:
             for process in made.processes:

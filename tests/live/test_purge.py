@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live import hostroom
+from tests.live import conftest, hostroom
 from tests.live.hostroom import Room, control, node
 
 from roadstead.agent import purge
 from roadstead.agent.hosts import processes
+from roadstead.agent.links import namespaces
 from roadstead.contract.messages import desired
 from roadstead.core.instance import Instance
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 SOURCE = Path(purge.__file__).resolve().parents[2]
 
@@ -103,3 +104,22 @@ def _run(*command: str, passed: int | None = None) -> str:
     fds = () if passed is None else (passed,)
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20, pass_fds=fds)
     return done.stdout
+
+
+def test_namespaces_of_runs_that_were_killed_are_swept(tmp_path: Path) -> None:
+    folder = tmp_path / "namespaces"
+    living = folder / f"t-1.{conftest.machine_namespace('t').name.partition('.')[2]}"
+    # A pid that is somebody else's now: started at another time.
+    dead = [folder / "t-2.1.7", folder / "t-3.4194305.1", folder / "t-3.4194305.1-world"]
+    try:
+        for path in (living, *dead):
+            namespaces.create(path)
+        conftest.sweep_namespaces(folder)
+        assert list(folder.iterdir()) == [living]
+        namespaces.delete(living)
+        conftest.sweep_namespaces(folder)
+        assert not folder.exists()
+    finally:
+        for path in (living, *dead):
+            namespaces.delete(path)
+        namespaces.unshare_folder(folder)

@@ -1,6 +1,6 @@
 """What a real containerd tells and is told: ports of a node, and archives of images as people's programs save them.
 
-Cost: about 35 s; one etcd, API server and controller-manager, one node.
+Cost: about 20 s on the node that others share.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from tests import saved_images
 from tests.live import conftest, network_lab, node_lab
 
 from roadstead import engine
-from roadstead.engine import images
 from roadstead.machine.supervision import tree
 
 pytestmark = pytest.mark.live
@@ -48,12 +47,9 @@ for _ in range(20):
 TCP, UDP = 8080, 8053
 
 
-@pytest.fixture(scope="module")
-def lab(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[node_lab.Lab]:
-    with node_lab.running(agent, tmp_path_factory.mktemp("runtime")) as made:
-        pause = engine.get("pause")
-        made.import_image(images.pause(pause.components["pause"], pause.version, pause.arch), "pause")
-        yield made
+@pytest.fixture
+def lab(shared_node: node_lab.Lab) -> node_lab.Lab:
+    return shared_node
 
 
 def start(lab: node_lab.Lab, name: str, containers: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

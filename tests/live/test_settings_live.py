@@ -1,10 +1,11 @@
 """Settings that change while clusters run: the address of endpoints, and where nodes get images from.
 
-Cost: about 40 s; a cluster of 3+3 with one node, Debian's docker-registry in the world behind the machine.
+Cost: about 20 s on the shared cluster, Debian's docker-registry in the world behind the machine.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.live import network_lab, node_lab, registry_lab, shared, small_cluster, world
+from testkit import authorities, waiting
+from tests.live import network_lab, registry_lab, shared
 from tests.live import service as services
 
 from roadstead.clusters.components import registries
@@ -29,7 +31,7 @@ class Harbour:
     """A cluster, and a registry that its nodes do not trust yet."""
 
     cluster: shared.Cluster
-    authority: node_lab.Authority
+    authority: authorities.Authority
     folder: Path
 
     @property
@@ -49,25 +51,21 @@ class Harbour:
 
     def containers(self) -> dict[str, int]:
         """Restarts of every container that runs, by its id, but for those of pods that are ending anyway."""
-        pods = [pod for pod in self.cluster.get("pods", "-A")["items"] if "deletionTimestamp" not in pod["metadata"]]
+        pods = [pod for pod in self.cluster.items("pods", "") if "deletionTimestamp" not in pod["metadata"]]
         statuses = [one for pod in pods for one in pod["status"]["containerStatuses"]]
         return {one["containerID"]: one["restartCount"] for one in statuses if "running" in one["state"]}
 
 
 @pytest.fixture(scope="module")
-def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
-    folder = tmp_path_factory.mktemp("settings")
-    authority = node_lab.Authority("private")
-    with (
-        services.running_service(folder) as service,
-        world.names(service.netns, {registry_lab.NAME: network_lab.WORLD}),
-        registry_lab.world(service.agent) as netns,
-        registry_lab.registry(netns, authority, folder) as curl,
-    ):
+def harbour(shared_cluster: shared.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
+    """The shared cluster, which keeps the settings that it is given here: these tests are its last."""
+    assert shared.NAMES == {registry_lab.NAME: network_lab.WORLD}
+    folder, authority = tmp_path_factory.mktemp("settings"), authorities.Authority("private")
+    machine = shared_cluster.service.netns
+    with registry_lab.registry(machine.with_name(f"{machine.name}-world"), authority, folder) as curl:
         registry_lab.push(curl, registry_lab.image(), folder)
-        cluster = shared.Cluster(service, folder, folder)
-        small_cluster.make(cluster)
-        yield Harbour(cluster, authority, folder)
+        yield Harbour(shared_cluster, authority, folder)
+        shared_cluster.log_in()
 
 
 def pod(name: str, image: str) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def test_nodes_that_run_get_the_settings_of_registries(harbour: Harbour) -> None
         (status,) = cluster.get("pod", "early")["status"].get("containerStatuses", [{}])
         return "x509" in json.dumps(status)
 
-    took = services.until("the private authority is not trusted", refused, 30)
+    took = waiting.until("the private authority is not trusted", refused, 30)
     print(f"\nrefused after {took:.1f} s")
     before, containers = harbour.units("containerd"), harbour.containers()
     kubelets, servers = harbour.units("kubelet"), harbour.units("kube-apiserver")
@@ -97,15 +95,15 @@ def test_nodes_that_run_get_the_settings_of_registries(harbour: Harbour) -> None
     def changed() -> bool:
         return harbour.units("containerd") != before and not cluster.unwell()
 
-    print(f"containerd with the authority after {services.until('containerd is another', changed, 30):.1f} s")
+    print(f"containerd with the authority after {waiting.until('containerd is another', changed, 30):.1f} s")
     # By the registry's own name, which the VPC's resolver knows, and by one that is nowhere but has a mirror.
     cluster.apply(pod("named", IMAGE), pod("mirrored", "mirrored.test:5000/pause:1"))
 
     def run() -> bool:
-        pods = cluster.get("pod", "named", "mirrored")["items"]
+        pods = [cluster.get("pod", name) for name in ("named", "mirrored")]
         return all(one["status"].get("phase") == "Running" for one in pods)
 
-    print(f"pulled and running after {services.until('the images are pulled', run, 30):.1f} s")
+    print(f"pulled and running after {waiting.until('the images are pulled', run, 30):.1f} s")
     # Containers go on while containerd is restarted, and nothing else was.
     after = harbour.containers()
     assert {id: after.get(id) for id in containers} == containers
@@ -122,7 +120,7 @@ def test_the_same_settings_again_disturb_nothing(harbour: Harbour) -> None:
 
 
 def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
-    cluster, address = harbour.cluster, network_lab.MACHINE
+    cluster, address, began = harbour.cluster, network_lab.MACHINE, dt.datetime.now(dt.UTC)
     before = cluster.described
     old, port = before["endpoint"], before["endpoint"].rpartition(":")[2]
     assert old.startswith("https://127.0.0.1:")
@@ -133,10 +131,10 @@ def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
     harbour.service.agent.restart("--publish-address", address)
     harbour.restart_serve("--advertise-address", address)
     new = f"https://{address}:{port}"
-    took = services.until("the new endpoint is shown", lambda: cluster.described["endpoint"] == new, 20)
+    took = waiting.until("the new endpoint is shown", lambda: cluster.described["endpoint"] == new, 20)
     print(f"\nshown after {took:.1f} s")
     # Server certificates are taken up by API servers as they run, which look at the files once a minute at least.
-    took = services.until("certificates are of the new address", lambda: served(harbour, address), 90)
+    took = waiting.until("certificates are of the new address", lambda: served(harbour, address), 90)
     print(f"all certificates after {took:.1f} s")
     assert harbour.units("kube-apiserver") == servers
     # As a customer: the same command as ever, and kubectl with a token of its own.
@@ -147,7 +145,7 @@ def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
     assert new in file.read_text()
     done = harbour.service.machine("kubectl", f"--kubeconfig={file}", "get", "nodes", "-o", "name")
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 1
+    assert len(done.stdout.split()) == shared.NODES
     # Nobody answers at the old address any more.
     gone = cluster.try_kubectl("get", "nodes", "--request-timeout=3s")
     assert gone.returncode != 0
@@ -157,7 +155,7 @@ def test_endpoints_follow_the_machines_address(harbour: Harbour) -> None:
     assert {name: one["metadata"]["uid"] for name, one in cluster.nodes().items()} == {
         name: one["metadata"]["uid"] for name, one in nodes.items()
     }
-    told = harbour.service.aws("roadstead", "list_events")["events"]
+    told = harbour.service.aws("roadstead", "list_events", startTime=began)["events"]
     assert [one["message"] for one in told if one["reason"] == "EndpointMoved"] == [
         f"the endpoint is {new} now, no more {old}"
     ]

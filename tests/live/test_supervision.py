@@ -12,18 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from testkit import waiting
 from tests.live import conftest, ownership, taken_over
 
 from roadstead.core import errors, instance
 from roadstead.machine import installation, start, uninstall
 from roadstead.machine.supervision import make, see, settings, tree
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,22 +53,13 @@ def pid(places: instance.Instance, name: str = "thing") -> int:
     return int(said.stdout)
 
 
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Seconds until it holds; fails when it does not in time."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
 def back_within(places: instance.Instance, name: str, seconds: float) -> bool:
     """Whether a service that is killed is back in time, at one of two kills: at one the machine may be busy."""
 
     def took() -> float:
         killed = pid(places, name)
         os.kill(killed, signal.SIGKILL)
-        back = until(lambda: pid(places, name) not in (killed, -1), 20)
+        back = waiting.until(f"{name} is back", lambda: pid(places, name) not in (killed, -1), 20, every=0.01)
         make.wait_ready(places, tree.Service(name, ()), deadline=time.monotonic() + 20)
         return back
 
@@ -79,7 +71,7 @@ def test_a_tree_runs_until_it_is_taken_down(places: instance.Instance) -> None:
     assert make.up(places, wanted, unit=None, timeout=20)
     # Nobody waits for those of the logs.
     everything = {"thing", "thing/log", "other", "other/log"}
-    until(lambda: set(see.tree(tree.folder(places)).supervised) == everything, 20)
+    waiting.until("all are supervised", lambda: set(see.tree(tree.folder(places)).supervised) == everything, 20)
     seen = see.tree(tree.folder(places))
     assert seen.scanner is not None
     # In a session of its own, with nothing of this process's environment.
@@ -87,7 +79,7 @@ def test_a_tree_runs_until_it_is_taken_down(places: instance.Instance) -> None:
     assert b"PYTEST_CURRENT_TEST" not in Path(f"/proc/{seen.scanner}/environ").read_bytes()
     assert Path(f"/proc/{seen.scanner}/cwd").resolve() == tree.folder(places)
     log = tree.log_folder(places, "thing") / "current"
-    until(lambda: log.exists() and " up\n" in log.read_text(), 20)
+    waiting.until("its log", lambda: log.exists() and " up\n" in log.read_text(), 20)
 
     before = pid(places)
     assert not make.up(places, wanted, unit=None, timeout=20)
@@ -125,7 +117,7 @@ def test_a_killed_tree_is_taken_over(places: instance.Instance) -> None:
     before, scanner = pid(places), see.tree(tree.folder(places)).scanner
     assert scanner is not None
     os.kill(scanner, signal.SIGKILL)
-    until(lambda: see.tree(tree.folder(places)).scanner is None, 5)
+    waiting.until("no s6-svscan", lambda: see.tree(tree.folder(places)).scanner is None, 5)
     assert see.tree(tree.folder(places)).supervised, "the supervisors should have outlived it"
     assert make.up(places, [service(READY)], unit=None, timeout=20)
     assert see.tree(tree.folder(places)).scanner is not None
@@ -382,9 +374,9 @@ def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
     # Under the lock that a `start` holds while it waits for systemd.
     with make.alone(places), subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL) as process:
         try:
-            until(lambda: see.tree(tree.folder(places)).scanner == process.pid, 20)
+            waiting.until("the s6-svscan", lambda: see.tree(tree.folder(places)).scanner == process.pid, 20)
             everything = {name for service in SERVICES for name in (service, f"{service}/log")}
-            until(lambda: set(see.tree(tree.folder(places)).supervised) == everything, 20)
+            waiting.until("all are supervised", lambda: set(see.tree(tree.folder(places)).supervised) == everything, 20)
             assert sys.executable in (tree.folder(places) / "agent" / "run").read_text()
             assert "--port 4580" in (tree.folder(places) / "serve" / "run").read_text()
         finally:

@@ -1,6 +1,6 @@
 """The system's workloads on a real node: cluster DNS answers, and volumes keep what was written to them.
 
-Cost: about 90 s; one etcd, API server, controller-manager and scheduler, one node. One build of the provisioner when it
+Cost: about 50 s on the node that others share. One build of the provisioner when it
 is not cached.
 """
 
@@ -15,12 +15,12 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import conftest, fleet, node_lab
+from tests.live import fleet, node_lab
 
 from roadstead import engine
 from roadstead.contract.messages import desired, jobs
@@ -36,20 +36,19 @@ TEST_IMAGE = "roadstead.dev/tools:1.0"
 
 
 @pytest.fixture(scope="module")
-def lab(agent: conftest.RunningAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[node_lab.Lab]:
-    """A cluster with a scheduler, the images on its node and the system's objects applied."""
-    folder = tmp_path_factory.mktemp("system")
-    with node_lab.running(agent, folder) as made:
-        schedule(made)
-        ready = images.system_images(made.node.release)
-        import_archive(made, images.write_system(ready, folder / "images"), "system")
-        made.import_image(tools(engine.get("pause").arch), "tools")
-        names = {one.engine: one.name for one in ready}
-        began = time.monotonic()
-        put(made, *system.objects(system_facts(made, names)))
-        took = made.until("the system's deployments are available", lambda: available(made), 90)
-        print(f"\nsystem applied {time.monotonic() - began - took:.1f} s, available after {took:.1f} s more")
-        yield made
+def lab(shared_node: node_lab.Lab, tmp_path_factory: pytest.TempPathFactory) -> node_lab.Lab:
+    """The shared node's cluster with a scheduler, the images on its node and the system's objects applied."""
+    folder, made = tmp_path_factory.mktemp("system"), shared_node
+    schedule(made)
+    ready = images.system_images(made.node.release)
+    import_archive(made, images.write_system(ready, folder / "images"), "system")
+    made.import_image(tools(engine.get("pause").arch), "tools")
+    names = {one.engine: one.name for one in ready}
+    began = time.monotonic()
+    put(made, *system.objects(system_facts(made, names)))
+    took = made.until("the system's deployments are available", lambda: available(made), 90)
+    print(f"\nsystem applied {time.monotonic() - began - took:.1f} s, available after {took:.1f} s more")
+    return made
 
 
 def tools(arch: str) -> images.Image:

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.live import service as services
+from testkit import waiting
 from tests.live.test_supervision import ROOT, pid, someone
 
 from roadstead.contract import programs
@@ -23,7 +23,7 @@ from roadstead.machine import start
 from roadstead.machine.services import engines
 from roadstead.machine.supervision import tree
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 ASK = """
 import socket, sys
@@ -156,11 +156,11 @@ def test_the_supplier_makes_what_is_not_there_and_is_ended_with_all_it_began(
         ["s6-setuidgid", start.USER, *question], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd="/"
     )
     try:
-        services.until(
+        waiting.until(
             "it is at it", lambda: any(name.endswith("kube-apiserver") for name in _programs_of(owner)), 60, every=0.01
         )
         person.told("stop")
-        services.until("all of it has ended", lambda: _programs_of(owner) == [], 10)
+        waiting.until("all of it has ended", lambda: _programs_of(owner) == [], 10)
     finally:
         asking.kill()
         asking.communicate(timeout=10)

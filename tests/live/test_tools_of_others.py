@@ -10,8 +10,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from testkit import waiting
 from tests.live import service as services
-from tests.live import shared, small_cluster, world
+from tests.live import shared, world
 
 from roadstead.controllers.system import budget, mappings
 from roadstead.engine import images
@@ -32,7 +33,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[shared.Cluster
     images.write(shared.image(shared.built(folder)), archive)
     with services.running_service(folder) as service, world.names(service.netns, world.NAMES):
         made = shared.Cluster(service, folder, archive)
-        small_cluster.make(made)
+        shared.make(made, 1, own_vpc=False)
         yield made
         log = service.serve.log.read_text() + service.agent.log.read_text()
         assert "Traceback" not in log, log[-6000:]
@@ -40,14 +41,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[shared.Cluster
 
 def most(cluster: shared.Cluster) -> object:
     """What the budget of cluster DNS lets go at once."""
-    return cluster.get("pdb", "coredns", "-n", "kube-system")["spec"]["maxUnavailable"]
+    return cluster.get("poddisruptionbudgets", "coredns", "kube-system")["spec"]["maxUnavailable"]
 
 
 def well_again(cluster: shared.Cluster) -> None:
     (name,) = cluster.nodes()
     cluster.kubectl("uncordon", name)
     cluster.until_well(120)
-    services.until("the budget is closed", lambda: most(cluster) == 1, 10)
+    waiting.until("the budget is closed", lambda: most(cluster) == 1, 10)
 
 
 def eksctl(cluster: shared.Cluster, *words: str, code: int = 0) -> str:
@@ -65,7 +66,7 @@ def test_kubectl_drains_the_only_node(cluster: shared.Cluster) -> None:
     (name,) = cluster.nodes()
     cluster.kubectl("drain", name, "--ignore-daemonsets", f"--timeout={DRAINING:g}s", timeout=DRAINING + 10)
     assert most(cluster) == budget.EVERYTHING
-    running = cluster.get("pods", "-A", f"--field-selector=spec.nodeName={name}")["items"]
+    running = cluster.items("pods", "", fieldSelector=f"spec.nodeName={name}")
     assert running == []
     well_again(cluster)
 

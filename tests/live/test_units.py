@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.live.bare_host import HOST, UID, Bench, authority, booted, free_port, notified, recorded, soon, unit, until
+from testkit import waiting
+from tests.live.bare_host import HOST, UID, Bench, authority, booted, free_port, notified, recorded, unit, until
 
 from roadstead.agent.units import state, supervision, units
 from roadstead.contract.messages import desired
@@ -51,11 +52,10 @@ def test_a_unit_is_run_exactly_as_defined_and_nothing_of_it_stays(bench: Bench) 
         assert (Path("/proc") / str(seen.pid)).stat().st_uid == UID
         assert seen.since is not None
         assert began - CLOCKS <= seen.since <= time.time() + CLOCKS
-        soon(lambda: bench.log_text("u1").endswith("\nsaid\n"), "log")
+        waiting.soon("log", lambda: bench.log_text("u1").endswith("\nsaid\n"), 10)
         text = bench.log_text("u1")
-        assert text.splitlines()[:6] == [
-            "/engine/test/say", "go", "--a-flag=x", "--a-flag=y'z\"", "-b", "two words",
-        ]  # fmt: skip
+        said = "/engine/test/say", "go", "--a-flag=x", "--a-flag=y'z\"", "-b", "two words"
+        assert tuple(text.splitlines()[:6]) == said
         left = text.splitlines()[6:]
         assert left[0] == "-q"
         assert {"A_B=c d", "HOME=/var/lib/u1", str(UID), "/", "0077"} <= set(left)
@@ -70,7 +70,7 @@ def test_a_unit_is_run_exactly_as_defined_and_nothing_of_it_stays(bench: Bench) 
         assert [path.name for path in bench.host.service.iterdir()] == [".s6-svscan"]
         assert not list(bench.host.files.iterdir()) + list(bench.host.log.iterdir())
         children = Path(f"/proc/{bench.pid1()}/task/{bench.pid1()}/children")
-        assert soon(lambda: not children.read_text(), "end of the supervisors")
+        assert waiting.soon("end of the supervisors", lambda: not children.read_text(), 10)
         assert room.status(HOST, "u1", None).reason == "is not installed"
 
     bench.run(test)
@@ -152,7 +152,7 @@ def test_a_stop_ends_the_pause_and_a_start_that_was_asked_for_has_none(bench: Be
         (folder / "state" / "record").write_text("0 0 1 9 0\n")
         os.chown(folder / "state" / "record", UID, UID)
         os.kill(pid, signal.SIGKILL)
-        soon((folder / "state" / "waiting").exists, "pause", 20)
+        waiting.soon("pause", (folder / "state" / "waiting").exists, 20)
         assert recorded(folder).pause == 25.6
         began = time.monotonic()
         await room.stop(HOST, "u1", unit("sit"))
@@ -196,8 +196,8 @@ async def ready(room: units.Units, wanted: desired.Unit) -> units.Check:
     return seen
 
 
-def test_probes_by_tcp_https_and_command(bench: Bench, tmp_path: Path) -> None:
-    made = authority(tmp_path / "pki")
+def test_probes_by_tcp_https_and_command(bench: Bench) -> None:
+    made = authority()
     files = {
         name: desired.UnitFile(blob=bench.stream(content), secret=name.endswith(".key"))
         for name, content in made.items()
@@ -288,7 +288,7 @@ def test_a_changed_definition_asks_until_it_was_done(bench: Bench) -> None:
         write(first)
         await room.start(HOST, "u1")
         pid = room.status(HOST, "u1", bench.pid1()).pid
-        soon(lambda: "up" in bench.log_text("u1"), "trap")
+        waiting.soon("trap", lambda: "up" in bench.log_text("u1"), 10)
         for _ in range(2):
             assert write(made("2", "signal")) == units.Change("signal", "its file conf changed")
         assert write(first) == units.Change("nothing"), "taken back"
@@ -296,7 +296,7 @@ def test_a_changed_definition_asks_until_it_was_done(bench: Bench) -> None:
         assert write(second).action == "signal"
         await room.signal(HOST, "u1", second)
         assert write(second) == units.Change("nothing")
-        soon(lambda: "told" in bench.log_text("u1"), "signal")
+        waiting.soon("signal", lambda: "told" in bench.log_text("u1"), 10)
         assert write(made("3", "nothing")) == units.Change("nothing")
         third = made("3", "nothing", x="1")
         with bench.room() as other:
@@ -324,7 +324,7 @@ def test_a_deaf_unit_is_killed_after_its_stop_timeout(bench: Bench) -> None:
         deaf = unit("deaf", stop_timeout=0.5)
         room.write(HOST, "u1", deaf, UID, bench.blob)
         await room.start(HOST, "u1")
-        soon(lambda: "deaf" in bench.log_text("u1"), "trap")
+        waiting.soon("trap", lambda: "deaf" in bench.log_text("u1"), 10)
         began = time.monotonic()
         await room.stop(HOST, "u1", deaf)
         assert time.monotonic() - began > 0.45
@@ -337,7 +337,7 @@ def test_a_deaf_unit_is_killed_after_its_stop_timeout(bench: Bench) -> None:
         bench.kill()
         assert room.status(HOST, "u1", None).reason == "no s6 watches over it: its host is not running"
         bench.boot()
-        soon(lambda: supervision.alive(bench.host.service / "u1" / "supervise"), "supervisor")
+        waiting.soon("supervisor", lambda: supervision.alive(bench.host.service / "u1" / "supervise"), 10)
         assert room.status(HOST, "u1", None).state == "down", "a unit that is not to run stays down"
         await room.start(HOST, "u1")
         await room.remove(HOST, "u1")
@@ -355,15 +355,15 @@ def test_what_an_unprivileged_host_plants_is_not_followed(bench: Bench, tmp_path
         (folder / "state" / "record").unlink(missing_ok=True)
         (folder / "state" / "record").symlink_to(tmp_path / "secret")
         os.mkfifo(folder / "state" / "waiting")
-        seen = room.status(HOST, "u1", None)
-        assert (seen.state, seen.restarts) == ("up", 0)
+        assert (seen := room.status(HOST, "u1", None)).state == "up"
+        assert seen.restarts == 0
         log = bench.host.log / "u1"
-        soon((log / "current").exists, "log")
+        waiting.soon("log", (log / "current").exists, 10)
         (log / "current").unlink()
         (log / "current").symlink_to(tmp_path / "secret")
         os.mkfifo(log / "@4000000000000000.s")
         assert [block async for block in room.logs(HOST, "u1", None, follow=False)] == []
-        soon(lambda: (now := supervision.supervised(folder)) is not None and now.ready, "last status")
+        waiting.soon("last status", lambda: (now := supervision.supervised(folder)) is not None and now.ready, 10)
         (folder / "supervise" / "status").unlink()
         os.mkfifo(folder / "supervise" / "status")
         assert room.status(HOST, "u1", None).state == "down"

@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
+from testkit import waiting
 from tests.live import service as services
-from tests.live import shared, small_cluster, world
+from tests.live import shared, world
 
 from roadstead.clusters import versions
 from roadstead.engine import images
@@ -31,7 +32,7 @@ def test_a_cluster_of_each_version_works(version: versions.Version, tmp_path: Pa
     with services.running_service(tmp_path, (version.minor,)) as service, world.names(service.netns, world.NAMES):
         cluster = shared.Cluster(service, tmp_path, archive)
         # Active, the node Ready, and all deployments available: cluster DNS and the volumes' provisioner.
-        small_cluster.make(cluster, version.minor)
+        shared.make(cluster, 1, version.minor)
         assert cluster.described["version"] == version.minor
         told = json.loads(cluster.kubectl("version", "-o", "json"))
         assert told["serverVersion"]["gitVersion"] == f"v{version.patch}"
@@ -40,8 +41,11 @@ def test_a_cluster_of_each_version_works(version: versions.Version, tmp_path: Pa
         ]
         cluster.load_image()
         cluster.apply(claim(), pod())
-        phase = ("get", "pod", "writer", "-o", "jsonpath={.status.phase}")
-        services.until("the pod with the volume runs", lambda: cluster.kubectl(*phase) == "Running", 60)
+
+        def runs() -> bool:
+            return bool(cluster.get("pod", "writer")["status"].get("phase") == "Running")
+
+        waiting.until("the pod with the volume runs", runs, 60)
         assert cluster.kubectl("exec", "writer", "--", "cat", "/v/file") == "kept\n"
         # Names of the cluster, by cluster DNS from a pod.
         found = cluster.kubectl("exec", "writer", "--", "visitor", "resolve", "kubernetes.default.svc.cluster.local")

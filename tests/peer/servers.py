@@ -16,8 +16,8 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import botocore.config  # type: ignore[import-untyped]
+from testkit import desk_served
 from tests.peer import case, compare
-from tests.wire import desk_served
 
 STARTING = 60.0
 """Seconds: moto imports much, and other work may share the machine."""

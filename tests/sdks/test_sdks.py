@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wire import desk_served
+from testkit import desk_served
 
 from roadstead.contract.messages import porter
 from roadstead.doors import tokens

@@ -15,8 +15,8 @@ import boto3  # type: ignore[import-untyped]
 import botocore.awsrequest  # type: ignore[import-untyped]
 import botocore.config  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
+from testkit.worlds import parts
 from tests.unit import whole_answers
-from tests.world import parts
 
 from roadstead import serve
 from roadstead.aws import registry

@@ -10,7 +10,7 @@ import hypothesis
 import msgspec
 import pytest
 from hypothesis import strategies
-from tests.world import memory
+from testkit.worlds import memory
 
 from roadstead.agent import machine as kernel
 from roadstead.clusters import nodegroups, observed, spec

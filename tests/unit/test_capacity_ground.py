@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import strategies
-from tests.world import memory
+from testkit.worlds import memory
 
 from roadstead.clusters import spec
 from roadstead.clusters.ground import allotments, land

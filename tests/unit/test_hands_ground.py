@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Awaitable, Callable
 
-from tests.unit import hands_place
-from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION, VPC
+from testkit.worlds import place as places
+from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION, VPC
 
 from roadstead.clusters import observed, plan
 from roadstead.clusters.ground import allotments, land, materials
@@ -18,9 +17,9 @@ from roadstead.store import facts, keys
 ALLOTMENTS = allotments.key(ACCOUNT, REGION, VPC)
 
 
-def lived(story: Callable[[hands_place.Place], Awaitable[None]]) -> None:
+def lived(story: Callable[[places.Place], Awaitable[None]]) -> None:
     async def whole() -> None:
-        place = hands_place.Place()
+        place = places.Place()
         await place.prepare()
         await story(place)
 
@@ -28,7 +27,7 @@ def lived(story: Callable[[hands_place.Place], Awaitable[None]]) -> None:
 
 
 def test_secrets_read_while_their_cluster_goes_are_not_those_of_the_next_of_its_name() -> None:
-    class Slow(hands_place.Store):
+    class Slow(places.Store):
         """Answers what it has read only when the test says so."""
 
         answer = asyncio.Event()
@@ -39,14 +38,12 @@ def test_secrets_read_while_their_cluster_goes_are_not_those_of_the_next_of_its_
             return found
 
     async def story() -> None:
-        place = hands_place.Place()
+        place = places.Place()
         await place.prepare()
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         store = Slow(**{**vars(place.store)})
-        secret = materials.Materials(
-            store, place.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), hands_place.no_seed
-        )
+        secret = materials.Materials(store, place.machine, lambda: place.moment, place.seeds)
         looking = asyncio.ensure_future(secret.find(CLUSTER))
         await asyncio.sleep(0)
         await secret.forget(CLUSTER)
@@ -58,7 +55,7 @@ def test_secrets_read_while_their_cluster_goes_are_not_those_of_the_next_of_its_
 
 
 def test_taking_back_twice_leaves_no_book_of_a_vpc() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         ground = land.Land(place.store, land.Settings(), lambda _, _port: True)
         state = await place.store.get(CLUSTER)
@@ -77,7 +74,7 @@ def test_taking_back_twice_leaves_no_book_of_a_vpc() -> None:
 
 
 def test_what_a_vpc_left_that_was_deleted_while_serve_was_down_goes() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.until(lambda: ("networks", VPC) in place.machine.records)
         await place.store.put(ALLOTMENTS, allotments.written(allotments.Allotments({"10.0.0.4": "c-1"})))
         for zone in "abc":
@@ -98,7 +95,7 @@ def test_what_was_refused_is_looked_at_again() -> None:
 def test_what_is_refused_to_a_part_that_runs_is_said_and_it_runs_on() -> None:
     """An update is over then, and not told for ever."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_nodes(1)

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from tests.unit import hands_place
-from tests.unit.hands_place import ACCOUNT, CLUSTER, GROUP, REGION
+from testkit.worlds import place as places
+from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION
 
 from roadstead.cli.estate import parts
 from roadstead.clusters import nodegroups
@@ -70,9 +70,9 @@ def test_the_command_sets_the_tag_that_is_read() -> None:
     assert parts.DRAIN == nodegroups.DRAIN
 
 
-def lived(story: Callable[[hands_place.Place], Awaitable[None]]) -> None:
+def lived(story: Callable[[places.Place], Awaitable[None]]) -> None:
     async def whole() -> None:
-        place = hands_place.Place()
+        place = places.Place()
         await place.prepare()
         async with asyncio.timeout(60):
             await place.want_cluster()
@@ -89,7 +89,7 @@ def turns(count: int) -> Callable[[], bool]:
 
 
 def test_a_deleted_nodegroup_waits_for_its_pods_while_others_stay() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         place.told.held = True
         await place.want_nodes(2)
         await place.want_nodes(1, name="other")
@@ -107,7 +107,7 @@ def test_a_deleted_nodegroup_waits_for_its_pods_while_others_stay() -> None:
 def test_with_all_nodegroups_deleted_one_after_the_other_nobody_waits() -> None:
     """As `delete cluster` does it: the first may have been seen before the second was asked for."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         place.told.held = True
         await place.want_nodes(2)
         await place.want_nodes(1, name="other")
@@ -124,7 +124,7 @@ def test_with_all_nodegroups_deleted_one_after_the_other_nobody_waits() -> None:
 
 
 def test_one_that_is_not_to_be_drained_is_not() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         place.told.held = True
         await place.want_nodes(2)
         await place.want_nodes(1, name="other")
@@ -141,13 +141,13 @@ class Stock:
         return True
 
 
-async def posted(place: hands_place.Place) -> dict[str, told.Expected]:
+async def posted(place: places.Place) -> dict[str, told.Expected]:
     """What the embassy is told of the nodes."""
     ((_, posting),) = await all_posted(place, "ready")
     return dict(posting.nodes)
 
 
-async def all_posted(place: hands_place.Place, phase: str) -> list[tuple[str, told.Posting]]:
+async def all_posted(place: places.Place, phase: str) -> list[tuple[str, told.Posting]]:
     """`phase`: of every network at the agent."""
 
     async def images() -> system.Images:
@@ -170,7 +170,7 @@ async def all_posted(place: hands_place.Place, phase: str) -> list[tuple[str, to
 def test_nobody_goes_to_a_cluster_before_its_network_is_there() -> None:
     """The machine would have no other way for what is meant for its servers than into the world."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         assert await all_posted(place, "making") == []
@@ -180,7 +180,7 @@ def test_nobody_goes_to_a_cluster_before_its_network_is_there() -> None:
 
 
 def test_what_the_embassy_is_told_of_nodes_that_go() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         labels = {"team": "blue", "node-role.kubernetes.io/worker": "", "kubernetes.io/arch": "mine"}
         taints = (nodegroups.Taint("dedicated", "NO_SCHEDULE", "gpu"),)
         await place.want_nodes(1, labels=labels, taints=taints)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.world import machine
+from testkit.worlds import machine
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters.hands import mirror

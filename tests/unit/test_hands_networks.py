@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.unit import control_plane_facts, hands_place
-from tests.unit.hands_place import CLUSTER, VPC
+from testkit.worlds import place as places
+from testkit.worlds.place import CLUSTER, VPC
+from tests.unit import control_plane_facts
 
 from roadstead.clusters.components import hosts
 from roadstead.clusters.hands import control, networks
@@ -17,16 +18,16 @@ from roadstead.network import spec as network
 PLANE = control_plane_facts.plane("1.37.2")
 
 
-def lived(story: Callable[[hands_place.Place], Awaitable[None]], *, default: bool = False) -> None:
+def lived(story: Callable[[places.Place], Awaitable[None]], *, default: bool = False) -> None:
     async def whole() -> None:
-        place = hands_place.Place(default=default)
+        place = places.Place(default=default)
         await place.prepare()
         await story(place)
 
     asyncio.run(whole())
 
 
-def services(place: hands_place.Place) -> tuple[str, ...] | None:
+def services(place: places.Place) -> tuple[str, ...] | None:
     """Of the VPC's network at the agent; None when there is none."""
     record = place.machine.records.get(("networks", VPC))
     if record is None:
@@ -36,7 +37,7 @@ def services(place: hands_place.Place) -> tuple[str, ...] | None:
 
 
 def test_a_vpc_keeps_the_addresses_of_its_clusters_services_for_as_long_as_they_live() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         assert await place.until(lambda: services(place) == ())
         await place.want_cluster()
         assert await place.until(lambda: services(place) == ("10.100.0.0/16",))
@@ -49,7 +50,7 @@ def test_a_vpc_keeps_the_addresses_of_its_clusters_services_for_as_long_as_they_
 
 
 def test_a_default_vpc_has_a_network_only_while_a_cluster_is_in_it() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.passes(60)
         assert services(place) is None
         assert place.kept() == place.before
@@ -69,7 +70,7 @@ def test_a_default_vpc_has_a_network_only_while_a_cluster_is_in_it() -> None:
 
 
 def test_api_servers_ask_the_resolver_of_their_subnet_for_names() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         assert await place.until(place.is_active(CLUSTER))
         asked = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit import hands_place
-from tests.unit.hands_place import CLUSTER, GROUP
-from tests.world import machine
+from testkit.worlds import machine
+from testkit.worlds import place as places
+from testkit.worlds.place import CLUSTER, GROUP
 
 from roadstead.clusters import observed, views
 from roadstead.clusters.capacity import facts as carriers
@@ -29,9 +29,9 @@ AWAITS = 110
 """Of a whole life there are about three times as many."""
 
 
-def lived(story: Callable[[hands_place.Place], Awaitable[None]], subnets: int = 24) -> None:
+def lived(story: Callable[[places.Place], Awaitable[None]], subnets: int = 24) -> None:
     async def whole() -> None:
-        place = hands_place.Place(subnets)
+        place = places.Place(subnets)
         await place.prepare()
         async with asyncio.timeout(LONGEST):
             await story(place)
@@ -39,12 +39,12 @@ def lived(story: Callable[[hands_place.Place], Awaitable[None]], subnets: int = 
     asyncio.run(whole())
 
 
-async def life(place: hands_place.Place) -> None:
+async def life(place: places.Place) -> None:
     """Every step is tried until it is done: the knife falls once in all of it."""
 
     async def step(done: Callable[[], bool]) -> None:
         while not await place.until(done):
-            place.store.knife = hands_place.Knife()
+            place.store.knife = places.Knife()
 
     await place.want_cluster()
     await step(place.is_active(CLUSTER))
@@ -59,7 +59,7 @@ async def life(place: hands_place.Place) -> None:
 
 
 def test_a_whole_life_leaves_nothing() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await life(place)
         # What hands know of things that are gone they forget.
         made = place.ran[-1]
@@ -73,8 +73,8 @@ def test_a_whole_life_leaves_nothing() -> None:
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", range(1, 3 * AWAITS, 13))
 def test_cut_off_anywhere_it_goes_on_and_leaves_nothing(at: int, after: bool) -> None:
-    async def story(place: hands_place.Place) -> None:
-        place.store.knife = hands_place.Knife(at, after)
+    async def story(place: places.Place) -> None:
+        place.store.knife = places.Knife(at, after)
         await life(place)
 
     lived(story)
@@ -85,14 +85,14 @@ def test_cut_off_anywhere_it_goes_on_and_leaves_nothing(at: int, after: bool) ->
 def test_deleted_while_it_is_made_and_cut_off(at: int, after: bool) -> None:
     """Cut off while it is made; deletion is asked for before the next one begins, and is cut off itself."""
 
-    async def story(place: hands_place.Place) -> None:
-        place.store.knife = hands_place.Knife(at, after)
+    async def story(place: places.Place) -> None:
+        place.store.knife = places.Knife(at, after)
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_cluster(deleting=True)
-        place.store.knife = hands_place.Knife(at // 2 + 1, after)
+        place.store.knife = places.Knife(at // 2 + 1, after)
         if not await place.until(place.is_gone(CLUSTER)):
-            place.store.knife = hands_place.Knife()
+            place.store.knife = places.Knife()
             await place.until(place.is_gone(CLUSTER))
         assert place.kept() == place.before
 
@@ -103,7 +103,7 @@ def test_deleted_while_it_is_made_and_cut_off(at: int, after: bool) -> None:
 def test_answers_that_are_lost(every: int) -> None:
     """What was done and not answered is found by reading; with every answer lost, too."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         place.machine.loses = every
         await life(place)
 
@@ -111,7 +111,7 @@ def test_answers_that_are_lost(every: int) -> None:
 
 
 def test_made_again_under_its_name_at_once() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         first, secret = set(place.machine.records), next(iter(place.store.secrets.values())).value
@@ -140,7 +140,7 @@ def test_a_cluster_whose_engine_is_being_made_can_be_deleted(caplog: pytest.LogC
         async def engines(self, release: str) -> object:  # type: ignore[override]
             raise shelf.Coming(f"the engine {release} is being fetched or built")
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         place.shelf = Making(place.machine)
         await place.want_cluster()
         await place.until(lambda: any(key.kind == "ground" for key in place.store.desired))
@@ -159,7 +159,7 @@ def test_a_cluster_whose_engine_is_being_made_can_be_deleted(caplog: pytest.LogC
 def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
     """Subnets of 64 addresses have room for the pods of one node each; others run, and nothing is told for ever."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_nodes(5)
@@ -175,7 +175,7 @@ def test_nodes_for_which_there_is_no_room_are_refused_alone() -> None:
 
 
 def test_a_node_whose_kubelet_ends_over_and_over_makes_its_nodegroup_degraded_until_it_is_well() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_nodes(2)
@@ -210,7 +210,7 @@ def test_a_node_whose_kubelet_ends_over_and_over_makes_its_nodegroup_degraded_un
 
 
 def test_a_member_that_is_ended_over_and_over_is_an_issue_of_its_cluster_but_not_while_its_zone_is_down() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         scheduler = next(key for key in place.machine.records if key[1].endswith("api-b/kube-scheduler"))
@@ -250,7 +250,7 @@ def test_what_is_near_its_end_is_told_and_shown_for_as_long_as_it_is_so() -> Non
     near, disk = "is near its limit of 7168 processes and threads", "the machine's disk is near its end"
     seen = machines.Machine(memory=1 << 34, available=1 << 33, cores=4, disk=1 << 40, free=1 << 39, kernel="6.1")
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         await place.want_nodes(1)
@@ -280,7 +280,7 @@ def test_what_is_near_its_end_is_told_and_shown_for_as_long_as_it_is_so() -> Non
             ]
         )
 
-    def issues(place: hands_place.Place, key: keys.Key) -> list[dict[str, Any]]:
+    def issues(place: places.Place, key: keys.Key) -> list[dict[str, Any]]:
         shown = views.cluster(place.state(key)) if key == CLUSTER else views.nodegroup(place.state(key))
         found: list[dict[str, Any]] = shown["health"]["issues"]
         return found
@@ -289,7 +289,7 @@ def test_what_is_near_its_end_is_told_and_shown_for_as_long_as_it_is_so() -> Non
 
 
 def test_why_a_cluster_is_not_there_yet_is_told_while_it_is_made() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         id = names.cluster(CLUSTER, place.store.desired[CLUSTER].created)
         etcd = ("units", f"{naming.host(id, 'etcd-a')}/etcd")
@@ -314,7 +314,7 @@ def test_why_a_cluster_is_not_there_yet_is_told_while_it_is_made() -> None:
 def test_what_etcd_began_with_stays_what_it_is() -> None:
     """The agent refuses other content in one generation, and a seed may be made while the cluster is."""
 
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         def begins() -> set[str | None]:
             units = [record.spec for (kind, id), record in place.machine.records.items() if id.endswith("/etcd")]
             assert len(units) == 3
@@ -334,7 +334,7 @@ def test_what_etcd_began_with_stays_what_it_is() -> None:
 
 
 def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         def given() -> dict[str, tuple[str, ...]]:
             units = {id: record.spec for (kind, id), record in place.machine.records.items() if kind == "units"}
             kubelets = {id.partition("/")[0]: unit for id, unit in units.items() if id.endswith("/kubelet")}
@@ -358,7 +358,7 @@ def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> No
 
 
 def test_the_issuer_that_is_shown_is_the_one_in_tokens() -> None:
-    async def story(place: hands_place.Place) -> None:
+    async def story(place: places.Place) -> None:
         await place.want_cluster()
         await place.until(place.is_active(CLUSTER))
         state = await place.store.get(CLUSTER)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TREES = ("src", "tests", "bench")
+TREES = ("src", "testkit", "tests", "bench")
 FILE_LINES = 400
 FUNCTION_LINES = 60
 ROOM_MODULES = 12
@@ -70,9 +70,10 @@ def test_nothing_is_named_by_its_kind() -> None:
 
 def test_what_is_said_to_enforce_a_rule_is_there() -> None:
     names: dict[str, set[str]] = {}
-    for path in (ROOT / "tests").rglob("*.py"):
-        defined = re.findall(r"^ *(?:async )?def (\w+)\(", path.read_text(), re.MULTILINE)
-        names[str(path.relative_to(ROOT / "tests"))] = set(defined)
+    for tree, above in (("tests", ROOT / "tests"), ("testkit", ROOT)):
+        for path in (ROOT / tree).rglob("*.py"):
+            defined = re.findall(r"^ *(?:async )?def (\w+)\(", path.read_text(), re.MULTILINE)
+            names[str(path.relative_to(above))] = set(defined)
     every = set[str]().union(*names.values())
     rows = [line for line in (ROOT / "INVARIANTS.md").read_text().splitlines() if line.startswith("| ")]
     told = [word for row in rows for word in re.findall(r"`([^`]+)`", row.split(" | ")[-1])]

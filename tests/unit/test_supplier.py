@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.world import machine
+from testkit.worlds import machine
 
 from roadstead import engine, supplier
 from roadstead.clusters.hands import mirror, shelf

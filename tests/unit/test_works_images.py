@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.world import machine
+from testkit.worlds import machine
 
 from roadstead.clusters.hands import mirror, shelf
 from roadstead.core import clock

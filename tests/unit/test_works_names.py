@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from tests.world import memory
+from testkit.worlds import memory
 
 from roadstead.contract import programs
 from roadstead.works import names

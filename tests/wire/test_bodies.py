@@ -12,8 +12,8 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
+from testkit import desk_served
 from tests.unit import front_desk
-from tests.wire import desk_served
 
 from roadstead.aws.door import desk
 from roadstead.wire import coding, exchange

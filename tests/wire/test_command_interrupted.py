@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit import desk_served
 from tests.unit import cloud_for_cli, test_cli_served
-from tests.wire import desk_served
 
 from roadstead.wire import exchange, server
 

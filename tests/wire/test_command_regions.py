@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.wire import desk_served, story
+from testkit import desk_served
+from tests.wire import story
 from tests.wire.test_story import environment
 
 HERE, THERE = "eu-central-1", "us-east-1"

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 from aiohttp import web
+from testkit.worlds import memory
 from tests.wire import small_api
-from tests.world import memory
 
 from roadstead.clusters import events, nodegroups, spec
 from roadstead.controllers import csr, embassy, postings, reports

@@ -10,7 +10,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
 import pytest
-from tests.wire import desk_served
+from testkit import desk_served
 
 from roadstead.wire import services
 

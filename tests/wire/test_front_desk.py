@@ -15,7 +15,7 @@ from unittest import mock
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.wire import desk_served
+from testkit import desk_served
 
 from roadstead.machine import main
 from roadstead.machine.aws import api

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.wire import desk_operations, desk_served
+from testkit import desk_served
+from tests.wire import desk_operations
 
 from roadstead.aws import registry
 from roadstead.aws.door import desk, server

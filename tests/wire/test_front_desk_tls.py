@@ -11,7 +11,7 @@ from pathlib import Path
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 from cryptography import x509
-from tests.wire import desk_served
+from testkit import desk_served
 
 from roadstead import serve
 from roadstead.aws.door import certificates

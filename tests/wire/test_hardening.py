@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.wire import bad_requests, desk_served
+from testkit import desk_served
+from tests.wire import bad_requests
 
 from roadstead import serve as program
 from roadstead.aws import registry

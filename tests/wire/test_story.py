@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.wire import desk_served, serve_with_hands, story
+from testkit import desk_served
+from tests.wire import serve_with_hands, story
 
 from roadstead.clusters import observed, spec
 from roadstead.store import keys

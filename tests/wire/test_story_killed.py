@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.wire import desk_served, serve_with_hands, story
+from testkit import desk_served
+from tests.wire import serve_with_hands, story
 
 from roadstead.clusters import observed, spec
 from roadstead.store import keys

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.wire import desk_served
+from testkit import desk_served
 
 TRUST = json.dumps(
     {

@@ -12,8 +12,8 @@ from typing import Any
 import botocore.exceptions  # type: ignore[import-untyped]
 import msgspec
 import pytest
+from testkit.worlds import memory
 from tests.wire.customer import QUICK, Customer, told
-from tests.world import memory
 
 from roadstead.clusters import spec
 from roadstead.clusters.capacity import facts

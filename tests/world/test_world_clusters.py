@@ -9,7 +9,7 @@ from dataclasses import replace
 import hypothesis
 import pytest
 from hypothesis import strategies
-from tests.world import memory, parts
+from testkit.worlds import memory, parts
 
 from roadstead.clusters import lifecycles, nodegroups, observed, office, plan, spec, things, versions, views
 from roadstead.core import clock as clocks

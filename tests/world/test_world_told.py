@@ -9,7 +9,7 @@ from collections import Counter
 import hypothesis
 import pytest
 from hypothesis import strategies
-from tests.world import parts
+from testkit.worlds import parts
 from tests.world import test_world_clusters as told
 
 from roadstead.clusters import events, spec, views

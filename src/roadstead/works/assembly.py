@@ -18,14 +18,14 @@ from roadstead.clusters import agent
 from roadstead.clusters.components import registries
 from roadstead.clusters.ground import land as lands
 from roadstead.clusters.ground import materials
-from roadstead.clusters.hands import control, hands, mirror, networks, shelf, stock, workers
+from roadstead.clusters.hands import mirror, shelf
 from roadstead.contract import programs
 from roadstead.controllers import embassy, system
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
 from roadstead.engine import settings as engine_settings
 from roadstead.store import interface
-from roadstead.works import book, doors, images, names, postings, renewal, sight, words
+from roadstead.works import book, doors, images, names, postings, renewal, sight, wiring, words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,26 +86,29 @@ async def opened(store: interface.Store, settings: Settings) -> AsyncIterator[Wo
     async with asynchronous.AsyncClient(settings.socket) as client:
         known = mirror.Mirror(client, clock)
         shelved = shelf.Shelf(client, known, given, settings.supplier)
-        land = lands.Land(store, settings.ground, lands.port_is_free)
-        routed = networks.Networks(store, known, settings.porter, clock)
-        secret = materials.Materials(store, client, _now, shelved.seed)
         shown = images.SystemImages(shelved, given, settings.state / "images")
-        stocked = stock.Stock(client, known, clock, shown.archives)
+        wired = wiring.wired(
+            wiring.Given(
+                store=store,
+                client=client,
+                mirror=known,
+                clock=clock,
+                now=_now,
+                shelf=shelved,
+                seed=shelved.seed,
+                images=shown,
+                ground=settings.ground,
+                is_free=lands.port_is_free,
+                user=settings.user,
+                porter=settings.porter,
+                registries=settings.registries,
+            )
+        )
+        land, secret, routed, stocked = wired.land, wired.materials, wired.networks, wired.stock
         posted = postings.Postings(postings.Tools(store, land, secret, stocked, shown.names, known))
         booked = book.Book(store, time.time)
         sent = embassy.Embassy(posted, system.objects, tell=booked.tell)
-        told = words.Words(sent.reports, posted.trouble)
-        shared = (store, known, land, shelved, routed, secret)
-        made = hands.Hands(
-            hands.Tools(
-                store,
-                known,
-                land,
-                control.Drawer(control.Tools(*shared, settings.user, settings.porter)),
-                workers.Drawer(workers.Tools(*shared, shown.pause, shown.archives, settings.registries)),
-                told,
-            )
-        )
+        made = wired.hands(words.Words(sent.reports, posted.trouble))
         looking = sight.Sight(store, client, known, clock)
         follows = renewal.Renewal(renewal.Tools(store, land, secret, settings.registries, _now))
         await follows.once()

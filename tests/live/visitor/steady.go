@@ -29,7 +29,7 @@ const (
 	accounts = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 	timeout = time.Second
-	pause   = 40 * time.Millisecond
+	pause   = 100 * time.Millisecond // what is looked for are gaps of seconds
 )
 
 type line struct {

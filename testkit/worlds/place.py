@@ -1,7 +1,7 @@
 """All of serve that works on clusters, over a store in memory and a simulated machine, to be ended at any await.
 
 What is cut off waits there for ever, as a program that is killed does; then its tasks are cancelled and a new one is
-begun over the same store and machine.
+begun over the same store and machine. It is wired as serve is, by `works.wiring`.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ import datetime as dt
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
-
-from tests.world import machine, memory
 
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, observed, office, spec
 from roadstead.clusters.components import registries
-from roadstead.clusters.ground import land, materials
-from roadstead.clusters.hands import control, hands, mirror, networks, stock, workers
+from roadstead.clusters.ground import allotments, land
+from roadstead.clusters.hands import hands, mirror, reports
 from roadstead.contract.messages import jobs, requests
 from roadstead.contract.messages import observed as agents
+from roadstead.controllers import reports as embassy
 from roadstead.core import clock as clocks
 from roadstead.core import errors
+from roadstead.engine import settings as engine_settings
 from roadstead.network import spec as network
 from roadstead.store import facts, interface, keys, writes
+from roadstead.works import images, postings, wiring, words
+from testkit.worlds import machine, memory
 
 ACCOUNT, REGION, VPC = "012345678901", "eu-central-1", "vpc-1"
 CLUSTER = spec.key(ACCOUNT, REGION, "shop")
@@ -37,12 +39,6 @@ ARCHIVE = "sha256:" + "a" * 64
 LONGEST = 600
 """Turns after which what has not ended never will."""
 T = TypeVar("T")
-
-
-async def no_seed(release: str) -> bytes:
-    """Of a machine where none was made yet."""
-    del release
-    return b""
 
 
 class Threads(futures.ThreadPoolExecutor):
@@ -152,26 +148,30 @@ class Machine(machine.Machine):
 
 
 class Place:
-    """A VPC with three subnets, and programs between store and machine."""
+    """A VPC with a subnet in each of the zones, of so many bits, and programs between store and machine. `missing`: why
+    no engine is to be had, if none is.
+    """
 
-    def __init__(self, subnets: int = 24, *, default: bool = False) -> None:
+    def __init__(self, subnets: int = 24, zones: str = "abc", missing: str = "", *, default: bool = False) -> None:
         self.store = Store()
         self.machine = Machine(self.store)
         self.told = machine.Told()
-        self.shelf: Any = machine.Shelf(self.machine)
+        self.shelf: Any = machine.Shelf(self.machine, missing)
         self.clock = clocks.FakeClock()
+        self.zones = zones
+        self.moment = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
         self.before: set[str] = set()
         self.ran: list[hands.Hands] = []
-        self._threads: Threads | None = None
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
+        self._threads: Threads | None = None
         self._bits = subnets
         self._default = default
 
     async def prepare(self) -> None:
         vpc = network.Vpc(id=VPC, cidr="10.0.0.0/16", default=self._default, created_at=0.0)
         await self.store.put(network.vpc_key(ACCOUNT, REGION, VPC), network.written(vpc))
-        for number, zone in enumerate("abc"):
+        for number, zone in enumerate(self.zones):
             id, name = f"subnet-{zone}", f"{REGION}{zone}"
             cidr = f"10.0.{number}.0/{self._bits}"
             subnet = network.Subnet(id=id, vpc=VPC, cidr=cidr, zone=name, zone_id="z", created_at=0.0)
@@ -179,7 +179,7 @@ class Place:
         self.before = self.kept()
 
     async def want_cluster(self, *, deleting: bool = False) -> None:
-        place = spec.Place(vpc=VPC, vpc_cidr="10.0.0.0/16", subnets=_SUBNETS, zones=_ZONES)
+        place = spec.Place(vpc=VPC, vpc_cidr="10.0.0.0/16", subnets=self._subnets(), zones=self._named())
         wanted = spec.Cluster(
             name="shop",
             role="r",
@@ -198,8 +198,8 @@ class Place:
             name=name,
             role="r",
             version="1.37",
-            subnets=_SUBNETS,
-            zones=_ZONES,
+            subnets=self._subnets(),
+            zones=self._named(),
             vpc=VPC,
             scaling=nodegroups.Scaling(0, count, count),
             most=max(most, count),
@@ -214,34 +214,50 @@ class Place:
         await memory.MemoryStore.commit(self.store, writes.Put(key, body))
 
     async def run(self) -> None:
+        """Until it is cancelled, or dies."""
         known = mirror.Mirror(self.machine, self.clock)
-        ground = land.Land(self.store, land.Settings(), lambda _, _port: True)
-        routed = networks.Networks(self.store, known, machine.PORTER, self.clock)
-        secret = materials.Materials(
-            self.store, self.machine, lambda: dt.datetime(2026, 11, 1, tzinfo=dt.UTC), self.seeds
+        given = wiring.Given(
+            store=self.store,
+            client=self.machine,
+            mirror=known,
+            clock=self.clock,
+            now=lambda: self.moment,
+            shelf=self.shelf,
+            seed=self.seeds,
+            images=self,
+            ground=land.Settings(),
+            is_free=lambda _, _port: True,
+            user=machine.USER,
+            porter=machine.PORTER,
+            registries=registries.Registries(),
         )
-        shared = (self.store, known, ground, self.shelf, routed, secret)
-        drawers = (
-            control.Drawer(control.Tools(*shared, machine.USER, machine.PORTER)),
-            workers.Drawer(workers.Tools(*shared, _pause, self.archives, registries.Registries())),
-        )
-        made = hands.Hands(hands.Tools(self.store, known, ground, *drawers, self.told))
+        wired = wiring.wired(given)
+        told: reports.Reports = self.told
+        also: list[Any] = []
+        if self.shelf.troubles:
+            # With engines of the nodes' images: while there are any, nothing is told of the inside of clusters.
+            nowhere = engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"})
+            shown = images.SystemImages(self.shelf, nowhere, nowhere.cache)
+            wired = wiring.wired(replace(given, images=shown))
+            tools = postings.Tools(self.store, wired.land, wired.materials, wired.stock, shown.names, known)
+            posted = postings.Postings(tools)
+            told, also = words.Words(embassy.Reports(), posted.trouble), [posted]
+        made = wired.hands(told)
         self.ran.append(made)
-        stocked = stock.Stock(self.machine, known, self.clock, self.archives)
         working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))
         async with asyncio.TaskGroup() as tasks:
-            for task in (known, routed, made, stocked, working):
+            for task in (known, wired.networks, made, wired.stock, working, *also):
                 tasks.create_task(task.run())
 
     async def until(self, done: Callable[[], bool]) -> bool:
-        """Let the programs run until it is so, or until the knife falls (False)."""
+        """Let the programs run until it is so; False: they were cut off, by the knife or by the machine, before."""
         if self._threads is None:
             self._threads = Threads()
             asyncio.get_running_loop().set_default_executor(self._threads)
         program = asyncio.ensure_future(self.run())
         try:
             for _ in range(LONGEST):
-                if self.store.knife.fell.is_set():
+                if self.store.knife.fell.is_set() or self.machine.is_cut:
                     return False
                 if done():
                     return True
@@ -257,9 +273,12 @@ class Place:
                 await program
 
     async def seeds(self, release: str) -> bytes:
-        """What etcd begins with, of whatever release."""
+        """What etcd begins with, of whatever release; nothing where none was made yet."""
         del release
         return self.seed
+
+    async def pause(self) -> str:
+        return "roadstead.dev/pause:1.0"
 
     async def archives(self) -> tuple[str, ...]:
         """Of the images that every node has."""
@@ -305,10 +324,20 @@ class Place:
         at_agent = {f"{kind} {id}" for kind, id in self.machine.records if kind != "engines"}
         return there | {each for each in at_agent if VPC not in each and not each.startswith("listeners subnet-")}
 
+    def left(self) -> list[str]:
+        """What there still is of clusters, at the machine and in the store."""
+        there = [f"{kind} {id}" for kind, id in self.machine.records if kind != "engines" and VPC not in id]
+        there = [each for each in there if not each.startswith("listeners subnet-")]
+        allotted = self.store.desired.get(allotments.key(ACCOUNT, REGION, VPC))
+        held = allotments.read(allotted.body).holders if allotted else {}
+        kept = [key.text for key in self.store.desired if key.kind in ("cluster", "ground")]
+        return [*there, *held, *kept, *(key.text for key in self.store.secrets)]
 
-_SUBNETS = ("subnet-a", "subnet-b", "subnet-c")
-_ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
+    def events(self) -> list[events.Event]:
+        return [events.read(record.body) for record in self.store.book if record.key.kind == events.KIND]
 
+    def _subnets(self) -> tuple[str, ...]:
+        return tuple(f"subnet-{zone}" for zone in self.zones)
 
-async def _pause() -> str:
-    return "roadstead.dev/pause:1.0"
+    def _named(self) -> tuple[str, ...]:
+        return tuple(f"{REGION}{zone}" for zone in self.zones)

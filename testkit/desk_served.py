@@ -20,7 +20,7 @@ import botocore.config  # type: ignore[import-untyped]
 
 from roadstead.identity import homes, profile
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 _STARTING = 30.0
 """Seconds: other work may share the machine."""
 

@@ -68,6 +68,11 @@ class Machine(asynchronous.AsyncClient):
         await asyncio.sleep(0)
         return requests.BatchAnswer(accepted=answer)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the caller has died."""
+        return self.cut is not None and self.calls >= self.cut[0]
+
     def work(self) -> None:
         """One thing more of each is done: what goes is gone when nothing needs it any more."""
         for key, record in list(self.records.items()):

@@ -1,7 +1,7 @@
 """A small store in memory behind the store's interface, so that worlds are told by the thousand.
 
-It does what offices need: desired states, observations, records, secrets (unsealed), expectations, watching. No
-compaction.
+It keeps the promises of the interface as the real one does (`tests/unit/test_store_conformance.py`), but that it seals
+nothing, forgets no change, and is gone with its process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MemoryStore:
     async def commit(self, *transaction: writes.Write) -> int:
         writes.check(transaction)
         for write in transaction:
-            self._expect(write)
+            self._meet(write)
         revision = self.revision + 1
         done = tuple(change for write in transaction for change in self._do(write, revision))
         if done:
@@ -40,42 +40,36 @@ class MemoryStore:
             self.moved = asyncio.Event()
         return self.revision
 
-    def _expect(self, write: writes.Write) -> None:
+    def _meet(self, write: writes.Write) -> None:
         match write:
             case writes.Put() | writes.Delete() | writes.Require():
-                self._hold(write.key, write.expected)
-            case writes.Observe():
                 there = self.desired.get(write.key)
-                if there is None:
-                    raise errors.NotFound(f"there is no {write.key}")
-                before = self.observed.get(write.key)
-                if write.generation < there.created or (before and write.generation < before.generation):
-                    raise errors.Conflict(f"{write.key} is seen as of later already")
-            case writes.Unchanged():
-                if any(d.generation > write.since for key, d in self.desired.items() if write.prefix.covers(key)):
-                    raise errors.Conflict(f"{write.prefix} has changed")
+                _expect(write.expected, there.generation if there else None, "desired state", write.key)
             case writes.PutSecret() | writes.DeleteSecret():
-                assert write.expected in (None, writes.Absent())
-                if write.expected and write.key in self.secrets:
-                    raise errors.AlreadyExists(f"there is {write.key} already")
+                secret = self.secrets.get(write.key)
+                _expect(write.expected, secret.generation if secret else None, "secret", write.key)
+            case writes.Observe():
+                seen = self.observed.get(write.key)
+                _expect(write.expected, seen.revision if seen else None, "observation", write.key)
+                self._meet_observation(write)
+            case writes.Unchanged():
+                since = [one for one in self.changes if one.revision > write.since]
+                changed = [each.key for one in since for each in one.changes if each.part is facts.Part.DESIRED]
+                if any(map(write.prefix.covers, changed)):
+                    raise errors.Conflict(f"something has changed below {write.prefix}: list again and decide again")
             case writes.Append():
                 return
             case _:
                 assert_never(write)
 
-    def _hold(self, key: keys.Key, expected: writes.Expected) -> None:
-        there = self.desired.get(key)
-        match expected:
-            case None:
-                return
-            case writes.Absent():
-                if there:
-                    raise errors.AlreadyExists(f"there is {key} already")
-            case writes.Present() | writes.At():
-                if there is None:
-                    raise errors.NotFound(f"there is no {key}")
-                if isinstance(expected, writes.At) and there.generation != expected.number:
-                    raise errors.Conflict(f"{key} is another one by now")
+    def _meet_observation(self, write: writes.Observe) -> None:
+        there, seen = self.desired.get(write.key), self.observed.get(write.key)
+        if there is None:
+            raise errors.NotFound(f"{write.key} was observed, but there is no desired state of it")
+        if write.generation > there.generation:
+            raise errors.Invalid(f"{write.key} has only come to {there.generation}, not to {write.generation}")
+        if write.generation < max(there.created, seen.generation if seen else 0):
+            raise errors.Conflict(f"{write.key} was observed for {write.generation}, which is behind what is known")
 
     def _do(self, write: writes.Write, revision: int) -> list[facts.Change]:
         match write:
@@ -85,12 +79,12 @@ class MemoryStore:
                 self.desired[write.key] = facts.Desired(write.key, write.body, revision, created)
                 return [facts.Change(facts.Part.DESIRED, write.key)]
             case writes.Delete():
-                self.observed.pop(write.key, None)
-                gone = self.desired.pop(write.key, None)
-                return [facts.Change(facts.Part.DESIRED, write.key, deleted=True)] if gone else []
+                kept = ((facts.Part.DESIRED, self.desired), (facts.Part.OBSERVED, self.observed))
+                gone = [part for part, of in kept if of.pop(write.key, None) is not None]
+                return [facts.Change(part, write.key, deleted=True) for part in gone]
             case writes.Observe():
-                kept = self.observed.get(write.key)
-                if kept and (kept.body, kept.generation) == (write.body, write.generation):
+                seen = self.observed.get(write.key)
+                if seen and (seen.body, seen.generation) == (write.body, write.generation):
                     return []
                 self.observed[write.key] = facts.Observation(write.key, write.body, write.generation, revision)
                 return [facts.Change(facts.Part.OBSERVED, write.key)]
@@ -101,10 +95,12 @@ class MemoryStore:
                 self.secrets[write.key] = facts.Secret(write.key, revision, write.value)
                 return [facts.Change(facts.Part.SECRET, write.key)]
             case writes.DeleteSecret():
-                kept_secret = self.secrets.pop(write.key, None)
-                return [facts.Change(facts.Part.SECRET, write.key, deleted=True)] if kept_secret else []
-            case _:
+                secret = self.secrets.pop(write.key, None)
+                return [facts.Change(facts.Part.SECRET, write.key, deleted=True)] if secret else []
+            case writes.Require() | writes.Unchanged():
                 return []
+            case _:
+                assert_never(write)
 
     async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
         return await self.commit(writes.Put(key, body, expected))
@@ -130,6 +126,7 @@ class MemoryStore:
         after: keys.Key | None = None,
         limit: int = 100,
     ) -> facts.Page[facts.State]:
+        _check_limit(limit)
         fitting = sorted(
             key
             for key in self.desired
@@ -141,15 +138,20 @@ class MemoryStore:
     async def records(
         self, of: keys.Key | keys.Prefix, *, after: int | None = None, limit: int = 100, newest: bool = False
     ) -> tuple[facts.Record, ...]:
-        assert not newest
+        _check_limit(limit)
         covers = of.covers if isinstance(of, keys.Prefix) else of.__eq__
-        return tuple(record for record in self.book if covers(record.key) and record.number > (after or 0))[:limit]
+        found = [record for record in (reversed(self.book) if newest else self.book) if covers(record.key)]
+        if after is not None:
+            found = [record for record in found if (record.number < after if newest else record.number > after)]
+        return tuple(found[:limit])
 
     async def secret(self, key: keys.Key) -> facts.Secret | None:
         return self.secrets.get(key)
 
     async def watch(self, revision: int, prefix: keys.Prefix = interface.ALL) -> AsyncIterator[facts.Changes]:
         while True:
+            if not 0 <= revision <= self.revision:
+                raise errors.Gone(f"changes are known up to {self.revision}, not from {revision}: list again")
             moved = self.moved
             for one in [change for change in self.changes if change.revision > revision]:
                 revision = one.revision
@@ -158,3 +160,24 @@ class MemoryStore:
                     yield facts.Changes(revision, covered)
             if self.revision == revision:
                 await moved.wait()
+
+
+def _expect(expected: writes.Expected, found: int | None, what: str, key: keys.Key) -> None:
+    match expected:
+        case None:
+            return
+        case writes.Absent():
+            if found is not None:
+                raise errors.AlreadyExists(f"there is a {what} {key} already")
+        case writes.Present() | writes.At():
+            if found is None:
+                raise errors.NotFound(f"there is no {what} {key}")
+            if isinstance(expected, writes.At) and found != expected.number:
+                raise errors.Conflict(f"the {what} {key} is at {found} and not at {expected.number}")
+        case _:
+            assert_never(expected)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= interface.LONGEST_PAGE:
+        raise errors.Invalid(f"a page of {limit}; 1 to {interface.LONGEST_PAGE} may be asked for")

@@ -1,0 +1,4 @@
+"""What tests and bench have in common: waiting, certificates of tests, an API server's plain client, labs.
+
+It imports nothing of them, and nothing of it is in what is installed.
+"""
