@@ -1,4 +1,4 @@
-"""Figures of the front desk, side by side in one run with moto's server; and of the CLI that asks it.
+"""Figures of the AWS API, side by side in one run with moto's server; and of the CLI that asks it.
 
     python -m bench.api        (about a minute; -o json for programs; without moto: Roadstead's own figures)
 
@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from testkit import desk_served
+from testkit import api_served
 from tests.peer import accounts_and_networks, servers
 
 from bench import agent, store
@@ -134,7 +134,7 @@ def desk(seconds: float) -> list[Figure]:
     """Rates and times, and what the process of serve weighs after it."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours = stack.enter_context(desk_served.served(folder / "state", folder / "home", module="roadstead.serve"))
+        ours = stack.enter_context(api_served.served(folder / "state", folder / "home", module="roadstead.serve.main"))
         found = ours.profile
         made(ours.endpoint, found.access_key, found.secret)
         request = signed(ours.endpoint, found.access_key, found.secret)
@@ -187,7 +187,7 @@ def starts() -> list[Figure]:
             folder = Path(made_here)
             for times in (first, again):
                 began = time.monotonic()
-                with desk_served.served(folder / "state", folder / "home", module="roadstead.serve"):
+                with api_served.served(folder / "state", folder / "home", module="roadstead.serve.main"):
                     times.append(time.monotonic() - began)
     return [
         Figure("cold start of serve, its first, median of 5", statistics.median(first), "s", most=1.5),
@@ -200,7 +200,7 @@ def _asked_by_cli() -> Iterator[dict[str, str]]:
     """The environment of a person whose profile is of a serve with one cluster."""
     with tempfile.TemporaryDirectory() as made_here:
         folder = Path(made_here)
-        with desk_served.served(folder / "state", folder / "home", module="roadstead.serve") as ours:
+        with api_served.served(folder / "state", folder / "home", module="roadstead.serve.main") as ours:
             found = ours.profile
             made(ours.endpoint, found.access_key, found.secret)
             clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -241,7 +241,7 @@ def _importing() -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Figures of the front desk beside moto's server.")
+    parser = argparse.ArgumentParser(description="Figures of the AWS API beside moto's server.")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each round of requests")
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
     options = parser.parse_args()

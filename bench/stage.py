@@ -1,7 +1,7 @@
 """The whole service for measuring: agent, serve and porter of an instance of its own, in a namespace of its own.
 
 The namespace stands for the machine's network: the measuring thread is in it while the stage stands, so that it comes
-to serve's door, and to clusters, as any client of the machine does.
+to serve's server, and to clusters, as any client of the machine does.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ASKS, GROUP = "bench", "system:masters"
 """Who asks clusters, by a certificate of their own authorities: nothing is to be asked about it."""
 REGION = "eu-central-1"
 ROOT = Path(__file__).resolve().parents[1]
-SERVE = ["-m", "roadstead.serve"]
-PORTER = ["-m", "roadstead.porter"]
+SERVE = ["-m", "roadstead.serve.main"]
+PORTER = ["-m", "roadstead.porter.main"]
 
 _ROOTS = (instance.STATE_ROOT, instance.RUN_ROOT, instance.LOG_ROOT)
 

@@ -11,15 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.agent.door import bounds, checks, generations
+from roadstead.agent.api import bounds, checks, generations
 from roadstead.agent.records import desired as stored
-from roadstead.agent.records import journal
+from roadstead.agent.records import observation_log
 from roadstead.agent_client import asynchronous, client
 from roadstead.clusters.components import facts as components
-from roadstead.clusters.hands import marks, reports
-from roadstead.clusters.hands import shelf as shelves
 from roadstead.contract.messages import desired, observed, requests
 from roadstead.core import errors
+from roadstead.provider import engine_supply, node_metadata, reports
 from roadstead.store import keys
 
 BLOB = b"a program"
@@ -42,9 +41,9 @@ class Machine(asynchronous.AsyncClient):
     `failing`: what does not come to be ready, and why. `near`: what hosts are near the end of."""
 
     def __init__(self) -> None:
-        self.records: dict[stored.Key, stored.Record] = {}
+        self.records: dict[stored.Key, stored.DesiredRecord] = {}
         self.blobs: set[str] = set()
-        self.journal = journal.Journal(first=1)
+        self.log = observation_log.ObservationLog(first=1)
         self.calls = 0
         self.cut: tuple[int, bool] | None = None
         self.failing: dict[stored.Key, str] = {}
@@ -59,7 +58,7 @@ class Machine(asynchronous.AsyncClient):
         batch = msgspec.json.decode(client.batch(put or {}, delete or {}), type=requests.Batch)
         changed, answer = generations.decide(self.records, batch)
         if changed:
-            facts = checks.Facts(self.blobs.__contains__, ("haproxy",), BOUNDS)
+            facts = checks.MachineFacts(self.blobs.__contains__, ("haproxy",), BOUNDS)
             checks.check(checks.after(self.records, changed), changed, facts)
         for record in changed:
             self.take(record)
@@ -80,18 +79,18 @@ class Machine(asynchronous.AsyncClient):
                 self._see(record, "failing" if key in self.failing else "ready", self.failing.get(key, ""))
             elif not self._needed(key):
                 del self.records[key]
-                self.journal.gone(key)
+                self.log.gone(key)
 
-    async def wanted(self) -> dict[str, dict[str, asynchronous.Record]]:
-        found: dict[str, dict[str, asynchronous.Record]] = {}
+    async def wanted(self) -> dict[str, dict[str, asynchronous.AgentRecord]]:
+        found: dict[str, dict[str, asynchronous.AgentRecord]] = {}
         for (kind, id), record in self.records.items():
-            found.setdefault(kind, {})[id] = asynchronous.Record(
+            found.setdefault(kind, {})[id] = asynchronous.AgentRecord(
                 generation=record.generation, deleting=record.deleting, spec=msgspec.Raw(record.text.encode())
             )
         return found
 
     async def observations(self) -> requests.Observations:
-        return requests.Observations(revision=self.journal.revision, observations=self.journal.all())
+        return requests.Observations(revision=self.log.revision, observations=self.log.all())
 
     async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
         assert isinstance(content, bytes)
@@ -100,28 +99,28 @@ class Machine(asynchronous.AsyncClient):
         return named
 
     async def watch(self, since: int) -> AsyncIterator[observed.Changed]:
-        async for change in self.journal.watch(since):
+        async for change in self.log.watch(since):
             yield change
 
-    def take(self, record: stored.Record) -> None:
+    def take(self, record: stored.DesiredRecord) -> None:
         """It is wanted from now on, as the door has let it in."""
         self.records[record.key] = record
         self._see(record, "deleting" if record.deleting else "pending")
         if record.kind == "hosts" and record.deleting:
             for unit in [u for u in self.records.values() if u.kind == "units" and u.id.startswith(f"{record.id}/")]:
-                marked = stored.Record(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec)
+                marked = stored.DesiredRecord(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec)
                 self.records[unit.key] = marked
                 self._see(marked, "deleting")
 
     def zone(self, id: str, generation: int, state: Literal["up", "black", "stopped"]) -> None:
         """What somebody else than the caller asks for."""
         zone = desired.Zone(state=state)
-        self.take(stored.Record("zones", id, generation, msgspec.json.encode(zone).decode(), False, zone))
+        self.take(stored.DesiredRecord("zones", id, generation, msgspec.json.encode(zone).decode(), False, zone))
 
-    def _see(self, record: stored.Record, phase: str, reason: str = "") -> None:
+    def _see(self, record: stored.DesiredRecord, phase: str, reason: str = "") -> None:
         said = {"kind": record.kind, "id": record.id, "generation": record.generation, "phase": phase, "reason": reason}
         said["warnings"] = self.near.get(record.key, ())
-        self.journal.put(msgspec.convert(said, observed.Observation))
+        self.log.put(msgspec.convert(said, observed.Observation))
 
     def _needed(self, key: stored.Key) -> bool:
         kind, id = key
@@ -133,8 +132,8 @@ class Machine(asynchronous.AsyncClient):
         )
 
 
-class Shelf:
-    """See shelf.Shelf. `missing`: why no engine is to be had, if none is; `troubles`: with one that is not lent."""
+class Supply:
+    """See supply.Supply. `missing`: why no engine is to be had, if none is; `troubles`: with one that is not lent."""
 
     def __init__(self, machine: Machine, missing: str = "") -> None:
         self._machine = machine
@@ -150,7 +149,7 @@ class Shelf:
 
     async def engines(self, release: str) -> components.Engines:
         if self._missing:
-            raise shelves.Unobtainable(self._missing)
+            raise engine_supply.Unobtainable(self._missing)
         ids = [await self.id(name) for name in (f"kubernetes-{release}", "etcd-3.6.16", "containerd-2.3.7")]
         return components.Engines(kubernetes=ids[0], etcd=ids[1], containerd=ids[2])
 
@@ -159,7 +158,7 @@ class Shelf:
             digest = await self._machine.keep_blob(BLOB)
             engine = desired.Engine(components=dict.fromkeys((*PROGRAMS, *OTHERS), digest))
             text = msgspec.json.encode(engine).decode()
-            self._machine.take(stored.Record("engines", spec, 1, text, False, engine))
+            self._machine.take(stored.DesiredRecord("engines", spec, 1, text, False, engine))
         return spec
 
 
@@ -169,11 +168,11 @@ class Told:
     def __init__(self) -> None:
         self.held = False
 
-    def access(self, _: keys.Key) -> reports.Word:
-        return reports.Word(True)
+    def access(self, _: keys.Key) -> reports.PartReport:
+        return reports.PartReport(True)
 
-    def node(self, _: keys.Key, _name: str, _marked: marks.Marks) -> reports.Word:
-        return reports.Word(True)
+    def node(self, _: keys.Key, _name: str, _marked: node_metadata.NodeMetadata) -> reports.PartReport:
+        return reports.PartReport(True)
 
     def drained(self, _: keys.Key, _name: str) -> bool:
         return not self.held

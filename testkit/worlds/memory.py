@@ -54,7 +54,7 @@ class MemoryStore:
                 self._meet_observation(write)
             case writes.Unchanged():
                 since = [one for one in self.changes if one.revision > write.since]
-                changed = [each.key for one in since for each in one.changes if each.part is facts.Part.DESIRED]
+                changed = [each.key for one in since for each in one.changes if each.part is facts.ChangedPart.DESIRED]
                 if any(map(write.prefix.covers, changed)):
                     raise errors.Conflict(f"something has changed below {write.prefix}: list again and decide again")
             case writes.Append():
@@ -77,9 +77,9 @@ class MemoryStore:
                 before = self.desired.get(write.key)
                 created = before.created if before else revision
                 self.desired[write.key] = facts.Desired(write.key, write.body, revision, created)
-                return [facts.Change(facts.Part.DESIRED, write.key)]
+                return [facts.Change(facts.ChangedPart.DESIRED, write.key)]
             case writes.Delete():
-                kept = ((facts.Part.DESIRED, self.desired), (facts.Part.OBSERVED, self.observed))
+                kept = ((facts.ChangedPart.DESIRED, self.desired), (facts.ChangedPart.OBSERVED, self.observed))
                 gone = [part for part, of in kept if of.pop(write.key, None) is not None]
                 return [facts.Change(part, write.key, deleted=True) for part in gone]
             case writes.Observe():
@@ -87,16 +87,16 @@ class MemoryStore:
                 if seen and (seen.body, seen.generation) == (write.body, write.generation):
                     return []
                 self.observed[write.key] = facts.Observation(write.key, write.body, write.generation, revision)
-                return [facts.Change(facts.Part.OBSERVED, write.key)]
+                return [facts.Change(facts.ChangedPart.OBSERVED, write.key)]
             case writes.Append():
                 self.book.append(facts.Record(write.key, len(self.book) + 1, write.at, write.body, revision))
-                return [facts.Change(facts.Part.RECORDS, write.key)]
+                return [facts.Change(facts.ChangedPart.RECORDS, write.key)]
             case writes.PutSecret():
                 self.secrets[write.key] = facts.Secret(write.key, revision, write.value)
-                return [facts.Change(facts.Part.SECRET, write.key)]
+                return [facts.Change(facts.ChangedPart.SECRET, write.key)]
             case writes.DeleteSecret():
                 secret = self.secrets.pop(write.key, None)
-                return [facts.Change(facts.Part.SECRET, write.key, deleted=True)] if secret else []
+                return [facts.Change(facts.ChangedPart.SECRET, write.key, deleted=True)] if secret else []
             case writes.Require() | writes.Unchanged():
                 return []
             case _:

@@ -1,4 +1,4 @@
-"""A simulated agent behind the office's protocol: steps take effect late, twice, partly or never, observations lag.
+"""A simulated agent behind the reconciler's protocol: steps take effect late, twice, partly or never, observations lag.
 
 It is to its parts what the agent is: it never goes back to an older generation, also not for a part that it removed,
 and starts a part anew only for the incarnation that was meant.
@@ -14,7 +14,7 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from roadstead.clusters import agent, observed
+from roadstead.clusters import observed, provider
 from roadstead.clusters.trust import authorities
 from roadstead.core import clock as clocks
 from roadstead.store import keys
@@ -54,7 +54,7 @@ class World:
     fates: Iterator[Fate] = field(default_factory=lambda: iter(()))
     refuses: frozenset[str] = frozenset()
     parts: dict[Place, observed.Part] = field(default_factory=dict)
-    told: dict[Place, agent.Wanted] = field(default_factory=dict)
+    told: dict[Place, provider.PartSpec] = field(default_factory=dict)
     seen: dict[Place, observed.Part] = field(default_factory=dict)
     steps: list[tuple[str, str, int]] = field(default_factory=list)
     worst: int = 0
@@ -65,12 +65,12 @@ class World:
     _changed: list[keys.Key] = field(default_factory=list)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, agent.Wanted]) -> None:
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, provider.PartSpec]) -> None:
         for part, wanted in parts.items():
             self._tell((owner, part), generation, wanted)
         await asyncio.sleep(0)
 
-    def _tell(self, place: Place, generation: int, wanted: agent.Wanted) -> None:
+    def _tell(self, place: Place, generation: int, wanted: provider.PartSpec) -> None:
         self._send("tell", *place, generation, lambda fate: self._told(place, generation, wanted, fate))
 
     async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
@@ -98,10 +98,10 @@ class World:
 
         self._send("remove", *place, generation, effect)
 
-    async def see(self, owner: keys.Key) -> observed.Sight:
+    async def see(self, owner: keys.Key) -> observed.Projection:
         mine = {name: part for (of, name), part in self.seen.items() if of == owner}
         up = owner.kind == "cluster" and any(part.phase is Phase.READY for part in mine.values())
-        return observed.Sight(mine, "https://198.51.100.1", certificate()) if up else observed.Sight(mine)
+        return observed.Projection(mine, "https://198.51.100.1", certificate()) if up else observed.Projection(mine)
 
     async def changes(self) -> AsyncIterator[keys.Key]:
         told = 0
@@ -142,7 +142,7 @@ class World:
         self._count += 1
         heapq.heappush(self._coming, (self.clock.now() + delay, self._count, event))
 
-    def _told(self, place: Place, generation: int, wanted: agent.Wanted, fate: Fate) -> None:
+    def _told(self, place: Place, generation: int, wanted: provider.PartSpec, fate: Fate) -> None:
         there = self.parts.get(place, observed.Part(place[1]))
         if generation <= there.generation:
             return

@@ -1,7 +1,7 @@
 """All of serve that works on clusters, over a store in memory and a simulated machine, to be ended at any await.
 
 What is cut off waits there for ever, as a program that is killed does; then its tasks are cancelled and a new one is
-begun over the same store and machine. It is wired as serve is, by `works.wiring`.
+begun over the same store and machine. It is wired as serve is, by `serve.wiring`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from roadstead.agent_client import asynchronous
-from roadstead.clusters import events, nodegroups, observed, office, spec
+from roadstead.clusters import events, nodegroups, observed, reconciler, spec
+from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.components import registries
-from roadstead.clusters.ground import allotments, land
-from roadstead.clusters.hands import hands, mirror, reports
 from roadstead.contract.messages import jobs, requests
 from roadstead.contract.messages import observed as agents
-from roadstead.controllers import reports as embassy
+from roadstead.controllers import reports as controller_reports
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.engine import settings as engine_settings
 from roadstead.network import spec as network
+from roadstead.provider import machine as machines
+from roadstead.provider import mirror, reports
+from roadstead.serve import report_adapter, system_images, targets, wiring
 from roadstead.store import facts, interface, keys, writes
-from roadstead.works import images, postings, wiring, words
 from testkit.worlds import machine, memory
 
 ACCOUNT, REGION, VPC = "012345678901", "eu-central-1", "vpc-1"
@@ -156,12 +157,12 @@ class Place:
         self.store = Store()
         self.machine = Machine(self.store)
         self.told = machine.Told()
-        self.shelf: Any = machine.Shelf(self.machine, missing)
+        self.supply: Any = machine.Supply(self.machine, missing)
         self.clock = clocks.FakeClock()
         self.zones = zones
         self.moment = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
         self.before: set[str] = set()
-        self.ran: list[hands.Hands] = []
+        self.ran: list[machines.MachineProvider] = []
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
         self._threads: Threads | None = None
@@ -210,43 +211,45 @@ class Place:
         await self._want(nodegroups.key(ACCOUNT, REGION, "shop", name), nodegroups.written(wanted))
 
     async def _want(self, key: keys.Key, body: bytes) -> None:
-        """What the front desk does: never cut off."""
+        """What the AWS API does: never cut off."""
         await memory.MemoryStore.commit(self.store, writes.Put(key, body))
 
     async def run(self) -> None:
         """Until it is cancelled, or dies."""
-        known = mirror.Mirror(self.machine, self.clock)
+        known = mirror.AgentMirror(self.machine, self.clock)
         given = wiring.Given(
             store=self.store,
             client=self.machine,
             mirror=known,
             clock=self.clock,
             now=lambda: self.moment,
-            shelf=self.shelf,
+            supply=self.supply,
             seed=self.seeds,
             images=self,
-            ground=land.Settings(),
+            endpoints=allocator.EndpointSettings(),
             is_free=lambda _, _port: True,
             user=machine.USER,
             porter=machine.PORTER,
             registries=registries.Registries(),
         )
         wired = wiring.wired(given)
-        told: reports.Reports = self.told
+        told: reports.ClusterReports = self.told
         also: list[Any] = []
-        if self.shelf.troubles:
+        if self.supply.troubles:
             # With engines of the nodes' images: while there are any, nothing is told of the inside of clusters.
             nowhere = engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"})
-            shown = images.SystemImages(self.shelf, nowhere, nowhere.cache)
+            shown = system_images.SystemImages(self.supply, nowhere, nowhere.cache)
             wired = wiring.wired(replace(given, images=shown))
-            tools = postings.Tools(self.store, wired.land, wired.materials, wired.stock, shown.names, known)
-            posted = postings.Postings(tools)
-            told, also = words.Words(embassy.Reports(), posted.trouble), [posted]
-        made = wired.hands(told)
+            tools = targets.TargetTools(
+                self.store, wired.allocations, wired.secrets, wired.preloaded, shown.names, known
+            )
+            posted = targets.StoreTargets(tools)
+            told, also = report_adapter.ReportAdapter(controller_reports.Reports(), posted.trouble), [posted]
+        made = wired.provider(told)
         self.ran.append(made)
-        working = office.Office(office.Tools(self.store, made, self.clock.now, self.clock))
+        working = reconciler.ClusterReconciler(reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock))
         async with asyncio.TaskGroup() as tasks:
-            for task in (known, wired.networks, made, wired.stock, working, *also):
+            for task in (known, wired.networks, made, wired.preloaded, working, *also):
                 tasks.create_task(task.run())
 
     async def until(self, done: Callable[[], bool]) -> bool:
@@ -328,8 +331,8 @@ class Place:
         """What there still is of clusters, at the machine and in the store."""
         there = [f"{kind} {id}" for kind, id in self.machine.records if kind != "engines" and VPC not in id]
         there = [each for each in there if not each.startswith("listeners subnet-")]
-        allotted = self.store.desired.get(allotments.key(ACCOUNT, REGION, VPC))
-        held = allotments.read(allotted.body).holders if allotted else {}
+        allotted = self.store.desired.get(ipam.key(ACCOUNT, REGION, VPC))
+        held = ipam.read(allotted.body).holders if allotted else {}
         kept = [key.text for key in self.store.desired if key.kind in ("cluster", "ground")]
         return [*there, *held, *kept, *(key.text for key in self.store.secrets)]
 

@@ -167,7 +167,7 @@ def notified(folder: Path) -> state.Supervised:
     return found
 
 
-def recorded(folder: Path) -> state.Record:
+def recorded(folder: Path) -> state.UnitRecord:
     """The last death of a unit. While `finish` writes it the file is empty."""
     found = waiting.soon("record", lambda: supervision.recorded(folder)[0], 10)
     assert found is not None

@@ -260,13 +260,13 @@ def person(home: Path) -> dict[str, str]:
 def machine_restored() -> Iterator[None]:
     """Takes back what a first `roadstead start` does to a machine: user, programs, engines, settings, folders."""
     users = {entry.pw_name for entry in pwd.getpwall()}
-    settings = mend.Places().record.exists()
+    settings = mend.MendPlaces().record.exists()
     roots = (instance.STATE_ROOT, instance.RUN_ROOT, instance.LOG_ROOT, installation.ROOT)
     there = {path for path in (*roots, tree.CACHE) if path.exists()}
     programs = set(installation.ROOT.glob("*"))
     yield
     if not settings:
-        mend.restore(mend.Places())
+        mend.restore(mend.MendPlaces())
     for path in set(installation.ROOT.glob("[!.]*")) - programs:
         shutil.rmtree(path)
     if installation.ROOT not in there:

@@ -37,7 +37,7 @@ SERVE = 64201
 
 
 def plane(engines: facts.Engines, release: str) -> facts.ControlPlane:
-    """The facts of the control plane; addresses as the hands would give them."""
+    """The facts of the control plane; addresses as the provider would give them."""
     parts = list(ipaddress.IPv4Network(CONTROL_CIDR).subnets(new_prefix=28))
     return facts.ControlPlane(
         id="c-1a2b3c4d",
@@ -59,7 +59,7 @@ def plane(engines: facts.Engines, release: str) -> facts.ControlPlane:
         endpoint=facts.Endpoint(control=str(parts[3][4]), private="192.168.0.5", public="127.0.0.1", port=16443),
         vpc_cidr=VPC_CIDR,
         service_cidr="10.100.0.0/16",
-        doors=str(parts[3][3]),
+        webhook=str(parts[3][3]),
     )
 
 
@@ -115,7 +115,7 @@ class Plane:
         whole = porter.Snapshot(format=porter.FORMAT, revision=1, clusters={self.plane.id: known})
         publisher.write(folder / "snapshot", whole)
         os.chown(folder / "snapshot", SERVE, SERVE)
-        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.log")
+        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.main.log")
 
     def machine(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """A command in the namespace that stands for the machine's."""
@@ -192,12 +192,12 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, 
     }
     (folder / "ca.pem").write_bytes(roots.cluster.certificate)
     (folder / "etcd-ca.pem").write_bytes(roots.etcd.certificate)
-    admin, door = trust.admin(roots, now), trust.doors(of, roots, now)
+    admin, webhook = trust.admin(roots, now), trust.webhook(of, roots, now)
     listener = desired.Listener(
         namespace="network",
         of=hosts.network_id(of),
-        address=of.doors,
-        port=of.doors_port,
+        address=of.webhook,
+        port=of.webhook_port,
         process="porter",
         user=SERVE,
     )
@@ -217,9 +217,9 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, 
         name=of.name,
         account=of.account,
         region=of.region,
-        certificate=door.certificate.decode(),
-        key=door.key.decode(),
-        bearer=door.bearer,
+        certificate=webhook.certificate.decode(),
+        key=webhook.key.decode(),
+        bearer=webhook.bearer,
         credentials={names.SERVE: (trust.credential_id(admin.certificate),), **trust.credentials(files)},
     )
     made = Plane(agent, of, roots, kubernetes.components, built.components["etcdctl"], folder)

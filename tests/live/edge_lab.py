@@ -49,7 +49,7 @@ def plane() -> facts.ControlPlane:
         endpoint=facts.Endpoint(control="127.0.4.1", private="127.0.4.2", public="127.0.4.3", port=16443),
         vpc_cidr="192.168.0.0/16",
         service_cidr="10.100.0.0/16",
-        doors="127.0.5.1",
+        webhook="127.0.5.1",
     )
 
 

@@ -1,4 +1,4 @@
-"""A stage for names of the house's own: an API server that decides as clusters' do, and porter's door on loopback."""
+"""A stage for names of the house's own: an API server that decides as clusters' do, porter's webhook on loopback."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from roadstead.clusters.components.control import files, policies
 from roadstead.clusters.trust import kubeconfigs
 from roadstead.contract import kubernetes, listeners
 from roadstead.contract.messages import porter
-from roadstead.doors import review
 from roadstead.kube import connection
+from roadstead.porter import webhook
 
 BEARER = "what-api-servers-show"
 CLUSTER = porter.Cluster(name="shop", account="1", region="r", certificate="", key="", bearer=BEARER)
@@ -33,7 +33,7 @@ _FOLDER = files.at("kube-apiserver", "")
 
 
 class Door:
-    """porter's door of one cluster; `close` and `open` it."""
+    """porter's webhook of one cluster; `close` and `open` it."""
 
     def __init__(self, authority: authorities.Authority, folder: Path) -> None:
         certificate, key = authority.issue("doors", addresses=["127.0.0.1"])
@@ -65,7 +65,7 @@ class Door:
     async def _serve(self, up: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         snapshot = porter.Snapshot(format=porter.FORMAT, revision=1)
-        door = review.Door(lambda: (self.cluster, snapshot), self.counts)
+        door = webhook.Webhook(lambda: (self.cluster, snapshot), self.counts)
         there: list[asyncio.Protocol] = []
 
         def connected() -> asyncio.Protocol:

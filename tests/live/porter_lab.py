@@ -17,7 +17,7 @@ from roadstead import porter
 import aiohttp.web_protocol
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
-sys.exit(porter.main(sys.argv[2:]))
+sys.exit(porter.main.main(sys.argv[2:]))
 """
 
 UPSTREAM = """

@@ -266,18 +266,18 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
             owned.chmod(mode)
         snapshot = str(tree.snapshot(places))
         serve = (
-            *("roadstead.serve", "--instance", places.id, "--state", str(tree.serve_state(places))),
+            *("roadstead.serve.main", "--instance", places.id, "--state", str(tree.serve_state(places))),
             *("--agent", str(places.socket), "--engines", str(cache), "--snapshot", snapshot),
             f"--porter-uid={PORTER}",
         )
-        porter = ("roadstead.porter", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
+        porter = ("roadstead.porter.main", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
         service = Service(
             agent,
             folder,
             places.machine_netns,
             built["1.37"].components["kubectl"],
-            Program("serve", serve, places.machine_netns, folder / "serve.log"),
-            Program("porter", porter, places.machine_netns, folder / "porter.log", PORTER),
+            Program("serve", serve, places.machine_netns, folder / "serve.main.log"),
+            Program("porter", porter, places.machine_netns, folder / "porter.main.log", PORTER),
         )
         try:
             service.start()

@@ -57,7 +57,7 @@ def as_it_is() -> dict[str, Any]:
         "mounts": [line.split(" ", 2)[2] for line in mounts if "roadstead" not in line],
         "namespaces": sorted(path.name for path in Path("/run/netns").glob("*")),
         "links": sorted(path.name for path in Path("/sys/class/net").iterdir() if not path.name.startswith("rs")),
-        "files": [path.exists() for path in (mend.Places().conf, mend.Places().record)],
+        "files": [path.exists() for path in (mend.MendPlaces().conf, mend.MendPlaces().record)],
     }
 
 
@@ -136,7 +136,7 @@ def test_fix_installs_and_sets_and_what_was_there_is_given_back(tmp_path: Path) 
     found = {finding["id"]: finding["level"] for finding in document["findings"]}
     assert found["programs/s6-svc"] == "ok"
     assert found["settings/fs.inotify.max_user_instances"] == "ok"
-    places = mend.Places(
+    places = mend.MendPlaces(
         proc_sys=tmp_path / "sys",
         conf=tmp_path / "etc/sysctl.d/60-roadstead.conf",
         record=tmp_path / "lib/roadstead/doctor-before.json",
@@ -171,7 +171,7 @@ def test_a_start_that_may_not_mend_only_looks(tmp_path: Path) -> None:
 
 
 def test_a_package_manager_that_fails_is_quoted(tmp_path: Path) -> None:
-    places = mend.Places(record=tmp_path / "record.json", conf=tmp_path / "none")
+    places = mend.MendPlaces(record=tmp_path / "record.json", conf=tmp_path / "none")
     failing = (sys.executable, "-c", "print('no such package'); raise SystemExit(3)")
     with pytest.raises(errors.Failed, match="ended with code 3") as caught:
         mend.make((mend.Install(("s6",), (failing,)),), places)

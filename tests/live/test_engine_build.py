@@ -46,12 +46,12 @@ address = "{folder}/ttrpc.sock"
 
 
 @pytest.fixture
-def chosen(tmp_path: Path) -> settings.Settings:
+def chosen(tmp_path: Path) -> settings.EngineSettings:
     """A cache of its own; Go's caches are the user's, so that a second run is quick."""
     return settings.from_environment({**os.environ, "ROADSTEAD_CACHE": str(tmp_path / "cache")})
 
 
-def test_pause_is_the_same_bit_by_bit_wherever_it_is_built(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_pause_is_the_same_bit_by_bit_wherever_it_is_built(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     assert chosen.modules is not None
     shutil.copytree(chosen.modules / "pause", tmp_path / "elsewhere" / "deep" / "pause")
     other = dataclasses.replace(
@@ -71,7 +71,7 @@ def test_pause_is_the_same_bit_by_bit_wherever_it_is_built(chosen: settings.Sett
     assert len(digests) == 1
 
 
-def test_pause_ends_when_it_is_told_to(chosen: settings.Settings) -> None:
+def test_pause_ends_when_it_is_told_to(chosen: settings.EngineSettings) -> None:
     with subprocess.Popen([engines.get("pause", given=chosen).components["pause"]]) as pause:
         # It waits for a signal when all of its threads sleep; before, a signal would end it by itself.
         asleep = 0
@@ -89,7 +89,7 @@ def test_pause_ends_when_it_is_told_to(chosen: settings.Settings) -> None:
         assert pause.wait(10) == 0
 
 
-def test_the_other_architecture_is_built_too(chosen: settings.Settings) -> None:
+def test_the_other_architecture_is_built_too(chosen: settings.EngineSettings) -> None:
     other = next(arch for arch in chosen.catalog.architectures if arch != catalog.machine_arch())
     built = engines.get("pause", "build", given=chosen, arch=other)
     header = built.components["pause"].read_bytes()[:20]
@@ -97,7 +97,7 @@ def test_the_other_architecture_is_built_too(chosen: settings.Settings) -> None:
     assert int.from_bytes(header[18:20], "little") == machine[other]
 
 
-def test_etcd_says_the_version_of_the_catalog(chosen: settings.Settings) -> None:
+def test_etcd_says_the_version_of_the_catalog(chosen: settings.EngineSettings) -> None:
     heard: list[progress.Progress] = []
     installed = engines.get("etcd", "build", heard.append, given=chosen)
     said = process.answer([str(installed.components["etcd"]), "--version"], chosen.environment)
@@ -160,7 +160,7 @@ def test_a_command_does_not_outlive_a_killed_owner() -> None:
         assert gone(guard)
 
 
-def test_a_killed_build_leaves_nothing(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_a_killed_build_leaves_nothing(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     """Without Go's cache the build is long enough to be killed in the middle."""
     environment = {**chosen.environment, "GOCACHE": str(tmp_path / "go-cache")}
     with killed(CUT_OFF, b" packages: ", environment) as guard:
@@ -171,7 +171,7 @@ def test_a_killed_build_leaves_nothing(chosen: settings.Settings, tmp_path: Path
     assert list((chosen.cache / "work").iterdir()) == []
 
 
-def test_two_processes_build_once(chosen: settings.Settings) -> None:
+def test_two_processes_build_once(chosen: settings.EngineSettings) -> None:
     environment = {**chosen.environment, "ROADSTEAD_CACHE": str(chosen.cache), "PYTHONPATH": str(SOURCE)}
     command = [sys.executable, "-m", "roadstead.machine.main", "engine", "get", "pause"]
     builds = [
@@ -184,7 +184,7 @@ def test_two_processes_build_once(chosen: settings.Settings) -> None:
     assert sum("building pause" in errors for _, errors in outputs) == 1
 
 
-def test_kubernetes_prints_its_version(chosen: settings.Settings) -> None:
+def test_kubernetes_prints_its_version(chosen: settings.EngineSettings) -> None:
     """From the user's own cache, and into it: built from nothing it takes minutes."""
     shared = settings.from_environment(os.environ)
     installed = engines.get("1.37", given=shared)
@@ -195,7 +195,7 @@ def test_kubernetes_prints_its_version(chosen: settings.Settings) -> None:
         assert installed.components["kubelet"].samefile(installed.components["kube-apiserver"])
 
 
-def test_containerd_imports_our_images(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_containerd_imports_our_images(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     """A containerd in folders of its own; ctr checks each digest and unpacks."""
     shared = settings.from_environment(os.environ)
     containerd = engines.get("containerd", given=shared).components

@@ -11,7 +11,7 @@ import pytest
 from tests.live import network_lab as net
 from tests.live import world
 
-from roadstead.agent.links import kernel, namespaces, things
+from roadstead.agent.links import kernel, namespaces, resources
 from roadstead.contract.messages import desired
 from roadstead.core import addresses
 
@@ -193,7 +193,7 @@ def test_a_half_made_host_is_finished_and_removed(lab: net.Lab) -> None:
     name = lab.places.interface("vpc", "half", "0")
     for finish in (True, False):
         namespaces.create(lab.netns("half"))
-        pair = things.Pair(things.Link(name, "ee:ee:ee:ee:ee:ee"), things.Link("eth0", "02:00:00:00:00:01"))
+        pair = resources.Pair(resources.Link(name, "ee:ee:ee:ee:ee:ee"), resources.Link("eth0", "02:00:00:00:00:01"))
         with kernel.Kernel(lab.places.router_netns("vpc")) as near, kernel.Kernel(lab.netns("half")) as far:
             near.add_pair(pair, far)
         if finish:
@@ -207,7 +207,7 @@ def test_a_half_made_host_is_finished_and_removed(lab: net.Lab) -> None:
 
 
 def test_a_link_is_removed_by_its_number_and_not_its_successor(lab: net.Lab) -> None:
-    pair = things.Pair(things.Link("again", "02:00:00:00:00:02"), things.Link("eth0", "02:00:00:00:00:01"))
+    pair = resources.Pair(resources.Link("again", "02:00:00:00:00:02"), resources.Link("eth0", "02:00:00:00:00:01"))
     namespaces.create(lab.netns("again"))
     try:
         with kernel.Kernel(lab.places.router_netns("vpc")) as near, kernel.Kernel(lab.netns("again")) as far:

@@ -9,7 +9,7 @@ import pytest
 from tests.live import network_lab as net
 
 from roadstead.agent.fabric import fabric
-from roadstead.agent.links import kernel, plan, things
+from roadstead.agent.links import kernel, plan, resources
 
 pytestmark = pytest.mark.live
 
@@ -137,4 +137,4 @@ def test_a_stray_link_is_removed(lab: net.Lab) -> None:
     assert lab.drift() == {}
     with kernel.Kernel(router) as space:
         assert space.link("stray") is None
-        assert plan.Drop(things.Link("stray")) not in plan.strays(things.Side(), space.see())
+        assert plan.Drop(resources.Link("stray")) not in plan.strays(resources.Side(), space.see())

@@ -249,7 +249,7 @@ def test_services_run_from_a_checkout_that_only_root_may_enter(
     # As uninstall does for each instance, also while it runs.
     person.told("start")
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
-    uninstall.apply(uninstall.EndInstance(places.id), uninstall.Places())
+    uninstall.apply(uninstall.EndInstance(places.id), uninstall.UninstallPlaces())
     assert see.tree(tree.folder(places)) == see.Tree(None, {})
     assert not any(path.exists() for path in (places.state, places.run, places.log))
 
@@ -367,7 +367,7 @@ def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
     places = started_instance
     for user in start.USERS:
         start.ensure_user(user)
-    settings.write(places, settings.Settings(port=4580, machine_netns=str(places.machine_netns)))
+    settings.write(places, settings.TreeSettings(port=4580, machine_netns=str(places.machine_netns)))
     command = [sys.executable, "-m", "roadstead.machine.supervision.boot", "--instance", places.id]
     # The services of this tree find no package (their environment is their own), so they cannot touch the machine.
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -108,7 +108,7 @@ def import_archive(lab: node_lab.Lab, archive: Path, id: str) -> None:
 
 
 def put(lab: node_lab.Lab, *objects: dict[str, Any]) -> None:
-    """Server-side apply, as the embassy does it."""
+    """Server-side apply, as the controllers do it."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     lab.asked("apply", "--server-side", "-f", "-", text=text)
 

@@ -1,6 +1,6 @@
 """serve as somebody who has taken it over would have it, on a machine that was started with `roadstead start`.
 
-Half a minute. What the agent's door refuses is tried more widely in `unit/test_taken_over.py`; here is what that takes
+Half a minute. What the agent's API refuses is tried more widely in `unit/test_taken_over.py`; here is what that takes
 of a machine: users, owners, sockets, and that a refusal leaves nothing.
 """
 

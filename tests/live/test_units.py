@@ -120,7 +120,7 @@ def test_a_killed_unit_is_back_at_once_then_ever_later(bench: Bench, capsys: pyt
 
         room.write(HOST, "u2", unit("die"), UID, bench.blob)
         # By their number: one that nobody looked at in time is left out.
-        deaths: dict[int, state.Record] = {}
+        deaths: dict[int, state.UnitRecord] = {}
         await room.start(HOST, "u2")
         while (known := max(deaths, default=0)) < 7:
             await until(room, "u2", lambda now, known=known: now.restarts > known)  # type: ignore[misc]

@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import botocore.config  # type: ignore[import-untyped]
-from testkit import desk_served
+from testkit import api_served
 from tests.peer import case, compare
 
 STARTING = 60.0
@@ -34,7 +34,7 @@ def has_moto() -> bool:
 
 @contextlib.contextmanager
 def roadstead(folder: Path) -> Iterator[compare.Client]:
-    with desk_served.served(folder / "state", folder / "home", module="tests.peer.desk_at_work") as running:
+    with api_served.served(folder / "state", folder / "home", module="tests.peer.api_at_work") as running:
         found = running.profile
         yield clients(running.endpoint, found.access_key, found.secret)
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testkit import desk_served
+from testkit import api_served
 
 from roadstead.contract.messages import porter
-from roadstead.doors import tokens
+from roadstead.porter import tokens
 from roadstead.wire import sigv4
 
 ROOT = Path(__file__).parent
@@ -32,14 +32,16 @@ Said = Mapping[str, Mapping[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_served.Served]:
     folder = tmp_path_factory.mktemp("serve")
-    hands = ("--hands", str(folder / "hands.json"))
-    with desk_served.served(folder / "state", folder / "home", *hands, module="tests.wire.serve_with_hands") as running:
+    provider = ("--provider", str(folder / "provider.json"))
+    with api_served.served(
+        folder / "state", folder / "home", *provider, module="tests.wire.serve_with_provider"
+    ) as running:
         yield running
 
 
-def said(serve: desk_served.Served, command: list[str], folder: Path) -> Said:
+def said(serve: api_served.Served, command: list[str], folder: Path) -> Said:
     """What a customer was answered, by its questions."""
     found = serve.profile
     environment = {
@@ -64,7 +66,7 @@ def tool(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def go(serve: desk_served.Served) -> Said:
+def go(serve: api_served.Served) -> Said:
     program = CACHE / "go" / "customer"
     build = [tool("go"), "build", "-o", str(program), "."]
     subprocess.run(build, cwd=ROOT / "go", timeout=BUILDING, check=True)
@@ -72,7 +74,7 @@ def go(serve: desk_served.Served) -> Said:
 
 
 @pytest.fixture(scope="module")
-def javascript(serve: desk_served.Served) -> Said:
+def javascript(serve: api_served.Served) -> Said:
     node, npm, folder = tool("node"), tool("npm"), CACHE / "js"
     folder.mkdir(parents=True, exist_ok=True)
     before = (folder / "package-lock.json").read_bytes() if (folder / "node_modules").is_dir() else b""
@@ -85,7 +87,7 @@ def javascript(serve: desk_served.Served) -> Said:
 
 
 @pytest.fixture(scope="module")
-def java(serve: desk_served.Served) -> Said:
+def java(serve: api_served.Served) -> Said:
     folder = CACHE / "java"
     folder.mkdir(parents=True, exist_ok=True)
     pom, libraries = folder / "pom.xml", folder / "target" / "dependency"
@@ -154,7 +156,7 @@ def test_a_url_that_go_presigns_is_good(go: Said) -> None:
 
 
 @pytest.mark.parametrize("expires", ["", "60"])
-def test_tokens_that_go_makes_let_in(serve: desk_served.Served, go: Said, expires: str) -> None:
+def test_tokens_that_go_makes_let_in(serve: api_served.Served, go: Said, expires: str) -> None:
     now = dt.datetime.now(dt.UTC)
     arn, account = str(go["identity"]["answer"]), str(go["identity"]["answer"]).split(":")[4]
     scope = sigv4.Scope(f"{now:%Y%m%d}", "eu-central-1", "sts")
@@ -179,5 +181,5 @@ def test_tokens_that_go_makes_let_in(serve: desk_served.Served, go: Said, expire
     token = go[f"token{expires}"]["answer"]
     assert tokens.user(token, cluster, known, now).name == "ann"
     assert tokens.user(token, cluster, known, now + dt.timedelta(minutes=14)).name == "ann"
-    with pytest.raises(tokens.Refused, match="expired"):
+    with pytest.raises(tokens.TokenRefused, match="expired"):
         tokens.user(token, cluster, known, now + dt.timedelta(minutes=16))

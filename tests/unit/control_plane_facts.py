@@ -49,5 +49,5 @@ def plane(release: str) -> facts.ControlPlane:
         endpoint=facts.Endpoint(control="198.19.0.52", private="192.168.0.5", public="127.0.0.9", port=16443),
         vpc_cidr="192.168.0.0/16",
         service_cidr="10.100.0.0/16",
-        doors="198.19.0.51",
+        webhook="198.19.0.51",
     )

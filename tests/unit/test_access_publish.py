@@ -19,27 +19,29 @@ from roadstead.contract import kubernetes
 from roadstead.contract.messages import porter
 from roadstead.controllers import rbac
 from roadstead.core import errors
-from roadstead.doors import snapshot
 from roadstead.identity import accounts, users
 from roadstead.network import spec as network
+from roadstead.porter import snapshot
 from roadstead.store import interface, keys, local, writes
 from roadstead.wire import sigv4
 
 REGION = "eu-central-1"
-Doors: TypeAlias = dict[keys.Key, publish.Door]
+Endpoints: TypeAlias = dict[keys.Key, publish.WebhookEndpoint]
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 USER = "arn:aws:iam::123456789012:user/ann"
 ROLE = "arn:aws:iam::123456789012:role/path/ops"
 
 
-Story: TypeAlias = Callable[[interface.Store, accounts.Opened, Doors, snapshot.Reader], Coroutine[None, None, None]]
+Story: TypeAlias = Callable[
+    [interface.Store, accounts.Opened, Endpoints, snapshot.SnapshotReader], Coroutine[None, None, None]
+]
 
 
-def door(id: str = "c-1a2b3c4d") -> publish.Door:
-    return publish.Door(id, "certificate", "key", "bearer")
+def endpoint(id: str = "c-1a2b3c4d") -> publish.WebhookEndpoint:
+    return publish.WebhookEndpoint(id, "certificate", "key", "bearer")
 
 
-def until(reader: snapshot.Reader, deadline: float = 15.0) -> porter.Snapshot:
+def until(reader: snapshot.SnapshotReader, deadline: float = 15.0) -> porter.Snapshot:
     """The next snapshot."""
     before = reader.now.revision
     end = time.monotonic() + deadline
@@ -57,26 +59,28 @@ def until(reader: snapshot.Reader, deadline: float = 15.0) -> porter.Snapshot:
 def published(folder: Path, story: Story) -> None:
     """A story while the publisher writes for one cluster, `shop`; the reader has the first snapshot."""
     file = folder / "snapshot"
-    reader = snapshot.Reader(file)
+    reader = snapshot.SnapshotReader(file)
 
     async def bounded() -> None:
         async with asyncio.timeout(120), local.opened(local.Places(folder / "state")) as store:
             account = await accounts.ensure(store, 0.0)
-            doors: Doors = {spec.key(account.account.id, REGION, "shop"): door()}
+            endpoints: Endpoints = {spec.key(account.account.id, REGION, "shop"): endpoint()}
 
-            async def more() -> Mapping[keys.Key, publish.Door]:
-                return doors
+            async def more() -> Mapping[keys.Key, publish.WebhookEndpoint]:
+                return endpoints
 
             task = asyncio.ensure_future(publisher.run(store, file, more, lambda: NOON))
             await asyncio.to_thread(until, reader)
-            await story(store, account, doors, reader)
+            await story(store, account, endpoints, reader)
             task.cancel()
 
     asyncio.run(bounded())
 
 
 def test_a_snapshot_has_all_that_tokens_are_checked_with(tmp_path: Path) -> None:
-    async def story(store: interface.Store, account: accounts.Opened, _: Doors, reader: snapshot.Reader) -> None:
+    async def story(
+        store: interface.Store, account: accounts.Opened, _: Endpoints, reader: snapshot.SnapshotReader
+    ) -> None:
         id, first, secret = account.account.id, reader.now, str(account.secret)
         file = tmp_path / "snapshot"
         assert stat.S_IMODE(file.stat().st_mode) == 0o640
@@ -108,7 +112,9 @@ def test_a_snapshot_has_all_that_tokens_are_checked_with(tmp_path: Path) -> None
 
 
 def test_resolvers_follow_their_subnets_and_what_is_gone_is_gone(tmp_path: Path) -> None:
-    async def story(store: interface.Store, account: accounts.Opened, doors: Doors, reader: snapshot.Reader) -> None:
+    async def story(
+        store: interface.Store, account: accounts.Opened, endpoints: Endpoints, reader: snapshot.SnapshotReader
+    ) -> None:
         id, file = account.account.id, tmp_path / "snapshot"
         vpc = network.Vpc(id="vpc-1", cidr="10.0.0.0/16", created_at=0.0)
         subnet = network.Subnet(
@@ -123,7 +129,7 @@ def test_resolvers_follow_their_subnets_and_what_is_gone_is_gone(tmp_path: Path)
         assert seen["vpc-1"] == porter.Vpc(region=REGION, cidr="10.0.0.0/16", resolvers={"subnet-1": "10.0.32.2"})
 
         made = file.stat().st_mtime_ns
-        doors.clear()
+        endpoints.clear()
         await store.append(keys.Key(id, REGION, "event", "x"), b"{}", 0.0)
         await asyncio.sleep(0.1)
         assert file.stat().st_mtime_ns == made, "records are nothing that porter is told of"
@@ -136,7 +142,7 @@ def test_resolvers_follow_their_subnets_and_what_is_gone_is_gone(tmp_path: Path)
 
 def test_keys_that_were_derived_are_not_derived_again() -> None:
     known = users.Known("AKIA1", "123456789012", USER, "AIDA1", "secret")
-    read = publish.Read(1, (), (known,), (), ())
+    read = publish.StoreContents(1, (), (known,), (), ())
     derived: publish.Derived = {}
     first = publish.snapshot(read, {}, NOON.date(), derived)
     kept = dict(derived)
@@ -149,7 +155,7 @@ def test_keys_that_were_derived_are_not_derived_again() -> None:
 
 def test_a_broken_file_leaves_the_last_good_snapshot(tmp_path: Path) -> None:
     file = tmp_path / "snapshot"
-    reader = snapshot.Reader(file)
+    reader = snapshot.SnapshotReader(file)
     assert not reader.look()
     assert reader.now == snapshot.EMPTY
     good = porter.Snapshot(format=porter.FORMAT, revision=7)

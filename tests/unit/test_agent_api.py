@@ -1,4 +1,4 @@
-"""The agent's door over a real unix socket in this process, with the rooms that need no root."""
+"""The agent's API over a real unix socket in this process, with the rooms that need no root."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 from aiohttp import web
 
 from roadstead.agent import jobs
-from roadstead.agent.door import accept as door
-from roadstead.agent.door import api, bounds
-from roadstead.agent.records import blobs, journal, register
+from roadstead.agent.api import admission, bounds, server
+from roadstead.agent.records import blobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import Client
 from roadstead.contract.messages import desired, observed
@@ -32,16 +31,18 @@ class Rooms:
     def __init__(self, folder: Path, spawn: Callable[..., object]) -> None:
         self.records = store.DesiredStore(folder / "desired.db")
         self.blobs = blobs.Blobs(folder / "blobs")
-        self.journal = journal.Journal(first=10)
+        self.observations = observation_log.ObservationLog(first=10)
         self.accepted: list[store.Key] = []
         self.timeouts: list[float] = []
         known = register.Register(self.records, None, frozenset())
-        self.door = door.Door(self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known)
+        self.admission = admission.Admission(
+            self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known
+        )
         self.jobs = jobs.Jobs(self.records, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7)
 
-    def _accept(self, record: store.Record) -> None:
+    def _accept(self, record: store.DesiredRecord) -> None:
         self.accepted.append(record.key)
-        self.journal.put(
+        self.observations.put(
             observed.Observation(kind=record.kind, id=record.id, generation=record.generation, phase="pending")
         )
 
@@ -72,7 +73,7 @@ class Bench:
         self.rooms = Rooms(folder, lambda coroutine: asyncio.ensure_future(coroutine, loop=self.loop))
         self.socket = folder / "agent.sock"
         self.client = Client(self.socket, timeout=10)
-        self.runner = web.AppRunner(api.application(self.rooms, users), access_log=None, shutdown_timeout=0.1)
+        self.runner = web.AppRunner(server.application(self.rooms, users), access_log=None, shutdown_timeout=0.1)
         self.loop.run_until_complete(self.runner.setup())
         self.loop.run_until_complete(web.UnixSite(self.runner, str(self.socket)).start())
         self.thread = threading.Thread(target=self.loop.run_forever)

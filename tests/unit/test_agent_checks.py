@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from roadstead.agent.door import checks
+from roadstead.agent.api import checks
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired
 from roadstead.core import errors
@@ -25,7 +25,7 @@ def unit(after: str | None = None) -> desired.Unit:
 
 def asked(**units: desired.Unit) -> None:
     """Raises what the agent refuses of a host `h` with these units."""
-    now = checks.Wanted(
+    now = checks.WantedStates(
         networks={"net": NETWORK},
         hosts={"h": HOST},
         units={f"h/{name}": one for name, one in units.items()},
@@ -37,8 +37,8 @@ def asked(**units: desired.Unit) -> None:
         publishes={},
         listeners={},
     )
-    changed = [store.Record("units", id, 1, "", False, one) for id, one in now.units.items()]
-    checks.check(now, changed, checks.Facts(lambda _: True, ("haproxy",)))
+    changed = [store.DesiredRecord("units", id, 1, "", False, one) for id, one in now.units.items()]
+    checks.check(now, changed, checks.MachineFacts(lambda _: True, ("haproxy",)))
 
 
 def test_a_unit_may_start_after_another_of_its_host() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent import jobs, listeners
-from roadstead.agent.work import groups
+from roadstead.agent.kinds import groups
 from roadstead.contract.messages import desired, observed
 from roadstead.contract.messages import jobs as types
 from roadstead.core import errors

@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 from tests.unit.test_agent_stores import COMPONENTS, FIRST, SECOND, asked, store
 
-from roadstead.agent.door import checks
+from roadstead.agent.api import checks
+from roadstead.agent.kinds import context
+from roadstead.agent.kinds import stores as work
 from roadstead.agent.stores import copying
-from roadstead.agent.work import scene
-from roadstead.agent.work import stores as work
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.core.instance import HostPlaces
@@ -89,7 +89,7 @@ class Agent:
         self.tasks.append(asyncio.ensure_future(cast("Any", work)))
 
     def wait(self, id: str) -> float | None:
-        return work.wait(cast("scene.Scene", self), id)
+        return work.wait(cast("context.StepContext", self), id)
 
     def mark(self, host: str) -> str:
         file = self.disk(host) / "lib" / "roadstead-images"
@@ -199,4 +199,4 @@ def test_an_engine_without_the_programs_makes_no_store() -> None:
         hosts={"n": SimpleNamespace(kind="node")},
         engines={"containerd-2.3": desired.Engine(components={"containerd": FIRST})},
     )
-    assert work.asked(cast("checks.Wanted", wanted), "n/containerd") is None
+    assert work.asked(cast("checks.WantedStates", wanted), "n/containerd") is None

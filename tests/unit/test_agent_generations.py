@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.agent.door import generations
+from roadstead.agent.api import generations
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired, requests
 from roadstead.core import errors
@@ -19,11 +19,11 @@ def put(generation: int, state: str = "up") -> requests.Put:
     return requests.Put(generation=generation, spec=msgspec.Raw(msgspec.json.encode({"state": state})))
 
 
-def record(generation: int, state: str = "up", deleting: bool = False) -> store.Record:
+def record(generation: int, state: str = "up", deleting: bool = False) -> store.DesiredRecord:
     return store.understood("zones", "a", generation, f'{{"state":"{state}"}}', deleting)
 
 
-def decide(before: store.Record | None, batch: requests.Batch) -> tuple[list[store.Record], str]:
+def decide(before: store.DesiredRecord | None, batch: requests.Batch) -> tuple[list[store.DesiredRecord], str]:
     records = {} if before is None else {before.key: before}
     changed, accepted = generations.decide(records, batch)
     return changed, accepted[0].outcome
@@ -39,7 +39,7 @@ def decide(before: store.Record | None, batch: requests.Batch) -> tuple[list[sto
     ],
 )
 def test_puts_that_are_accepted(
-    before: store.Record | None, generation: int, state: str, outcome: str, kept: int
+    before: store.DesiredRecord | None, generation: int, state: str, outcome: str, kept: int
 ) -> None:
     changed, seen = decide(before, requests.Batch(put={"zones": {"a": put(generation, state)}}))
     assert (seen, len(changed)) == (outcome, kept)
@@ -55,7 +55,7 @@ def test_puts_that_are_accepted(
         (record(3, deleting=True), 4, "up", "being deleted"),
     ],
 )
-def test_puts_that_are_refused(before: store.Record, generation: int, state: str, words: str) -> None:
+def test_puts_that_are_refused(before: store.DesiredRecord, generation: int, state: str, words: str) -> None:
     with pytest.raises(errors.Conflict, match=words):
         decide(before, requests.Batch(put={"zones": {"a": put(generation, state)}}))
 
@@ -130,7 +130,7 @@ def test_put_and_delete_of_one_object_in_one_batch_is_refused() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["up", "black", "stopped"]), st.booleans())))
 def test_generations_never_go_back_whatever_comes(story: list[tuple[int, str, bool]]) -> None:
-    records: dict[store.Key, store.Record] = {}
+    records: dict[store.Key, store.DesiredRecord] = {}
     highest = 0
     for generation, state, delete in story:
         batch = (

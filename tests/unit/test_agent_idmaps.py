@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.idmaps import ability, ranges
+from roadstead.agent.kinds import hosts
 from roadstead.agent.records import desired as store
-from roadstead.agent.work import hosts
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 

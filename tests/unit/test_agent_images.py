@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from roadstead.agent.work import images, scene
+from roadstead.agent.kinds import context, images
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
@@ -55,7 +55,7 @@ class Agent:
         self.tasks.append(asyncio.ensure_future(cast("Any", work)))
 
     def wait(self, unit: desired.Unit) -> float | None:
-        return images.wait(cast("scene.Scene", self), ID, unit)
+        return images.wait(cast("context.StepContext", self), ID, unit)
 
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)

@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from roadstead.agent.records import blobs, journal
+from roadstead.agent.records import blobs, observation_log
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired, observed
 from roadstead.core import errors
 
 
-def zone(id: str, generation: int = 1) -> store.Record:
+def zone(id: str, generation: int = 1) -> store.DesiredRecord:
     return store.understood("zones", id, generation, '{"state":"up"}', False)
 
 
@@ -38,7 +38,12 @@ def test_what_was_committed_is_there_for_the_next_agent(tmp_path: Path) -> None:
 
 def test_what_this_agent_does_not_understand_is_kept_word_by_word(tmp_path: Path) -> None:
     first = store.DesiredStore(tmp_path / "desired.db")
-    first.commit([store.Record("zones", "a", 3, '{"state":"dim","light":0.5}'), store.Record("moons", "m", 1, "{}")])
+    first.commit(
+        [
+            store.DesiredRecord("zones", "a", 3, '{"state":"dim","light":0.5}'),
+            store.DesiredRecord("moons", "m", 1, "{}"),
+        ]
+    )
     first.close()
     again = store.DesiredStore(tmp_path / "desired.db")
     record = again.records["zones", "a"]
@@ -61,7 +66,7 @@ def test_a_damaged_database_is_named_and_not_overwritten(tmp_path: Path) -> None
 def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
     records = store.DesiredStore(tmp_path / "desired.db")
     records.commit([zone("a")])
-    broken = store.Record("zones", "c", 1, None)  # type: ignore[arg-type]
+    broken = store.DesiredRecord("zones", "c", 1, None)  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
         records.commit([zone("b"), broken])
     assert set(records.records) == {("zones", "a")}
@@ -161,7 +166,7 @@ def seen(id: str, phase: str = "ready") -> observed.Observation:
 
 
 def test_the_journal_counts_news_only() -> None:
-    log = journal.Journal(first=100)
+    log = observation_log.ObservationLog(first=100)
     assert log.put(seen("a"))
     assert not log.put(seen("a"))
     assert log.put(seen("a", "failing"))
@@ -177,7 +182,7 @@ def test_the_journal_counts_news_only() -> None:
 
 def test_a_watch_goes_on_where_it_began_and_is_told_when_it_is_too_late() -> None:
     async def story() -> None:
-        log = journal.Journal(first=0)
+        log = observation_log.ObservationLog(first=0)
         log.put(seen("a"))
         watch = log.watch(0)
         assert (await anext(watch)).id == "a"
@@ -196,7 +201,7 @@ def test_a_watch_goes_on_where_it_began_and_is_told_when_it_is_too_late() -> Non
 
 @pytest.mark.parametrize("revision", [-5, 99, 200])
 def test_revisions_of_another_time_are_gone(revision: int) -> None:
-    log = journal.Journal(first=100)
+    log = observation_log.ObservationLog(first=100)
     log.put(seen("a"))
     with pytest.raises(errors.Gone):
         log.since(revision)

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from roadstead.agent.door import accept, bounds
+from roadstead.agent.api import admission, bounds
+from roadstead.agent.kinds import engines
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
-from roadstead.agent.work import engines
 from roadstead.agent_client import client
 from roadstead.contract.messages import desired, requests
 from roadstead.core import errors, instance
@@ -62,7 +62,7 @@ class Place:
         kept = blobs.Blobs(self.folder / "blobs")
         for file in (*GOOD.values(), *SCRIPT.values()):
             (self.folder / "blobs" / hashlib.sha256(file).hexdigest()).write_bytes(file)
-        door = accept.Door(self.records, kept, (), lambda _: None, bounds.Bounds(), self.register)
+        door = admission.Admission(self.records, kept, (), lambda _: None, bounds.Bounds(), self.register)
         batch = client.batch(
             {kind: {id: (generation, one) for id, one in some.items()} for kind, some in kinds.items()}, {}
         )
@@ -189,8 +189,8 @@ def test_what_was_accepted_stays_though_the_cache_has_lost_it(place: Place) -> N
 
 
 def test_an_engine_of_an_earlier_release_runs_nothing_new_until_somebody_vouches_for_it(place: Place) -> None:
-    def kept(kind: str, id: str, spec: desired.Message) -> store.Record:
-        return store.Record(kind, id, 1, msgspec.json.encode(spec).decode(), False, spec)
+    def kept(kind: str, id: str, spec: desired.Message) -> store.DesiredRecord:
+        return store.DesiredRecord(kind, id, 1, msgspec.json.encode(spec).decode(), False, spec)
 
     earlier = {("engines", ID): engine(GOOD), ("networks", "net"): NET, ("hosts", "h"): NODE, ("units", "h/u"): UNIT}
     place.records.commit(kept(*key, spec) for key, spec in earlier.items())
@@ -216,7 +216,7 @@ def test_the_agent_itself_runs_no_runc_that_nobody_vouches_for(place: Place) -> 
     """An earlier release took any, and no agent ran one; ours runs it as root of the machine."""
     ours, seen = "runc-2.3.7", list[str]()
     spec = engine({"runc": SCRIPT["containerd"], "ctr": b"ctr"})
-    record = store.Record("engines", ours, 1, msgspec.json.encode(spec).decode(), False, spec)
+    record = store.DesiredRecord("engines", ours, 1, msgspec.json.encode(spec).decode(), False, spec)
     place.records.commit([record])
     places = instance.Instance(state=place.folder)
     runc_there = places.engines / ours / "runc"

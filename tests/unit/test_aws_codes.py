@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from roadstead import aws, serve
+from roadstead import aws
 from roadstead.aws import calls, faults
+from roadstead.serve import main
 from roadstead.wire import services, validate
 
 _REFUSING = frozenset({"Refused", "refuse"})
@@ -43,7 +44,7 @@ def service_of(module: types.ModuleType) -> str | None:
     return next((mark.service for mark in marks if mark is not None), None)
 
 
-@pytest.mark.parametrize("module", serve.MODULES, ids=lambda module: module.__name__.removeprefix("roadstead.aws."))
+@pytest.mark.parametrize("module", main.MODULES, ids=lambda module: module.__name__.removeprefix("roadstead.aws."))
 def test_codes_are_the_model_s(module: types.ModuleType) -> None:
     name = service_of(module)
     assert name is not None, "a module of operations has none"

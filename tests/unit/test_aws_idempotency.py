@@ -32,12 +32,12 @@ class Making:
         return {"thing": self.made, "at": call.now, "raw": b"\xff"}
 
 
-def request(store: interface.Store, token: str = "t", **asked: Any) -> idempotency.Request:
+def request(store: interface.Store, token: str = "t", **asked: Any) -> idempotency.TokenRequest:
     call = calls.Call("eks", "CreateCluster", "eu-central-1", CALLER, "request-1", NOW, store)
-    return idempotency.Request(call, token, asked)
+    return idempotency.TokenRequest(call, token, asked)
 
 
-def later(one: idempotency.Request, by: dt.timedelta) -> idempotency.Request:
+def later(one: idempotency.TokenRequest, by: dt.timedelta) -> idempotency.TokenRequest:
     return replace(one, call=replace(one.call, now=one.call.now + by))
 
 

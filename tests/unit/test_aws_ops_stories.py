@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 
 QUICK = {"Delay": 0.01, "MaxAttempts": 500}
 
@@ -20,7 +20,7 @@ def code(call: Callable[..., Any], **asked: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def network(place: front_desk.Place) -> tuple[str, list[str]]:
+def network(place: aws_api.Place) -> tuple[str, list[str]]:
     """A VPC with two subnets."""
     ec2 = place.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
@@ -31,18 +31,18 @@ def network(place: front_desk.Place) -> tuple[str, list[str]]:
     return vpc, [subnet["Subnet"]["SubnetId"] for subnet in made]
 
 
-def roles(place: front_desk.Place) -> tuple[str, str]:
+def roles(place: aws_api.Place) -> tuple[str, str]:
     """The ARNs of roles of a cluster and of nodes."""
     iam = place.client("iam")
     return tuple(
-        iam.create_role(RoleName=service, AssumeRolePolicyDocument=front_desk.trust(f"{service}.amazonaws.com"))[
-            "Role"
-        ]["Arn"]
+        iam.create_role(RoleName=service, AssumeRolePolicyDocument=aws_api.trust(f"{service}.amazonaws.com"))["Role"][
+            "Arn"
+        ]
         for service in ("eks", "ec2")
     )
 
 
-def cluster(place: front_desk.Place, **more: Any) -> tuple[Any, dict[str, Any], list[str], str]:
+def cluster(place: aws_api.Place, **more: Any) -> tuple[Any, dict[str, Any], list[str], str]:
     """A cluster `shop`, asked for: the client, the answer, the subnets, the role of nodes."""
     _, subnets = network(place)
     of_cluster, of_nodes = roles(place)
@@ -54,7 +54,7 @@ def cluster(place: front_desk.Place, **more: Any) -> tuple[Any, dict[str, Any], 
 
 
 def test_the_life_of_a_cluster_with_nodes(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         eks, made, subnets, of_nodes = cluster(place, version="1.36", tags={"team": "blue"})
         assert (made["status"], made["version"], made["tags"]) == ("CREATING", "1.36", {"team": "blue"})
         assert made["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "10.100.0.0/16"
@@ -80,11 +80,11 @@ def test_the_life_of_a_cluster_with_nodes(tmp_path: Path) -> None:
         reasons = [event["reason"] for event in told if event["reason"] in ("Ready", "Deleted")]
         assert reasons == ["Ready", "Ready", "Deleted", "Deleted"]
 
-    assert front_desk.told(tmp_path, story).present() == []
+    assert aws_api.told(tmp_path, story).present() == []
 
 
 def test_updates_are_followed_and_one_at_a_time(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         eks, made, _, _ = cluster(place, version="1.36")
         eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
         assert code(eks.update_cluster_version, name="shop", version="1.35") == "InvalidParameterException"
@@ -106,11 +106,11 @@ def test_updates_are_followed_and_one_at_a_time(tmp_path: Path) -> None:
         eks.untag_resource(resourceArn=made["arn"], tagKeys=["a"])
         assert eks.list_tags_for_resource(resourceArn=made["arn"])["tags"] == {"b": "2"}
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_a_cluster_that_cannot_be_made_fails_and_can_be_deleted(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         eks, _, _, _ = cluster(place, version="1.36")
         with pytest.raises(botocore.exceptions.WaiterError, match="FAILED"):
             eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
@@ -118,11 +118,11 @@ def test_a_cluster_that_cannot_be_made_fails_and_can_be_deleted(tmp_path: Path) 
         eks.delete_cluster(name="shop")
         eks.get_waiter("cluster_deleted").wait(name="shop", WaiterConfig=QUICK)
 
-    front_desk.told(tmp_path, story, refuses=frozenset({"1.36.3"}))
+    aws_api.told(tmp_path, story, refuses=frozenset({"1.36.3"}))
 
 
 def test_what_a_cluster_cannot_be(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         eks, made, subnets, of_nodes = cluster(place)
         good = {"name": "two", "roleArn": made["roleArn"], "resourcesVpcConfig": {"subnetIds": subnets}}
         bad: list[dict[str, Any]] = [
@@ -139,11 +139,11 @@ def test_what_a_cluster_cannot_be(tmp_path: Path) -> None:
         assert code(eks.describe_cluster, name="two") == "ResourceNotFoundException"
         assert place.client("eks", "us-east-1").list_clusters()["clusters"] == []
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_networks(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2 = place.client("ec2")
         assert code(ec2.create_vpc, CidrBlock="10.0.0.0/8") == "InvalidVpc.Range"
         assert code(ec2.create_vpc, CidrBlock="ten") == "InvalidParameterValue"
@@ -177,14 +177,14 @@ def test_networks(tmp_path: Path) -> None:
         ec2.delete_vpc(VpcId=vpc)
         assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_roles_users_and_keys(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         iam = place.client("iam")
         of_cluster, _ = roles(place)
-        document = front_desk.trust("eks.amazonaws.com")
+        document = aws_api.trust("eks.amazonaws.com")
         assert code(iam.create_role, RoleName="EKS", AssumeRolePolicyDocument=document) == "EntityAlreadyExists"
         assert code(iam.create_role, RoleName="bad", AssumeRolePolicyDocument="{}") == "MalformedPolicyDocument"
         assert iam.get_role(RoleName="eks")["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Effect"] == "Allow"
@@ -207,4 +207,4 @@ def test_roles_users_and_keys(tmp_path: Path) -> None:
         who = place.client("sts").get_caller_identity()
         assert who["Arn"] == f"arn:aws:iam::{place.account.account.id}:user/admin"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

@@ -105,7 +105,7 @@ EKS = services.load("eks")
         ("CreateCluster", errors.LimitExceeded("x"), "ResourceLimitExceededException"),
         ("CreateCluster", errors.Busy("x"), "ServiceUnavailableException"),
         ("CreateCluster", errors.Failed("x"), "ServerException"),
-        ("CreateCluster", calls.Refused("UnsupportedAvailabilityZoneException", "x"), None),
+        ("CreateCluster", calls.OperationRefused("UnsupportedAvailabilityZoneException", "x"), None),
     ],
 )
 def test_errors_of_the_house_have_the_codes_that_the_operation_names(

@@ -14,18 +14,17 @@ from testkit.worlds import memory
 
 from roadstead.agent import machine as kernel
 from roadstead.clusters import nodegroups, observed, spec
+from roadstead.clusters.allocation import allocator, ipam, names
 from roadstead.clusters.capacity import facts, neighbours, promises, subnets, sums
-from roadstead.clusters.ground import allotments, land
-from roadstead.clusters.hands import names
 from roadstead.contract import naming
 from roadstead.contract.messages import machine
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.network import sizes
 from roadstead.network import spec as network
+from roadstead.serve import machine_projection
 from roadstead.store import facts as stored
 from roadstead.store import keys, writes
-from roadstead.works import sight
 
 GIB = 2**30
 ACCOUNT, REGION = "012345678901", "eu-central-1"
@@ -208,7 +207,7 @@ def test_nothing_is_refused_while_the_machine_is_not_known() -> None:
     ],
 )
 def test_only_news_of_the_machine_are_kept(change: dict[str, object], age: float, news: bool) -> None:
-    assert sight.is_news(MACHINE, msgspec.structs.replace(MACHINE, **change), age) is news
+    assert machine_projection.is_news(MACHINE, msgspec.structs.replace(MACHINE, **change), age) is news
 
 
 class Agent:
@@ -233,7 +232,7 @@ class Agent:
 def test_the_machine_is_kept_as_it_is_seen_and_looked_at_when_the_agent_is_back() -> None:
     async def story() -> None:
         store, clock, agent = memory.MemoryStore(), clocks.FakeClock(), Agent()
-        looking = asyncio.ensure_future(sight.Sight(store, agent, agent, clock).run())
+        looking = asyncio.ensure_future(machine_projection.MachineProjection(store, agent, agent, clock).run())
         await clock.advance(0.0)
         assert await facts.find(store) == MACHINE
         agent.says = None
@@ -282,7 +281,7 @@ def test_the_room_of_a_subnet_is_what_can_be_allotted(
     length: int, before: Sequence[tuple[int, bool]], wishes: list[int], data: strategies.DataObject
 ) -> None:
     """`fitting` says what allotting one by one comes to, also after some were taken back."""
-    subnet, now = f"10.3.0.0/{length}", allotments.Allotments()
+    subnet, now = f"10.3.0.0/{length}", ipam.VpcAddresses()
     for number, (count, kept) in enumerate(before):
         try:
             now = given(now, subnet, f"old-{number}", count)
@@ -292,7 +291,7 @@ def test_the_room_of_a_subnet_is_what_can_be_allotted(
             gone = data.draw(strategies.integers(0, number))
             now = now.without(f"old-{gone}")
     served = 0
-    said = allotments.fitting(now, subnet, wishes)
+    said = ipam.fitting(now, subnet, wishes)
     for number, count in enumerate(wishes):
         try:
             now = given(now, subnet, f"new-{number}", count)
@@ -304,12 +303,12 @@ def test_the_room_of_a_subnet_is_what_can_be_allotted(
 
 def test_an_address_in_a_block_keeps_pods_out_of_it() -> None:
     # Twelve addresses are in the router's block, the thirteenth in the only other one.
-    assert allotments.fitting(allotments.Allotments(), "10.3.0.0/27", [0] * 11 + [1]) == 12
-    assert allotments.fitting(allotments.Allotments(), "10.3.0.0/27", [0] * 12 + [1]) == 12
+    assert ipam.fitting(ipam.VpcAddresses(), "10.3.0.0/27", [0] * 11 + [1]) == 12
+    assert ipam.fitting(ipam.VpcAddresses(), "10.3.0.0/27", [0] * 12 + [1]) == 12
 
 
-def given(now: allotments.Allotments, subnet: str, owner: str, count: int) -> allotments.Allotments:
-    return allotments.with_prefixes(allotments.with_address(now, subnet, owner), subnet, owner, count)
+def given(now: ipam.VpcAddresses, subnet: str, owner: str, count: int) -> ipam.VpcAddresses:
+    return ipam.with_prefixes(ipam.with_address(now, subnet, owner), subnet, owner, count)
 
 
 def test_a_nodegroup_that_its_subnets_have_no_room_for_is_refused() -> None:
@@ -327,7 +326,7 @@ def test_a_nodegroup_that_its_subnets_have_no_room_for_is_refused() -> None:
         await subnets.check(store, GROUP, group(count, type=type))
 
     # Each node has two networks of pods, and the first block of a subnet is the router's.
-    assert allotments.prefixes_for(sizes.find("t3.medium").pods) == 2
+    assert ipam.prefixes_for(sizes.find("t3.medium").pods) == 2
     asyncio.run(story("10.0.0.0/26", 2))
     with pytest.raises(errors.LimitExceeded) as refused:
         asyncio.run(story("10.0.0.0/26", 3))
@@ -348,7 +347,7 @@ def test_nodes_that_have_their_addresses_need_no_more() -> None:
         store = memory.MemoryStore()
         await store.put(CLUSTER, cluster())
         await store.put(GROUP, nodegroups.written(group(2)))
-        allotted = allotments.Allotments()
+        allotted = ipam.VpcAddresses()
         for part, id, cidr in (("node-1", "subnet-a", "10.0.0.0/26"), ("node-2", "subnet-b", "10.0.0.64/26")):
             made = network.Subnet(id=id, vpc="vpc-1", cidr=cidr, zone=f"{REGION}a", zone_id="z", created_at=0.0)
             await store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(made))
@@ -357,7 +356,7 @@ def test_nodes_that_have_their_addresses_need_no_more() -> None:
                 names.instance(GROUP, store.desired[GROUP].created, part),
             )
             allotted = given(allotted, cidr, owner, 2)
-        await store.put(allotments.key(ACCOUNT, REGION, "vpc-1"), allotments.written(allotted))
+        await store.put(ipam.key(ACCOUNT, REGION, "vpc-1"), ipam.written(allotted))
         await subnets.check(store, GROUP, group(2))
         with pytest.raises(errors.LimitExceeded, match="subnet-a"):
             await subnets.check(store, GROUP, group(3))
@@ -370,13 +369,13 @@ def test_api_servers_of_a_zone_without_subnet_come_out_in_another() -> None:
         network.Subnet(id=f"s-{zone}", vpc="v", cidr=cidr, zone=f"{REGION}{zone}", zone_id="z", created_at=0.0)
         for zone, cidr in (("a", "10.0.0.0/28"), ("b", "10.0.1.0/28"))
     ]
-    now, legs = land.with_legs(allotments.Allotments(), made, REGION, "c-1")
+    now, legs = allocator.with_legs(ipam.VpcAddresses(), made, REGION, "c-1")
     assert legs == {"a": "10.0.0.4", "b": "10.0.1.4", "c": "10.0.0.5", "edge": "10.0.1.5"}
     full = now
     while True:
         try:
-            full = allotments.with_address(full, "10.0.0.0/28", "others")
+            full = ipam.with_address(full, "10.0.0.0/28", "others")
         except errors.LimitExceeded:
             break
     with pytest.raises(errors.LimitExceeded, match=r"subnet 10\.0\.0\.0/28 has no free address left"):
-        land.with_legs(full, made, REGION, "c-2")
+        allocator.with_legs(full, made, REGION, "c-2")

@@ -10,11 +10,11 @@ from tests.unit import control_plane_facts
 
 from roadstead.agent import pace as measuring
 from roadstead.clusters import observed
+from roadstead.clusters.allocation import allocator
 from roadstead.clusters.capacity import pace
 from roadstead.clusters.components import controller_manager, edge, etcd
-from roadstead.clusters.ground import land
-from roadstead.clusters.hands import sights
 from roadstead.contract.messages import machine
+from roadstead.provider import projection
 
 QUICK = machine.Machine(memory=1, available=1, cores=2, disk=1, free=1, kernel="6.1", spawn=0.002)
 
@@ -51,8 +51,8 @@ def test_what_fails_on_it_is_not_said_to_fail_for_reasons_of_its_own() -> None:
     failing = observed.Part("api-a", observed.Phase.FAILING, reason="kube-scheduler is failing: exit code 1")
     waiting = observed.Part("api-b", observed.Phase.MAKING, reason="waits")
     parts = {"api-a": failing, "api-b": waiting}
-    assert sights.excused(parts, "") == parts
-    told = sights.excused(parts, "the machine is too slow")
+    assert projection.excused(parts, "") == parts
+    told = projection.excused(parts, "the machine is too slow")
     assert told["api-a"].reason == "the machine is too slow (kube-scheduler is failing: exit code 1)"
     assert told["api-a"].phase is observed.Phase.FAILING
     assert told["api-b"] == waiting
@@ -75,12 +75,12 @@ def test_leases_elections_and_graces_follow() -> None:
 
 
 def test_ground_of_an_earlier_release_has_the_usual_times() -> None:
-    kept = land.Ground(
+    kept = allocator.Allocation(
         id="c-1", cidr="198.19.0.0/26", vpc="vpc-1", vpc_cidr="10.0.0.0/16", api_vpc={}, private="", public="", port=1
     )
     earlier = {name: value for name, value in msgspec.to_builtins(kept).items() if name != "patience"}
-    assert land.read(msgspec.json.encode(earlier)).patience == 1
-    assert land.read(land.written(dataclasses.replace(kept, patience=5))).patience == 5
+    assert allocator.read(msgspec.json.encode(earlier)).patience == 1
+    assert allocator.read(allocator.written(dataclasses.replace(kept, patience=5))).patience == 5
 
 
 def test_what_timers_usually_are_late_by() -> None:

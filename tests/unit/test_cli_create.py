@@ -13,8 +13,8 @@ from tests.unit.test_cli_grammar import call
 from roadstead.aws.eks import labels
 from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import building, create
-from roadstead.cli.estate import parts
-from roadstead.cli.live import follow, scene, screen
+from roadstead.cli.infrastructure import parts
+from roadstead.cli.live import follow, progress, screen
 from roadstead.clusters.components import kubelet
 from roadstead.core import errors
 
@@ -119,9 +119,9 @@ def from_file(text: str) -> config.ClusterConfig:
 
 
 def work(cloud: cloud_for_cli.Cloud, whole: config.ClusterConfig) -> building.Building:
-    silent = screen.Screen(io.StringIO(), live=False)
+    silent = screen.LiveScreen(io.StringIO(), live=False)
     log = show.Log(0, to_error=False)
-    stage = follow.Stage(log, silent, time.monotonic() + 10, scene.empty(*scene.CREATE))
+    stage = follow.Stage(log, silent, time.monotonic() + 10, progress.empty(*progress.CREATE))
     return building.Building(cloud, stage, whole)
 
 

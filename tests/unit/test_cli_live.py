@@ -7,20 +7,22 @@ import os
 
 import pytest
 
-from roadstead.cli.live import picture, scene, screen
+from roadstead.cli.live import picture, progress, screen
 
 PARTS = [
-    *(scene.Part(f"etcd-{zone}", "READY", f"eu-central-1{zone}") for zone in "abc"),
-    scene.Part("api-a", "READY", "eu-central-1a"),
-    scene.Part("api-b", "MAKING", "eu-central-1b"),
-    scene.Part("api-c", "FAILING", "eu-central-1c"),
+    *(progress.ProgressPart(f"etcd-{zone}", "READY", f"eu-central-1{zone}") for zone in "abc"),
+    progress.ProgressPart("api-a", "READY", "eu-central-1a"),
+    progress.ProgressPart("api-b", "MAKING", "eu-central-1b"),
+    progress.ProgressPart("api-c", "FAILING", "eu-central-1c"),
 ]
-NODES = [scene.Part(f"node-{n}", "READY" if n < 3 else "MAKING", f"r-{'abc'[n % 3]}", "ng") for n in range(1, 5)]
+NODES = [
+    progress.ProgressPart(f"node-{n}", "READY" if n < 3 else "MAKING", f"r-{'abc'[n % 3]}", "ng") for n in range(1, 5)
+]
 
 
-def some() -> scene.Scene:
-    made = scene.empty(*scene.CREATE).begin("network", 0.0).end("network", 0.25, "6 subnets").end("roles", 0.5)
-    return scene.creating(made, scene.Seen("CREATING", parts=PARTS), 1.0)
+def some() -> progress.Progress:
+    made = progress.empty(*progress.CREATE).begin("network", 0.0).end("network", 0.25, "6 subnets").end("roles", 0.5)
+    return progress.creating(made, progress.ProgressSeen("CREATING", parts=PARTS), 1.0)
 
 
 def test_a_scene_at_80_columns() -> None:
@@ -36,46 +38,50 @@ def test_a_scene_at_80_columns() -> None:
 
 
 def test_nodes_are_counted_by_zone() -> None:
-    seen = scene.Seen("ACTIVE", "https://e", {"ng": "CREATING"}, [*PARTS, *NODES])
-    shown = scene.creating(some(), seen, 5.0).having("nodes", wanted=4)
+    seen = progress.ProgressSeen("ACTIVE", "https://e", {"ng": "CREATING"}, [*PARTS, *NODES])
+    shown = progress.creating(some(), seen, 5.0).having("nodes", wanted=4)
     assert picture.lines(shown, 6.0, 80)[5] == " ⠋ nodes           1.0 s  2 of 4 Ready   a: ·   b: ✔·   c: ✔"
-    many = [scene.Part(f"node-{n}", "READY", f"r-{'abc'[n % 3]}", "ng") for n in range(300)]
-    shown = scene.nodes(shown, scene.Seen("ACTIVE", "", {"ng": "ACTIVE"}, many), 7.0)
+    many = [progress.ProgressPart(f"node-{n}", "READY", f"r-{'abc'[n % 3]}", "ng") for n in range(300)]
+    shown = progress.nodes(shown, progress.ProgressSeen("ACTIVE", "", {"ng": "ACTIVE"}, many), 7.0)
     assert picture.lines(shown, 8.0, 90)[5].endswith("300 of 300 Ready   a: 100/100   b: 100/100   c: 100/100")
 
 
 def test_what_hinders_it_stands_beside_it_until_it_is_done() -> None:
-    late = scene.Part("node-3", "MAKING", "r-a", "ng", "containerd is failed:\n no space left")
-    seen = scene.Seen("ACTIVE", "https://e", {"ng": "CREATING"}, [*PARTS, *NODES[:2], late])
-    shown = scene.creating(some(), seen, 5.0)
+    late = progress.ProgressPart("node-3", "MAKING", "r-a", "ng", "containerd is failed:\n no space left")
+    seen = progress.ProgressSeen("ACTIVE", "https://e", {"ng": "CREATING"}, [*PARTS, *NODES[:2], late])
+    shown = progress.creating(some(), seen, 5.0)
     assert picture.lines(shown, 6.0, 120)[5].endswith("node-3: containerd is failed: no space left")
     assert shown.hindrance == "node-3: containerd is failed: no space left"
-    other = scene.Part("node-1", "MAKING", "r-a", "before", "of no concern")
-    edge = scene.Part("edge", "MAKING", reason="proxy is starting")
-    shown = scene.creating(some(), scene.Seen("CREATING", parts=[*PARTS, edge, other]), 5.0)
+    other = progress.ProgressPart("node-1", "MAKING", "r-a", "before", "of no concern")
+    edge = progress.ProgressPart("edge", "MAKING", reason="proxy is starting")
+    shown = progress.creating(some(), progress.ProgressSeen("CREATING", parts=[*PARTS, edge, other]), 5.0)
     assert picture.lines(shown, 6.0, 120)[3].endswith("edge: proxy is starting")
-    shown = scene.creating(some(), scene.Seen("ACTIVE", "https://e", {"ng": "ACTIVE"}, [*PARTS, late]), 5.0)
+    shown = progress.creating(
+        some(), progress.ProgressSeen("ACTIVE", "https://e", {"ng": "ACTIVE"}, [*PARTS, late]), 5.0
+    )
     assert shown.hindrance == ""
 
 
 def test_only_awaited_nodegroups_are_counted() -> None:
-    others = [scene.Part("node-1", "READY", "r-a", "before")]
-    shown = scene.nodes(scene.empty("nodes"), scene.Seen("ACTIVE", "", {"ng": "CREATING"}, [*NODES, *others]), 0.0)
+    others = [progress.ProgressPart("node-1", "READY", "r-a", "before")]
+    shown = progress.nodes(
+        progress.empty("nodes"), progress.ProgressSeen("ACTIVE", "", {"ng": "CREATING"}, [*NODES, *others]), 0.0
+    )
     assert len(shown.phase("nodes").parts) == 4
 
 
 def test_an_active_cluster_has_an_endpoint_and_access_and_a_deleted_one_nothing() -> None:
-    shown = scene.creating(some(), scene.Seen("ACTIVE", "https://e"), 4.0)
+    shown = progress.creating(some(), progress.ProgressSeen("ACTIVE", "https://e"), 4.0)
     assert [shown.phase(name).state for name in ("control plane", "endpoint", "access")] == ["done"] * 3
     assert shown.phase("nodes").state == "waiting"
-    gone = scene.deleting(scene.empty(*scene.DELETE), scene.Seen(), 1.0)
+    gone = progress.deleting(progress.empty(*progress.DELETE), progress.ProgressSeen(), 1.0)
     assert [gone.phase(name).state for name in ("nodes", "control plane", "network")] == ["done", "done", "waiting"]
 
 
 @pytest.mark.parametrize("width", [1, 2, 20, 40, 79, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    shown = scene.creating(
-        some(), scene.Seen("ACTIVE", f"https://{'x' * 100}", {"ng": "CREATING"}, [*PARTS, *NODES]), 2.0
+    shown = progress.creating(
+        some(), progress.ProgressSeen("ACTIVE", f"https://{'x' * 100}", {"ng": "CREATING"}, [*PARTS, *NODES]), 2.0
     )
     assert all(len(line) <= width for line in picture.lines(shown, 3.0, width))
 
@@ -138,7 +144,7 @@ class Terminal:
 
 def test_the_picture_stays_below_the_lines_and_is_drawn_in_one_write() -> None:
     terminal = Terminal(80, 24)
-    with screen.Screen(terminal, live=True, size=lambda: terminal.size) as shown:
+    with screen.LiveScreen(terminal, live=True, size=lambda: terminal.size) as shown:
         shown.line("first")
         shown.draw(some(), 3.0)
         shown.line("second")
@@ -155,7 +161,7 @@ def test_the_picture_stays_below_the_lines_and_is_drawn_in_one_write() -> None:
 
 def test_what_has_no_room_is_left_out_above() -> None:
     terminal = Terminal(80, 4)
-    shown = screen.Screen(terminal, live=True, size=lambda: terminal.size)
+    shown = screen.LiveScreen(terminal, live=True, size=lambda: terminal.size)
     shown.draw(some(), 3.0)
     shown.draw(some(), 4.0)
     assert [line.strip() for line in terminal.lines] == ["access", "nodes", "kubeconfig", ""]
@@ -176,6 +182,6 @@ def test_programs_see_no_picture(environment: dict[str, str], tty: bool, wanted:
     terminal = Terminal(80, 24)
     terminal.isatty = lambda: tty  # type: ignore[method-assign]
     assert screen.wanted(terminal, environment) is wanted
-    shown = screen.Screen(terminal, live=False)
+    shown = screen.LiveScreen(terminal, live=False)
     shown.draw(some(), 1.0)
     assert terminal.writes == 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk, test_aws_ops_stories
+from tests.unit import aws_api, test_aws_ops_stories
 
 
 def test_the_parts_of_a_cluster_with_zones_and_nodegroups(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         own = place.client("roadstead")
         with pytest.raises(botocore.exceptions.ClientError, match="No cluster found for name: shop"):
             own.list_cluster_parts(clusterName="shop")
@@ -29,4 +29,4 @@ def test_the_parts_of_a_cluster_with_zones_and_nodegroups(tmp_path: Path) -> Non
             ("node-2", "eu-central-1b"),
         ]
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

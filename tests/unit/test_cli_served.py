@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.unit import cloud_for_cli
 
-from roadstead.cli.estate import parts
+from roadstead.cli.infrastructure import parts
 from roadstead.machine import main
 from roadstead.wire import exchange, sigv4
 

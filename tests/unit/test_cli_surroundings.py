@@ -84,7 +84,7 @@ def test_where_there_is_no_kubectl_the_last_lines_say_how(
     assert f"kubectl command should work with \"{config}\", try 'kubectl get nodes'" in said(f"{CREATE}-4")[1]
 
 
-def keep(place: Path, chosen: engine_settings.Settings, version: str, says: str) -> Path:
+def keep(place: Path, chosen: engine_settings.EngineSettings, version: str, says: str) -> Path:
     """A Kubernetes in a cache, whole; its kubectl."""
     release = catalog.resolve(chosen.catalog, f"kubernetes@{version}", catalog.machine_arch())
     key = install.key_of(release, chosen)

@@ -11,7 +11,7 @@ from types import FrameType
 
 import pytest
 
-from roadstead.cli.estate import together
+from roadstead.cli.infrastructure import together
 
 
 @pytest.fixture(autouse=True)

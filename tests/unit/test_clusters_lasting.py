@@ -14,7 +14,7 @@ WHY = {FAILS: "kubelet is failing: exited with code 1", RUNS: "kubelet is runnin
 
 
 class Life:
-    """One part, looked at as the office does: at each change, and when time makes something of it."""
+    """One part, looked at as the reconciler does: at each change, and when time makes something of it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -26,7 +26,7 @@ class Life:
         raw = observed.Part("node-1", phase, 7, release, reason=WHY[phase] if reason is None else reason)
         end = self.now + seconds
         while self.now < end:
-            looked = observed.lasting(self.seen, observed.Sight({"node-1": raw}), self.now)
+            looked = observed.lasting(self.seen, observed.Projection({"node-1": raw}), self.now)
             part = looked.parts["node-1"]
             news = events.of_parts(self.seen.parts, (part,))
             self.told += [(self.now - 1000, event.reason, event.message) for event in news]

@@ -1,4 +1,4 @@
-"""The office's tables against EKS's model, and its views through EKS's codec."""
+"""The reconciler's tables against EKS's model, and its views through EKS's codec."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions, views
+from roadstead.clusters.allocation import names
 from roadstead.clusters.components.control import issuer
-from roadstead.clusters.hands import names
 from roadstead.core import errors, lifecycle
 from roadstead.store import facts, keys
 from roadstead.wire import services, validate

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from roadstead import porter, serve, supplier
+from roadstead import supplier
 from roadstead.agent import main as agent
 from roadstead.contract import kubernetes, layout, listeners, logins, naming, paths, programs
 from roadstead.controllers.system import storage
 from roadstead.core import instance
 from roadstead.machine.supervision import settings, tree
+from roadstead.porter import main as porter_main
+from roadstead.serve import main as serve_main
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "roadstead"
@@ -75,7 +77,7 @@ def test_the_launcher_has_the_same() -> None:
 
 def test_every_program_takes_the_command_by_which_the_tree_starts_it() -> None:
     """With all that `start` may say."""
-    asked = settings.Settings(
+    asked = settings.TreeSettings(
         advertise_address="192.0.2.1",
         endpoint_ports="30000-30009",
         machine_networks="198.19.0.0/16",
@@ -91,8 +93,8 @@ def test_every_program_takes_the_command_by_which_the_tree_starts_it() -> None:
     places = instance.Instance.named("t-one", Path("/run/netns/one"))
     modules = {
         "roadstead.agent.main": agent,
-        "roadstead.serve": serve,
-        "roadstead.porter": porter,
+        "roadstead.serve.main": serve_main,
+        "roadstead.porter.main": porter_main,
         "roadstead.supplier": supplier,
     }
     started = set()

@@ -15,14 +15,14 @@ from cryptography.x509 import oid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.controllers import csr, postings
+from roadstead.controllers import csr, targets
 from roadstead.kube.resources import Json
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 ONE = "ip-192-168-1-1.eu-central-1.compute.internal"
 TWO = "ip-192-168-1-2.eu-central-1.compute.internal"
-NODES: Mapping[str, postings.Expected] = {
-    name: postings.Expected(
+NODES: Mapping[str, targets.ExpectedNode] = {
+    name: targets.ExpectedNode(
         instance=f"i-{number}",
         address=f"192.168.1.{number}",
         token_id=f"token{number}",

@@ -1,4 +1,4 @@
-"""What the embassy decides without asking anyone: tokens, Nodes, pods to leave, roles, digests, reports."""
+"""What the controllers decide without asking anyone: tokens, Nodes, pods to leave, roles, digests, reports."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.controllers import applying, drain, nodes, postings, rbac, reports, tokens
+from roadstead.controllers import applying, drain, nodes, rbac, reports, targets, tokens
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
-ONE = postings.Expected(
+ONE = targets.ExpectedNode(
     instance="i-1", address="192.168.1.1", token_id="aaaaa1", token_secret="s" * 16, nodegroup="workers"
 )
 TWO = replace(ONE, instance="i-2", token_id="aaaaa2")
@@ -73,7 +73,7 @@ def node(provider: str = "aws:///eu-central-1a/i-1", **status: object) -> Json:
         (node(""), {"one": ONE}, nodes.Due.NOTHING),
     ],
 )
-def test_what_is_due(there: Json | None, expected: dict[str, postings.Expected], due: nodes.Due) -> None:
+def test_what_is_due(there: Json | None, expected: dict[str, targets.ExpectedNode], due: nodes.Due) -> None:
     assert nodes.due("one", there, expected) is due
 
 
@@ -89,8 +89,8 @@ def test_what_a_node_says() -> None:
 def test_an_earlier_instance_is_not_reported_as_the_new_one() -> None:
     assert nodes.states({"one": node()}, {"one": ONE}, {}).keys() == {"one"}
     assert nodes.states({"one": node()}, {"one": TWO}, {}) == {}
-    gone = nodes.states({}, {"one": replace(ONE, wanted=False)}, {"one": (reports.Drain.DONE, ())})
-    assert gone["one"].drain is reports.Drain.DONE
+    gone = nodes.states({}, {"one": replace(ONE, wanted=False)}, {"one": (reports.DrainState.DONE, ())})
+    assert gone["one"].drain is reports.DrainState.DONE
 
 
 def pod(**meta: object) -> Json:
@@ -137,7 +137,7 @@ def noted(text: str) -> Json:
 
 
 def test_a_node_that_has_what_its_nodegroup_gives_is_left_alone() -> None:
-    marks = postings.Marks(labels={"b": "2", "a": "1"}, taints=(postings.Taint(key="k", effect="NoSchedule"),))
+    marks = targets.NodeMarks(labels={"b": "2", "a": "1"}, taints=(targets.NodeTaint(key="k", effect="NoSchedule"),))
     change = nodes.change(noted(""), replace(ONE, marks=marks))
     assert change is not None
     assert change["metadata"]["resourceVersion"] == "7"
@@ -183,7 +183,7 @@ def test_a_node_says_in_a_condition_what_is_near_its_end_for_as_long_as_it_is_so
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"labels": {"a": 1}}', '{"taints": [{"key": "k"}]}'])
 def test_what_a_node_made_of_its_annotation_takes_nothing_from_it(text: str) -> None:
     """A node may write what it likes on its own Node."""
-    change = nodes.change(noted(text), replace(ONE, marks=postings.Marks(labels={"a": "1"})))
+    change = nodes.change(noted(text), replace(ONE, marks=targets.NodeMarks(labels={"a": "1"})))
     assert change is not None
     assert change["metadata"]["labels"] == {"a": "1"}
     assert "spec" not in change

@@ -25,7 +25,7 @@ TOOLS = tuple(
 GOOD_SYSCTLS = {setting.name: setting.target for setting in wanted.SYSCTLS}
 NO_FIREWALL = facts.Firewalls(forward_drops=(), docker=False, ufw_drops=False, firewalld=False)
 
-SERVER = facts.Facts(
+SERVER = facts.DoctorFacts(
     root=True,
     user_namespace=False,
     architecture="x86_64",
@@ -85,11 +85,11 @@ SMALL = dataclasses.replace(SERVER, memory=facts.Memory(int(1.9 * GIB), int(1.55
 """A machine with 2 GiB of memory."""
 
 
-def found(seen: facts.Facts) -> dict[str, findings.Finding]:
+def found(seen: facts.DoctorFacts) -> dict[str, findings.Finding]:
     return {finding.id: finding for finding in checks.check(seen)}
 
 
-def amiss(seen: facts.Facts) -> dict[str, findings.Level]:
+def amiss(seen: facts.DoctorFacts) -> dict[str, findings.Level]:
     return {finding.id: finding.level for finding in checks.check(seen) if finding.level != "ok"}
 
 
@@ -97,7 +97,7 @@ def test_a_good_server_has_nothing_amiss() -> None:
     assert amiss(SERVER) == {}
 
 
-def with_runc(version: facts.Version | None, says: str) -> facts.Facts:
+def with_runc(version: facts.Version | None, says: str) -> facts.DoctorFacts:
     tools = tuple(facts.Tool("runc", "/usr/sbin/runc", version, says) if t.name == "runc" else t for t in TOOLS)
     return dataclasses.replace(SERVER, tools=tools)
 
@@ -321,7 +321,7 @@ def test_each_probe_is_explained_and_each_program_has_makers_and_packages() -> N
 sizes = st.integers(0, 64 * GIB)
 names = st.sampled_from(["ip", "inet", "filter", "FORWARD", "forward", "mine"])
 any_facts = st.builds(
-    facts.Facts,
+    facts.DoctorFacts,
     root=st.booleans(),
     user_namespace=st.booleans(),
     architecture=st.sampled_from(["x86_64", "aarch64", "riscv64"]),
@@ -383,7 +383,7 @@ any_facts = st.builds(
 
 
 @given(any_facts)
-def test_each_finding_is_whole(seen: facts.Facts) -> None:
+def test_each_finding_is_whole(seen: facts.DoctorFacts) -> None:
     """Whatever the machine: what is amiss says what it means and how to mend it, and ids are one of a kind."""
     looked = checks.check(seen)
     assert len({finding.id for finding in looked}) == len(looked)

@@ -22,9 +22,9 @@ def finding(name: str, amend: findings.Package | findings.Setting | None) -> fin
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> mend.Places:
+def places(tmp_path: Path) -> mend.MendPlaces:
     """A machine in a folder: two sysctls, nothing else."""
-    tree = mend.Places(
+    tree = mend.MendPlaces(
         proc_sys=tmp_path / "sys",
         conf=tmp_path / "sysctl.d" / "60-roadstead.conf",
         record=tmp_path / "lib" / "before.json",
@@ -37,7 +37,7 @@ def places(tmp_path: Path) -> mend.Places:
     return tree
 
 
-def value(places: mend.Places, name: str) -> str:
+def value(places: mend.MendPlaces, name: str) -> str:
     return (places.proc_sys / name.replace(".", "/")).read_text().strip()
 
 
@@ -70,7 +70,7 @@ def test_no_package_manager_asks(family: facts.Family) -> None:
     assert family == "alpine" or quiet & set(last)
 
 
-def test_settings_are_set_written_and_given_back(places: mend.Places) -> None:
+def test_settings_are_set_written_and_given_back(places: mend.MendPlaces) -> None:
     steps = (mend.Set(((INSTANCES, 8192), (mend.FORWARDING, 1))),)
     mend.make(steps, places)
     assert value(places, INSTANCES) == "8192"
@@ -82,13 +82,13 @@ def test_settings_are_set_written_and_given_back(places: mend.Places) -> None:
     assert mend.restore(places) == ()
 
 
-def test_packages_stay(places: mend.Places) -> None:
+def test_packages_stay(places: mend.MendPlaces) -> None:
     places.record.parent.mkdir()
     places.record.write_text('{"sysctls": {}, "packages": ["s6"]}')
     assert mend.restore(places) == ("Packages that were installed for Roadstead stay: s6.",)
 
 
-def test_mending_twice_keeps_the_first_values(places: mend.Places) -> None:
+def test_mending_twice_keeps_the_first_values(places: mend.MendPlaces) -> None:
     mend.make((mend.Set(((INSTANCES, 1024),)),), places)
     mend.make((mend.Set(((INSTANCES, 8192),)), mend.Set(((mend.FORWARDING, 1),))), places)
     assert places.conf.read_text().splitlines()[1:] == [f"{INSTANCES} = 8192"]
@@ -96,13 +96,13 @@ def test_mending_twice_keeps_the_first_values(places: mend.Places) -> None:
     assert value(places, INSTANCES) == "128"
 
 
-def test_what_is_as_it_was_already_is_said_to_be_so(places: mend.Places) -> None:
+def test_what_is_as_it_was_already_is_said_to_be_so(places: mend.MendPlaces) -> None:
     mend.make((mend.Set(((mend.FORWARDING, 1),)),), places)
     (places.proc_sys / mend.FORWARDING.replace(".", "/")).write_text("0\n")
     assert mend.restore(places) == (f"{mend.FORWARDING} is 0 again.",)
 
 
-def test_a_value_that_someone_else_set_stays(places: mend.Places) -> None:
+def test_a_value_that_someone_else_set_stays(places: mend.MendPlaces) -> None:
     mend.make((mend.Set(((INSTANCES, 8192),)),), places)
     (places.proc_sys / INSTANCES.replace(".", "/")).write_text("9999\n")
     (told,) = mend.restore(places)
@@ -110,7 +110,7 @@ def test_a_value_that_someone_else_set_stays(places: mend.Places) -> None:
     assert value(places, INSTANCES) == "9999"
 
 
-def test_forwarding_stays_where_bridges_need_it(places: mend.Places) -> None:
+def test_forwarding_stays_where_bridges_need_it(places: mend.MendPlaces) -> None:
     mend.make((mend.Set(((mend.FORWARDING, 1),)),), places)
     (places.links / "docker0" / "bridge").mkdir(parents=True)
     (told,) = mend.restore(places)
@@ -118,7 +118,7 @@ def test_forwarding_stays_where_bridges_need_it(places: mend.Places) -> None:
     assert value(places, mend.FORWARDING) == "1"
 
 
-def test_what_cannot_be_set_is_named_and_the_rest_is_set(places: mend.Places) -> None:
+def test_what_cannot_be_set_is_named_and_the_rest_is_set(places: mend.MendPlaces) -> None:
     path = places.proc_sys / INSTANCES.replace(".", "/")
     steps = (mend.Set((("kernel.no.such", 1),)), mend.Set(((mend.FORWARDING, 1),)))
     with pytest.raises(errors.Failed, match=r"kernel\.no\.such cannot be set"):
@@ -127,7 +127,7 @@ def test_what_cannot_be_set_is_named_and_the_rest_is_set(places: mend.Places) ->
     assert path.read_text() == "128\n"
 
 
-def test_a_record_that_is_no_record(places: mend.Places) -> None:
+def test_a_record_that_is_no_record(places: mend.MendPlaces) -> None:
     places.record.parent.mkdir()
     places.record.write_text("{")
     with pytest.raises(errors.Failed, match="cannot be understood"):

@@ -106,7 +106,7 @@ def releases() -> Iterator[Releases]:
 
 
 @pytest.fixture
-def chosen(tmp_path: Path, releases: Releases) -> settings.Settings:
+def chosen(tmp_path: Path, releases: Releases) -> settings.EngineSettings:
     """No modules to build from and no path: the download alone."""
     release = catalog.resolve(CATALOG, "1.37", ARCH)
     for component in release.engine.components:
@@ -122,7 +122,7 @@ def chosen(tmp_path: Path, releases: Releases) -> settings.Settings:
         f"/v3.6.16/{file}": etcd,
         "/v3.6.16/SHA256SUMS": f"{'0' * 64}  other.tar.gz\n{sha256(etcd)}  {file}\n".encode(),
     }
-    return settings.Settings(
+    return settings.EngineSettings(
         cache=tmp_path / "cache",
         catalog=CATALOG,
         modules=None,
@@ -137,7 +137,7 @@ def kubelet() -> str:
     return f"/v1.37.2/bin/linux/{ARCH}/kubelet"
 
 
-def refusal(chosen: settings.Settings, spec: str) -> str:
+def refusal(chosen: settings.EngineSettings, spec: str) -> str:
     """Why an engine could not be had; nothing of it may be left."""
     with pytest.raises(errors.Failed) as caught:
         engines.get(spec, given=chosen)
@@ -146,7 +146,7 @@ def refusal(chosen: settings.Settings, spec: str) -> str:
     return str(caught.value)
 
 
-def test_files_with_a_checksum_each(chosen: settings.Settings) -> None:
+def test_files_with_a_checksum_each(chosen: settings.EngineSettings) -> None:
     installed = engines.get("1.37", given=chosen)
     assert installed.id == "kubernetes-1.37.2"
     assert installed.manifest.source == "download"
@@ -156,11 +156,11 @@ def test_files_with_a_checksum_each(chosen: settings.Settings) -> None:
     assert engines.find("1.37", given=chosen) == installed
 
 
-def test_an_archive_with_a_list_of_checksums(chosen: settings.Settings) -> None:
+def test_an_archive_with_a_list_of_checksums(chosen: settings.EngineSettings) -> None:
     assert set(engines.get("etcd", given=chosen).components) == {"etcd", "etcdctl", "etcdutl"}
 
 
-def test_the_cache_is_asked_first(chosen: settings.Settings, releases: Releases) -> None:
+def test_the_cache_is_asked_first(chosen: settings.EngineSettings, releases: Releases) -> None:
     first = engines.get("etcd", given=chosen)
     releases.files.clear()
     assert engines.get("etcd", given=chosen) == first
@@ -168,34 +168,34 @@ def test_the_cache_is_asked_first(chosen: settings.Settings, releases: Releases)
     assert engines.get("etcd", "download", given=chosen) == first
 
 
-def test_a_wrong_checksum(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_wrong_checksum(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.files[kubelet()] = b"something else"
     assert "kubelet: wrong checksum: SHA-256 is " in refusal(chosen, "1.37")
 
 
-def test_a_cut_off_transfer(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_cut_off_transfer(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.cut.add(kubelet())
     assert "the transfer was cut off after " in refusal(chosen, "1.37")
 
 
-def test_a_release_that_is_not_published(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_release_that_is_not_published(chosen: settings.EngineSettings, releases: Releases) -> None:
     del releases.files[f"{kubelet()}.sha256"]
     assert "kubelet.sha256: the server answered 404" in refusal(chosen, "1.37")
 
 
-def test_checksums_without_the_file(chosen: settings.Settings, releases: Releases) -> None:
+def test_checksums_without_the_file(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.files["/v3.6.16/SHA256SUMS"] = b"nothing here\n"
     assert "no SHA-256 of etcd-v3.6.16" in refusal(chosen, "etcd")
 
 
-def test_no_network(chosen: settings.Settings) -> None:
+def test_no_network(chosen: settings.EngineSettings) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
         assert "no connection: " in refusal(dataclasses.replace(chosen, downloads={"etcd": nobody}), "etcd")
 
 
-def test_a_server_that_never_answers(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_server_that_never_answers(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.silent.add("/v3.6.16/SHA256SUMS")
     hasty = dataclasses.replace(chosen, connect_timeout=0.5)
     start = time.monotonic()
@@ -203,13 +203,13 @@ def test_a_server_that_never_answers(chosen: settings.Settings, releases: Releas
     assert time.monotonic() - start < 9
 
 
-def test_a_server_that_stops_in_the_middle(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_server_that_stops_in_the_middle(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.stalled.add(kubelet())
     assert "kubelet: no byte came for 2 s" in refusal(dataclasses.replace(chosen, stall_timeout=2.0), "1.37")
 
 
 def test_a_digest_of_the_catalog_counts_more_than_a_published_one(
-    chosen: settings.Settings, releases: Releases
+    chosen: settings.EngineSettings, releases: Releases
 ) -> None:
     release = catalog.resolve(CATALOG, "etcd", ARCH)
     file = f"v3.6.16/etcd-v3.6.16-linux-{ARCH}.tar.gz"
@@ -232,7 +232,7 @@ def engine_with(engine: catalog.Engine, digests: dict[str, str]) -> catalog.Engi
     )
 
 
-def with_engine(chosen: settings.Settings, engine: catalog.Engine) -> settings.Settings:
+def with_engine(chosen: settings.EngineSettings, engine: catalog.Engine) -> settings.EngineSettings:
     ours = catalog.Catalog(architectures=CATALOG.architectures, needed=(), engines=(engine,), go=CATALOG.go)
     return dataclasses.replace(chosen, catalog=ours)
 
@@ -243,12 +243,12 @@ def test_only_https_and_the_loopback(url: str) -> None:
         download.check(url)
 
 
-def test_a_setting_that_is_not_https_is_refused(chosen: settings.Settings) -> None:
+def test_a_setting_that_is_not_https_is_refused(chosen: settings.EngineSettings) -> None:
     plain = dataclasses.replace(chosen, downloads={"etcd": "http://192.0.2.1"})
     assert "HTTPS only" in refusal(plain, "etcd")
 
 
-def test_a_redirect_is_followed_but_not_out_of_https(chosen: settings.Settings, releases: Releases) -> None:
+def test_a_redirect_is_followed_but_not_out_of_https(chosen: settings.EngineSettings, releases: Releases) -> None:
     releases.moved["/v3.6.16/SHA256SUMS"] = "/elsewhere"
     releases.files["/elsewhere"] = releases.files.pop("/v3.6.16/SHA256SUMS")
     assert engines.get("etcd", given=chosen).version == "3.6.16"
@@ -281,7 +281,7 @@ def folder_of_etcd(folder: Path, version: str = "3.6.16") -> Path:
     return folder
 
 
-def test_the_next_source_and_the_reason(chosen: settings.Settings, releases: Releases, tmp_path: Path) -> None:
+def test_the_next_source_and_the_reason(chosen: settings.EngineSettings, releases: Releases, tmp_path: Path) -> None:
     releases.cut.add(f"/v3.6.16/etcd-v3.6.16-linux-{ARCH}.tar.gz")
     folder_of_etcd(tmp_path / "own" / "etcd-3.6.16")
     heard: list[progress.Progress] = []
@@ -295,20 +295,20 @@ def test_the_next_source_and_the_reason(chosen: settings.Settings, releases: Rel
     assert lines[-1].startswith("ready (path")
 
 
-def test_a_program_of_another_version_is_not_taken(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_a_program_of_another_version_is_not_taken(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     own = folder_of_etcd(tmp_path / "own", "3.6.160")
     with pytest.raises(errors.Failed, match=r"etcd should be version 3.6.16, and says: etcd Version: 3.6.160"):
         engines.get("etcd", "path", given=chosen.with_path(own))
 
 
-def test_a_folder_without_a_component(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_a_folder_without_a_component(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     own = folder_of_etcd(tmp_path / "own")
     (own / "etcdutl").unlink()
     with pytest.raises(errors.Failed, match="has no file etcdutl"):
         engines.get("etcd", "path", given=chosen.with_path(own))
 
 
-def test_a_broken_entry_is_named_and_made_again(chosen: settings.Settings) -> None:
+def test_a_broken_entry_is_named_and_made_again(chosen: settings.EngineSettings) -> None:
     file = engines.get("etcd", given=chosen).components["etcd"]
     file.chmod(0o755)
     file.write_bytes(b"#" * file.stat().st_size)
@@ -321,12 +321,12 @@ def test_a_broken_entry_is_named_and_made_again(chosen: settings.Settings) -> No
     assert again.components["etcd"].read_bytes() == program("etcd Version: 3.6.16")
 
 
-def test_the_cache_alone(chosen: settings.Settings) -> None:
+def test_the_cache_alone(chosen: settings.EngineSettings) -> None:
     with pytest.raises(errors.NotFound, match="is not in the cache"):
         engines.get("etcd", "cache", given=chosen)
 
 
-def test_two_at_once_do_the_work_once(chosen: settings.Settings) -> None:
+def test_two_at_once_do_the_work_once(chosen: settings.EngineSettings) -> None:
     heard: list[progress.Progress] = []
     key = install.key_of(catalog.resolve(CATALOG, "etcd", ARCH), chosen)
     got: list[engines.Installed] = []
@@ -347,7 +347,7 @@ def test_two_at_once_do_the_work_once(chosen: settings.Settings) -> None:
     assert [news.text.split(" works")[1] for news in heard] == [" on etcd-3.6.16: waiting for it"]
 
 
-def test_the_distribution_s_own(chosen: settings.Settings, tmp_path: Path) -> None:
+def test_the_distribution_s_own(chosen: settings.EngineSettings, tmp_path: Path) -> None:
     absent = dataclasses.replace(chosen, environment={"PATH": str(tmp_path / "bin")})
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "busybox").write_bytes(program("busybox 9"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roadstead.agent.fabric import facts
-from roadstead.agent.links import allotments, forwarding, things
+from roadstead.agent.links import forwarding, numbers, resources
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.rules import text
 from roadstead.core import instance as instances
@@ -17,7 +17,9 @@ NOTHING = topologies.Topology(networks={}, hosts={}, zones={}, publishes={})
 
 
 def test_what_the_doctor_wrote_says_whether_it_was_off(tmp_path: Path) -> None:
-    places = mend.Places(tmp_path / "sys", tmp_path / "60-roadstead.conf", tmp_path / "before.json", tmp_path / "net")
+    places = mend.MendPlaces(
+        tmp_path / "sys", tmp_path / "60-roadstead.conf", tmp_path / "before.json", tmp_path / "net"
+    )
     assert not forwarding.was_off(places.record)
     for before, off in ((0, True), (1, False)):
         setting = places.proc_sys / forwarding.SETTING
@@ -53,8 +55,8 @@ def test_files_of_others_ask_for_forwarding_as_the_last_of_them_says(texts: tupl
     assert forwarding.asked_for(texts) is asked
 
 
-def _link(index: int, name: str, kind: str = "", master: int = 0) -> things.SeenLink:
-    return things.SeenLink(name, index, 0, True, "", "", kind, master)
+def _link(index: int, name: str, kind: str = "", master: int = 0) -> resources.SeenLink:
+    return resources.SeenLink(name, index, 0, True, "", "", kind, master)
 
 
 def test_a_bridge_with_hardware_is_a_way_outside_and_no_guests() -> None:
@@ -73,7 +75,7 @@ def test_a_bridge_with_hardware_is_a_way_outside_and_no_guests() -> None:
         _link(12, "bond0.7", "vlan", master=13),
         _link(13, "br1", "bridge"),
     )
-    view = things.View(links={link.name: link for link in links})
+    view = resources.View(links={link.name: link for link in links})
     assert _machine(view, closed=True).guests == ("br-empty", "docker0", "virbr0")
     assert _machine(view, closed=False).guests == ()
 
@@ -81,12 +83,12 @@ def test_a_bridge_with_hardware_is_a_way_outside_and_no_guests() -> None:
 def test_who_else_has_addresses_of_ours_is_spared() -> None:
     own = instances.Instance("other").interface("vpc", "uplink")
     held = {(own, "198.18.4.0/31"), ("tun0", "198.19.0.1/16"), ("eth0", "192.0.2.7/24"), ("a b", "198.18.0.1/15")}
-    view = things.View(addresses=frozenset(things.Address(*each) for each in held))
+    view = resources.View(addresses=frozenset(resources.Address(*each) for each in held))
     assert _machine(view, closed=False).elsewhere == ("tun0",)
 
 
-def _machine(view: things.View, *, closed: bool) -> text.Machine:
-    return facts.machine(instances.Instance(), NOTHING, allotments.Allotments(), view, closed=closed)
+def _machine(view: resources.View, *, closed: bool) -> text.Machine:
+    return facts.machine(instances.Instance(), NOTHING, numbers.NumberAllocations(), view, closed=closed)
 
 
 def test_it_is_off_again_before_the_last_rules_go(tmp_path: Path) -> None:

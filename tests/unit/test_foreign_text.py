@@ -16,18 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel import yaml
 
-from roadstead.aws.door import journal
+from roadstead.aws.http import logs as logs_module
 from roadstead.cli import show
 from roadstead.cli.actions import events as shown_events
-from roadstead.cli.live import picture, scene, screen
+from roadstead.cli.live import picture, progress, screen
 from roadstead.clusters import events, observed
-from roadstead.clusters.hands import reports as words
 from roadstead.contract.messages import observed as seen
 from roadstead.controllers import reports
 from roadstead.core import complaints, errors, foreign, terminal
 from roadstead.kube import answers
 from roadstead.machine import logs, main, status
 from roadstead.machine.load import command, nodes
+from roadstead.provider import reports as words
 
 HUGE = "x\x1b]0;owned\x07" * 30_000
 """As an event of 322 KB."""
@@ -88,7 +88,7 @@ KEPT: dict[str, Callable[[str], Any]] = {
     "node": lambda text: reports.NodeState(ready=False, reason=text, version=text, blocked=(text, text)),
     "system": lambda text: reports.SystemState(reason=text),
     "notice": lambda text: reports.Notice(reason="Denied", message=text, facts={"user": text}),
-    "word": lambda text: words.Word(False, text),
+    "word": lambda text: words.PartReport(False, text),
     "observation": lambda text: seen.Observation(kind="units", id="a/b", generation=1, phase="failing", reason=text),
 }
 
@@ -137,10 +137,12 @@ def test_a_table_has_one_line_for_each_row() -> None:
 def test_progress_and_the_picture_draw_nothing_of_others(capsys: pytest.CaptureFixture[str]) -> None:
     show.Log(3, to_error=False).line(EVIL)
     assert safe(capsys.readouterr().out, but="\n")
-    part = scene.Part("node-1", "FAILING", "r-a", "ng", EVIL)
-    drawn = scene.nodes(scene.empty(*scene.CREATE), scene.Seen("ACTIVE", "", {"ng": "CREATING"}, [part]), 1.0)
+    part = progress.ProgressPart("node-1", "FAILING", "r-a", "ng", EVIL)
+    drawn = progress.nodes(
+        progress.empty(*progress.CREATE), progress.ProgressSeen("ACTIVE", "", {"ng": "CREATING"}, [part]), 1.0
+    )
     assert all(map(safe, picture.lines(drawn, 2.0, 200)))
-    screen.Screen(sys.stdout, live=False).line(EVIL)
+    screen.LiveScreen(sys.stdout, live=False).line(EVIL)
     assert safe(capsys.readouterr().out, but="\n")
 
 
@@ -177,7 +179,7 @@ def test_logs_are_escaped_wherever_they_are_cut(capsys: pytest.CaptureFixture[st
 def record(message: str, error: BaseException | None = None, **fields: object) -> logging.LogRecord:
     info = None if error is None else (type(error), error, None)
     made = logging.LogRecord("roadstead", logging.WARNING, "x.py", 1, "denied: %s", (message,), info)
-    setattr(made, journal.FIELDS, fields)
+    setattr(made, logs_module.FIELDS, fields)
     return made
 
 
@@ -191,12 +193,14 @@ def test_the_agents_log_has_a_line_for_each_record() -> None:
 
 
 def test_the_services_log_is_json_of_one_line() -> None:
-    said = journal.Lines().format(record(EVIL, ValueError(EVIL), caller=EVIL, status=3, odd=Path(EVIL), lone="\udcff"))
+    said = logs_module.Lines().format(
+        record(EVIL, ValueError(EVIL), caller=EVIL, status=3, odd=Path(EVIL), lone="\udcff")
+    )
     assert safe(said)
     told = json.loads(said)
     assert told["message"] == f"denied: {EVIL}"
     assert (told["caller"], told["status"], told["odd"], told["lone"]) == (EVIL, 3, EVIL, "?")
-    assert len(journal.Lines().format(record(HUGE, ValueError(HUGE), caller=HUGE))) < 4 * 7 * complaints.LONGEST
+    assert len(logs_module.Lines().format(record(HUGE, ValueError(HUGE), caller=HUGE))) < 4 * 7 * complaints.LONGEST
 
 
 def test_a_terminal_of_another_encoding_is_told_what_it_can_show(

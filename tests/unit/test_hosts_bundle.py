@@ -64,9 +64,9 @@ NODE = desired.Host(
 )
 
 
-def asked(host: desired.Host, facts: see.MachineFacts, ids: ranges.Range | None = None) -> wanted.Wanted:
+def asked(host: desired.Host, facts: see.MachineFacts, ids: ranges.Range | None = None) -> wanted.WantedHost:
     node = host.kind == "node"
-    return wanted.Wanted(
+    return wanted.WantedHost(
         instance=INSTANCE.id,
         id=host.hostname,
         host=host,

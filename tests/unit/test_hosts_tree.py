@@ -18,7 +18,7 @@ from roadstead.core import errors
 from roadstead.core.instance import Instance
 
 
-def node(tmp_path: Path, **more: object) -> wanted.Wanted:
+def node(tmp_path: Path, **more: object) -> wanted.WantedHost:
     """A node whose places are below `tmp_path`; its disk is there."""
     instance = Instance("t", tmp_path / "state", tmp_path / "run", tmp_path / "log")
     places = instance.host("node-1")

@@ -16,6 +16,8 @@ FUNCTION_LINES = 60
 ROOM_MODULES = 12
 NEVER = frozenset({"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers"})
 """Names that say of what kind a thing is and not what it is for."""
+TERMS = frozenset({"src/roadstead/controllers/manager.py"})
+"""What the field calls so: what starts controllers is the manager, in controller-runtime."""
 
 
 def sources() -> list[Path]:
@@ -65,7 +67,8 @@ def test_rooms_are_small_and_have_a_docstring() -> None:
 
 def test_nothing_is_named_by_its_kind() -> None:
     inside = [path for path in sources() if path.is_relative_to(ROOT / "src")]
-    assert [named(path) for path in inside if NEVER & {path.stem, path.parent.name}] == []
+    said = {named(path) for path in inside if NEVER & {path.stem, path.parent.name}}
+    assert said == TERMS
 
 
 def test_what_is_said_to_enforce_a_rule_is_there() -> None:
@@ -134,7 +137,7 @@ WRITERS = {
     "machine/doctor/command.py": frozenset({"terminal.drawn", "terminal.stream"}),
     "machine/engine.py": frozenset({"terminal.drawn", "terminal.stream"}),
     "agent/main.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
-    "aws/door/journal.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
+    "aws/http/logs.py": frozenset({"logging.StreamHandler", "logging.basicConfig"}),
     # Its standard output is the connection.
     "supplier.py": frozenset({"logging.StreamHandler", "logging.basicConfig", "os.write"}),
 }

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pyroute2.netlink.rtnl import fibmsg, ifaddrmsg, ifinfmsg, ndmsg, rtmsg
 
-from roadstead.agent.links import messages, things
+from roadstead.agent.links import messages, resources
 
 MAC = "02:00:c0:a8:01:02"
 
 
-def read(kind: Any, request: messages.Request) -> Any:
+def read(kind: Any, request: messages.NetlinkRequest) -> Any:
     packet = request.packet(7)
     assert len(packet) % 4 == 0
     assert struct.unpack_from("=I", packet)[0] == len(packet)
@@ -25,7 +25,7 @@ def read(kind: Any, request: messages.Request) -> Any:
 
 
 def test_a_pair_has_its_far_end_in_another_namespace() -> None:
-    pair = things.Pair(things.Link("near", "0a:00:00:00:00:01"), things.Link("eth0", MAC))
+    pair = resources.Pair(resources.Link("near", "0a:00:00:00:00:01"), resources.Link("eth0", MAC))
     found = read(ifinfmsg.ifinfmsg, messages.pair(pair, 23))
     assert (found["header"]["type"], found["header"]["flags"]) == (16, 0x605)
     assert (found.get("ifname"), found.get("address")) == ("near", "0a:00:00:00:00:01")
@@ -36,24 +36,24 @@ def test_a_pair_has_its_far_end_in_another_namespace() -> None:
 
 
 def test_a_link_is_set_up() -> None:
-    found = read(ifinfmsg.ifinfmsg, messages.put(things.Link("x", MAC, "roadstead/é"), 9))
+    found = read(ifinfmsg.ifinfmsg, messages.put(resources.Link("x", MAC, "roadstead/é"), 9))
     assert (found["header"]["type"], found["header"]["flags"]) == (16, 5)
     assert (found["index"], found["flags"], found["change"]) == (9, 1, 1)
     assert (found.get("address"), found.get("ifalias")) == (MAC, "roadstead/é")
-    bare = read(ifinfmsg.ifinfmsg, messages.put(things.Link("lo"), 1))
+    bare = read(ifinfmsg.ifinfmsg, messages.put(resources.Link("lo"), 1))
     assert bare["attrs"] == []
 
 
 @pytest.mark.parametrize(("make", "kind", "flags"), [(messages.put, 20, 0x505), (messages.drop, 21, 5)])
 def test_an_address(make: Any, kind: int, flags: int) -> None:
-    found = read(ifaddrmsg.ifaddrmsg, make(things.Address("eth0", "192.168.1.2/19"), 3))
+    found = read(ifaddrmsg.ifaddrmsg, make(resources.Address("eth0", "192.168.1.2/19"), 3))
     assert (found["header"]["type"], found["header"]["flags"]) == (kind, flags)
     assert (found["family"], found["index"], found["prefixlen"]) == (2, 3, 19)
     assert (found.get("address"), found.get("local")) == ("192.168.1.2", "192.168.1.2")
 
 
 def test_a_neighbour() -> None:
-    thing = things.Neighbour("eth0", "169.254.1.1", MAC)
+    thing = resources.Neighbour("eth0", "169.254.1.1", MAC)
     found = read(ndmsg.ndmsg, messages.put(thing, 4))
     assert (found["header"]["type"], found["header"]["flags"]) == (28, 0x505)
     assert (found["family"], found["ifindex"], found["state"]) == (2, 4, 0x80)
@@ -63,15 +63,19 @@ def test_a_neighbour() -> None:
 
 
 ROUTES = [
-    (things.Route("10.0.0.4/32", "x"), (1, 253, 0, 32), ("10.0.0.4", 5, None, None, 254)),
-    (things.Route("10.0.0.4/32", "x", source="10.0.0.1"), (1, 253, 0, 32), ("10.0.0.4", 5, None, "10.0.0.1", 254)),
-    (things.Route("0.0.0.0/0", "x", "169.254.1.1"), (1, 0, 4, 0), (None, 5, "169.254.1.1", None, 254)),
-    (things.Route("10.1.0.0/16", table=1000), (7, 0, 0, 16), ("10.1.0.0", None, None, None, 1000)),
+    (resources.LinkRoute("10.0.0.4/32", "x"), (1, 253, 0, 32), ("10.0.0.4", 5, None, None, 254)),
+    (
+        resources.LinkRoute("10.0.0.4/32", "x", source="10.0.0.1"),
+        (1, 253, 0, 32),
+        ("10.0.0.4", 5, None, "10.0.0.1", 254),
+    ),
+    (resources.LinkRoute("0.0.0.0/0", "x", "169.254.1.1"), (1, 0, 4, 0), (None, 5, "169.254.1.1", None, 254)),
+    (resources.LinkRoute("10.1.0.0/16", table=1000), (7, 0, 0, 16), ("10.1.0.0", None, None, None, 1000)),
 ]
 
 
 @pytest.mark.parametrize(("route", "header", "attributes"), ROUTES)
-def test_a_route(route: things.Route, header: tuple[int, ...], attributes: tuple[object, ...]) -> None:
+def test_a_route(route: resources.LinkRoute, header: tuple[int, ...], attributes: tuple[object, ...]) -> None:
     found = read(rtmsg.rtmsg, messages.put(route, 5))
     assert (found["header"]["type"], found["header"]["flags"]) == (24, 0x505)
     assert (found["type"], found["scope"], found["flags"], found["dst_len"]) == header
@@ -84,7 +88,7 @@ def test_a_route(route: things.Route, header: tuple[int, ...], attributes: tuple
 
 @pytest.mark.parametrize(("make", "kind", "flags"), [(messages.put, 32, 0x605), (messages.drop, 33, 5)])
 def test_a_rule(make: Any, kind: int, flags: int) -> None:
-    found = read(fibmsg.fibmsg, make(things.Rule("10.0.0.0/24", 1000), 0))
+    found = read(fibmsg.fibmsg, make(resources.PolicyRule("10.0.0.0/24", 1000), 0))
     assert (found["header"]["type"], found["header"]["flags"]) == (kind, flags)
     assert (found["family"], found["src_len"], found["action"]) == (2, 24, 1)
     assert (found.get("src"), found.get("table"), found.get("priority")) == ("10.0.0.0", 1000, 1000)

@@ -179,7 +179,7 @@ def test_what_listens_in_the_router_can_be_published() -> None:
 def test_a_subnets_own_addresses_are_in_it_and_reserved(base: int, length: int) -> None:
     octets = (base << 4) & ~(2 ** (32 - length) - 1)
     subnet = ".".join(str(octets >> shift & 255) for shift in (24, 16, 8, 0)) + f"/{length}"
-    own = (addresses.router(subnet), addresses.resolver(subnet), addresses.doors(subnet))
+    own = (addresses.router(subnet), addresses.resolver(subnet), addresses.webhook(subnet))
     assert len(set(own)) == 3
     assert set(own) < set(addresses.reserved(subnet))
     assert all(addresses.contains(subnet, address) for address in addresses.reserved(subnet))

@@ -95,15 +95,15 @@ def test_what_serve_is_given_is_not_for_everyone_and_named_by_its_content(tmp_pa
 
 def test_serve_is_told_where_settings_of_registries_are() -> None:
     places, ids = instance.Instance.named("t-one"), tree.Ids(serve=995, porter=994)
-    serve = tree.serve(places, Path("/p"), settings.Settings(registries="registries-1.json"), ids)
+    serve = tree.serve(places, Path("/p"), settings.TreeSettings(registries="registries-1.json"), ids)
     assert serve.command[-2:] == ("--registries", "/var/lib/roadstead/t-one/registries-1.json")
-    assert "--registries" not in tree.serve(places, Path("/p"), settings.Settings(), ids).command
+    assert "--registries" not in tree.serve(places, Path("/p"), settings.TreeSettings(), ids).command
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::1", "224.0.0.1"])
 def test_clusters_are_reached_at_one_ipv4_address(address: str) -> None:
     with pytest.raises(errors.Invalid, match=f"--advertise-address {address}: one IPv4 address of this machine"):
-        settings.merged(settings.Settings(), advertise_address=address)
+        settings.merged(settings.TreeSettings(), advertise_address=address)
 
 
 KUBECONFIG = """# kept as it is

@@ -76,7 +76,7 @@ def test_an_instances_folders_and_what_an_earlier_release_left_in_them(places: i
 
 
 def test_settings_need_no_more_than_the_state(places: instance.Instance) -> None:
-    settings.write(places, settings.Settings())
+    settings.write(places, settings.TreeSettings())
     assert (mode(places.state), mode(places.state / programs.SETTINGS)) == (0o711, 0o644)
     assert not places.run.exists()
     assert not places.log.exists()

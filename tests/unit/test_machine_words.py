@@ -66,7 +66,7 @@ def _profile(name: str, endpoint: str) -> str:
     return f"[profile {name}]\nendpoint_url = {endpoint}\n"
 
 
-KEPT = settings.Settings(port=5000)
+KEPT = settings.TreeSettings(port=5000)
 HERE = "http://127.0.0.1:5000"
 
 

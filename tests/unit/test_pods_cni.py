@@ -19,11 +19,11 @@ SENT: list[dict[str, str]] = json.loads((Path(__file__).parent / "golden" / "cni
 POD = wiring.Pod("10.0.0.17", "eth0", "rp000000000001", "a")
 
 
-def decoded(**changes: Any) -> cni.Request:
+def decoded(**changes: Any) -> cni.CniRequest:
     return cni.decode(json.dumps({**REQUEST, **changes}).encode())
 
 
-def sent(command: str) -> list[cni.Request]:
+def sent(command: str) -> list[cni.CniRequest]:
     """What was recorded of that command, as the relay packs it."""
     found = [{**one, "config": json.loads(one["config"])} for one in SENT if one["command"] == command]
     return [cni.decode(json.dumps(one).encode()) for one in found]
@@ -52,7 +52,7 @@ def test_the_specifications_spelling_of_a_port_is_read_too() -> None:
     for none in ({}, {"runtimeConfig": None}, {"runtimeConfig": {"portMappings": None}}):
         assert cni.ports(decoded(config={**CONFIG, **none}).config) == ()
     for wrong in ({"hostPort": "80", "containerPort": 1}, {"hostPort": 80}, {"containerPort": 80, "hostIP": 1}):
-        with pytest.raises(cni.Refused) as refused:
+        with pytest.raises(cni.CniRefused) as refused:
             cni.ports(decoded(config={**CONFIG, "runtimeConfig": {"portMappings": [wrong]}}).config)
         assert refused.value.code == cni.UNDECODABLE
 
@@ -86,14 +86,14 @@ def test_a_request_is_read() -> None:
     ],
 )
 def test_a_request_of_another_form_is_refused(changes: dict[str, Any], code: int) -> None:
-    with pytest.raises(cni.Refused) as refused:
+    with pytest.raises(cni.CniRefused) as refused:
         decoded(**changes)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("packet", [b"", b'{"command": "\xff"}', b'{"x": ' + b"[" * 100_000])
 def test_what_is_no_request_is_answered_all_the_same(packet: bytes) -> None:
-    with pytest.raises(cni.Refused) as refused:
+    with pytest.raises(cni.CniRefused) as refused:
         cni.decode(packet)
     assert refused.value.code == cni.UNDECODABLE
 
@@ -109,7 +109,7 @@ def test_ports_of_the_node() -> None:
     "changes", [{"hostPort": 65536}, {"containerPort": 0}, {"protocol": "icmp"}, {"hostIP": '1.2.3.4" drop'}]
 )
 def test_a_port_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(cni.Refused) as refused:
+    with pytest.raises(cni.CniRefused) as refused:
         mapped(**changes)
     assert refused.value.code == cni.BAD_CONFIG
 
@@ -131,7 +131,7 @@ def test_the_answer_of_each_version() -> None:
 
 
 def test_an_error_is_in_the_specifications_form() -> None:
-    refused = cni.refusal("1.0.0", cni.Refused(cni.BAD_CONFIG, "no"))
+    refused = cni.refusal("1.0.0", cni.CniRefused(cni.BAD_CONFIG, "no"))
     assert refused == {"cniVersion": "1.0.0", "code": 7, "msg": "no"}
     codes = {
         errors.Busy("b"): 11,

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from roadstead.agent.links import plan, things, wiring
+from roadstead.agent.links import plan, resources, wiring
 from roadstead.agent.rules import text
 from roadstead.contract.messages import desired
 from roadstead.core import instance as instances
@@ -29,10 +29,10 @@ HOST_SIDE = wiring.host_side(NODE, {"vpc": NETWORK})
 NODE_SIDE = wiring.node_side(POD, "10.0.0.4")
 
 
-def made(*sides: things.Side) -> things.View:
+def made(*sides: resources.Side) -> resources.View:
     links = [link for side in sides for link in side.links]
-    return things.View(
-        {link.name: things.SeenLink(link.name, n, 0, True, link.mac, link.alias) for n, link in enumerate(links, 1)},
+    return resources.View(
+        {link.name: resources.SeenLink(link.name, n, 0, True, link.mac, link.alias) for n, link in enumerate(links, 1)},
         frozenset().union(*(side.addresses for side in sides)),
         frozenset().union(*(side.neighbours for side in sides)),
         frozenset().union(*(side.routes for side in sides)),
@@ -69,14 +69,16 @@ def test_node_and_pods_leave_each_others_routes_alone() -> None:
     assert plan.plan(HOST_SIDE, together) == []
     assert plan.plan(NODE_SIDE, together) == []
     assert plan.strays(HOST_SIDE, together) == []
-    stray = things.Route("10.9.0.0/16", "eth0", "169.254.1.1")
+    stray = resources.LinkRoute("10.9.0.0/16", "eth0", "169.254.1.1")
     assert plan.plan(HOST_SIDE, replace(together, routes=together.routes | {stray})) == [plan.Drop(stray)]
     lost = replace(together, routes=HOST_SIDE.routes)
-    assert plan.plan(NODE_SIDE, lost) == [plan.Put(things.Route("10.0.0.17/32", POD.link, source="10.0.0.4"))]
+    assert plan.plan(NODE_SIDE, lost) == [
+        plan.PutLink(resources.LinkRoute("10.0.0.17/32", POD.link, source="10.0.0.4"))
+    ]
 
 
 def test_an_address_that_no_pod_has_is_unreachable_in_its_node() -> None:
-    refused = things.Route("10.0.0.16/28")
+    refused = resources.LinkRoute("10.0.0.16/28")
     assert refused in HOST_SIDE.routes
     assert refused not in wiring.host_side(msgspec.structs.replace(NODE, kind="control"), {"vpc": NETWORK}).routes
 

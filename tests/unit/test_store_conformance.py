@@ -319,12 +319,12 @@ def test_a_watch_tells_what_was_and_what_comes_and_how_it_was_grouped(run: Run) 
         )
         watch = store.watch(start)
         assert await take(watch, 2) == [
-            facts.Changes(one, (facts.Change(facts.Part.DESIRED, key("a")),)),
+            facts.Changes(one, (facts.Change(facts.ChangedPart.DESIRED, key("a")),)),
             facts.Changes(
                 two,
                 (
-                    facts.Change(facts.Part.OBSERVED, key("a")),
-                    facts.Change(facts.Part.RECORDS, key("a", kind="event")),
+                    facts.Change(facts.ChangedPart.OBSERVED, key("a")),
+                    facts.Change(facts.ChangedPart.RECORDS, key("a", kind="event")),
                 ),
             ),
         ]
@@ -335,9 +335,9 @@ def test_a_watch_tells_what_was_and_what_comes_and_how_it_was_grouped(run: Run) 
         assert await coming == facts.Changes(
             three,
             (
-                facts.Change(facts.Part.DESIRED, key("a"), deleted=True),
-                facts.Change(facts.Part.OBSERVED, key("a"), deleted=True),
-                facts.Change(facts.Part.SECRET, key("s")),
+                facts.Change(facts.ChangedPart.DESIRED, key("a"), deleted=True),
+                facts.Change(facts.ChangedPart.OBSERVED, key("a"), deleted=True),
+                facts.Change(facts.ChangedPart.SECRET, key("s")),
             ),
         )
         assert await take(store.watch(two), 1) == [await anext(store.watch(two))]
@@ -350,7 +350,7 @@ def test_a_watch_of_a_prefix_is_told_of_nothing_else(run: Run) -> None:
         watch = store.watch(store.revision, keys.Prefix("012345678901", "eu-central-1", "cluster"))
         await store.put(key("a", kind="subnet"), b"")
         revision = await store.commit(writes.Put(key("b", kind="subnet"), b""), writes.Put(key("b"), b""))
-        assert await anext(watch) == facts.Changes(revision, (facts.Change(facts.Part.DESIRED, key("b")),))
+        assert await anext(watch) == facts.Changes(revision, (facts.Change(facts.ChangedPart.DESIRED, key("b")),))
 
     run(story)
 

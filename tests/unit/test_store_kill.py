@@ -31,7 +31,7 @@ UNCHECKED = 4
 """Lives between one look and the next."""
 
 # Few changes are kept, so that some kills fall into a compaction.
-LIMITS = writer.Limits(changes=200)
+LIMITS = writer.WriterLimits(changes=200)
 
 
 def key(kind: str, client: int) -> keys.Key:

@@ -18,7 +18,7 @@ def key(*names: str, kind: str = "cluster") -> keys.Key:
 
 def run(folder: Path, story: Callable[[interface.Store], Awaitable[None]], changes: int = 10_000) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(120), local.opened(local.Places(folder), writer.Limits(changes)) as store:
+        async with asyncio.timeout(120), local.opened(local.Places(folder), writer.WriterLimits(changes)) as store:
             await story(store)
 
     asyncio.run(bounded())

@@ -28,11 +28,11 @@ class Bench:
         self.path = folder / "store.db"
         self.connection = database.writing(self.path)
         self.counter = database.count_on(self.connection, "boot")
-        hand = apply.Hand(self.connection, sealing.read(folder / "secrets.key"))
-        self.writer: writer.Writer[None] = writer.Writer(hand, self.counter, lambda *_: None, writer.Limits())
+        hand = apply.Applier(self.connection, sealing.read(folder / "secrets.key"))
+        self.writer: writer.Writer[None] = writer.Writer(hand, self.counter, lambda *_: None, writer.WriterLimits())
 
     def commit(self, *transactions: tuple[writes.Write, ...]) -> list[writer.Outcome]:
-        return self.writer.commit([writer.Job(transaction, None) for transaction in transactions])
+        return self.writer.commit([writer.WriteJob(transaction, None) for transaction in transactions])
 
     def flushed(self) -> bool:
         """Whether the last commit waited for the disk."""
@@ -135,7 +135,7 @@ def test_who_goes_on_together_is_written_together(tmp_path: Path, monkeypatch: p
     groups: list[int] = []
     commit = writer.Writer.commit
 
-    def counted(self: writer.Writer[object], group: list[writer.Job[object]]) -> list[writer.Outcome]:
+    def counted(self: writer.Writer[object], group: list[writer.WriteJob[object]]) -> list[writer.Outcome]:
         groups.append(len(group))
         return commit(self, group)
 

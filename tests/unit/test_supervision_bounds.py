@@ -14,7 +14,7 @@ IDS = tree.Ids(serve=995, porter=994)
 
 
 def test_nobody_but_the_supplier_writes_engines() -> None:
-    services = tree.services(PLACES, Path("/p"), settings.Settings(), IDS)
+    services = tree.services(PLACES, Path("/p"), settings.TreeSettings(), IDS)
     writes = {
         service.user: service.folders for service in services if any(at == tree.CACHE for at, _ in service.folders)
     }
@@ -39,21 +39,21 @@ def test_nobody_but_the_supplier_writes_engines() -> None:
 )
 def test_bounds_have_a_form(name: str, text: str) -> None:
     with pytest.raises(errors.Invalid, match=f"--{name.replace('_', '-')} "):
-        settings.merged(settings.Settings(), **{name: text})
+        settings.merged(settings.TreeSettings(), **{name: text})
 
 
 def test_bounds_reach_the_agent() -> None:
     asked = {"endpoint_ports": "30000-30009", "machine_networks": "10.0.0.0/8,198.19.0.0/16", "machine_ports": "80,443"}
-    agent, serve, *_ = tree.services(PLACES, Path("/p"), settings.merged(settings.Settings(), **asked), IDS)
+    agent, serve, *_ = tree.services(PLACES, Path("/p"), settings.merged(settings.TreeSettings(), **asked), IDS)
     flags = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
     assert list(agent.command[-6:]) == flags
     assert list(serve.command[-2:]) == flags[:2]
 
 
 def test_what_hosts_leave_to_the_machine_reaches_the_agent_in_bytes() -> None:
-    asked = settings.merged(settings.Settings(), keep_memory=2048, keep_processes=0, keep_disk=3)
+    asked = settings.merged(settings.TreeSettings(), keep_memory=2048, keep_processes=0, keep_disk=3)
     words = tree.services(PLACES, Path("/python"), asked, IDS)[0].command
     assert words[-6:] == ("--keep-memory", str(2 << 30), "--keep-processes", "0", "--keep-disk", str(3 << 20))
     assert not any(
-        word.startswith("--keep") for word in tree.services(PLACES, Path("/p"), settings.Settings(), IDS)[0].command
+        word.startswith("--keep") for word in tree.services(PLACES, Path("/p"), settings.TreeSettings(), IDS)[0].command
     )

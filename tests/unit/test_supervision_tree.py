@@ -69,7 +69,7 @@ def _words(service: tree.Service) -> list[str]:
 
 
 def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
-    kept = settings.Settings(port=5000, advertise_address="10.1.2.3")
+    kept = settings.TreeSettings(port=5000, advertise_address="10.1.2.3")
     agent, serve, porter, supplier = tree.services(PLACES, Path("/p"), kept, IDS)
     assert agent.user is None
     assert " ".join(agent.command[5:]) == (
@@ -85,13 +85,15 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
         assert service.notifies
     state = "/var/lib/roadstead/t-one"
     assert " ".join(serve.command[1:]) == (
-        f"-m roadstead.serve --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
+        f"-m roadstead.serve.main --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
         "--region eu-central-1 --agent /run/roadstead/t-one/agent.sock --engines /var/cache/roadstead "
         f"--supplier /run/roadstead/t-one/supplier/socket --snapshot {state}/porter/snapshot --porter-uid 994 "
         "--advertise-address 10.1.2.3"
     )
     assert "ROADSTEAD_CACHE=/var/cache/roadstead" in _words(serve)
-    assert " ".join(porter.command[1:]) == f"-m roadstead.porter --instance t-one --snapshot {state}/porter/snapshot"
+    assert (
+        " ".join(porter.command[1:]) == f"-m roadstead.porter.main --instance t-one --snapshot {state}/porter/snapshot"
+    )
     modes = {str(place): mode for place, mode in serve.folders}
     assert modes == {f"{state}/serve": 0o700}
     # What serve makes there is porter's to read, who has nothing of its own.
@@ -100,18 +102,18 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
 
 
 def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
-    def write(kept: settings.Settings) -> frozenset[str]:
+    def write(kept: settings.TreeSettings) -> frozenset[str]:
         return make.write(tmp_path, tree.files(tree.services(PLACES, Path("/p"), kept, IDS), PLACES))
 
-    assert len(write(settings.Settings())) == 8
-    assert write(settings.Settings(port=5000)) == {"serve"}
-    assert write(settings.Settings(port=5000, endpoint_ports="30000-30009")) == {"serve", "agent"}
-    assert write(settings.Settings(port=5000, endpoint_ports="30000-30009", machine_ports="80")) == {"agent"}
+    assert len(write(settings.TreeSettings())) == 8
+    assert write(settings.TreeSettings(port=5000)) == {"serve"}
+    assert write(settings.TreeSettings(port=5000, endpoint_ports="30000-30009")) == {"serve", "agent"}
+    assert write(settings.TreeSettings(port=5000, endpoint_ports="30000-30009", machine_ports="80")) == {"agent"}
 
 
 def test_whose_users_nodes_have_is_roots_to_decide() -> None:
     """Who has the agent's socket, or serve's files, cannot say it."""
-    plain, asked = settings.Settings(), settings.merged(settings.Settings(), node_users="machine")
+    plain, asked = settings.TreeSettings(), settings.merged(settings.TreeSettings(), node_users="machine")
     agents = [tree.services(PLACES, Path("/p"), each, IDS)[0].command for each in (plain, asked)]
     assert agents[1] == (*agents[0], "--node-users", "machine")
     assert agents[0] == tree.services(PLACES, Path("/p"), settings.merged(asked, node_users="own"), IDS)[0].command
@@ -119,13 +121,13 @@ def test_whose_users_nodes_have_is_roots_to_decide() -> None:
 
 def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
     places = dataclasses.replace(PLACES, state=tmp_path / "state")
-    assert settings.read(places) == settings.Settings()
-    wanted = settings.merged(settings.Settings(), port=5000, address=None, region="us-east-1")
-    assert wanted == settings.Settings(port=5000, region="us-east-1")
+    assert settings.read(places) == settings.TreeSettings()
+    wanted = settings.merged(settings.TreeSettings(), port=5000, address=None, region="us-east-1")
+    assert wanted == settings.TreeSettings(port=5000, region="us-east-1")
     settings.write(places, wanted)
     assert settings.read(places) == wanted
     assert stat.S_IMODE((places.state / programs.SETTINGS).stat().st_mode) == 0o644
-    assert settings.merged(settings.read(places), address="10.0.0.1") == settings.Settings(
+    assert settings.merged(settings.read(places), address="10.0.0.1") == settings.TreeSettings(
         port=5000, region="us-east-1", address="10.0.0.1"
     )
     (places.state / programs.SETTINGS).write_text('{"prot": 1}')
@@ -138,7 +140,7 @@ def test_settings_are_kept_until_others_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flag", ["address", "advertise_address"])
 def test_an_address_is_an_ip_address(flag: str) -> None:
     with pytest.raises(errors.Invalid, match=f"--{flag.replace('_', '-')} localhost: an IP address"):
-        settings.merged(settings.Settings(), **{flag: "localhost"})
+        settings.merged(settings.TreeSettings(), **{flag: "localhost"})
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_an_address_is_an_ip_address(flag: str) -> None:
     ],
 )
 def test_the_endpoint_is_plain_on_loopback_only(address: str, endpoint: str) -> None:
-    assert settings.Settings(address=address).endpoint == endpoint
+    assert settings.TreeSettings(address=address).endpoint == endpoint
 
 
 _HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

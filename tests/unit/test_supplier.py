@@ -14,10 +14,10 @@ import pytest
 from testkit.worlds import machine
 
 from roadstead import engine, supplier
-from roadstead.clusters.hands import mirror, shelf
 from roadstead.contract.messages import requests, supply
 from roadstead.core import clock, errors
 from roadstead.engine import settings
+from roadstead.provider import engine_supply, mirror
 
 
 def question(text: bytes) -> supply.Wanted:
@@ -71,7 +71,7 @@ async def answering(place: Path, answer: Callable[[str], supply.Supplied | bytes
         yield asked
 
 
-def cached(folder: Path) -> settings.Settings:
+def cached(folder: Path) -> settings.EngineSettings:
     """A cache that engines come to from a folder, and from nowhere else."""
     program = folder / "programs" / "pause-1.0" / "pause"
     program.parent.mkdir(parents=True)
@@ -81,13 +81,13 @@ def cached(folder: Path) -> settings.Settings:
     return dataclasses.replace(found, modules=None, downloads={}, path=folder / "programs")
 
 
-async def until_known(shelved: shelf.Shelf) -> None:
+async def until_known(shelved: engine_supply.EngineSupply) -> None:
     """Raises what is known of the engine once nobody is at it any more."""
     running = asyncio.create_task(shelved.run())
     try:
         async with asyncio.timeout(20):
             while True:
-                with contextlib.suppress(shelf.Coming):
+                with contextlib.suppress(engine_supply.Coming):
                     return await shelved.here("pause")
                 await asyncio.sleep(0.01)
     finally:
@@ -95,11 +95,11 @@ async def until_known(shelved: shelf.Shelf) -> None:
         await asyncio.wait([running])
 
 
-def shelf_of(given: settings.Settings, socket: Path) -> shelf.Shelf:
+def shelf_of(given: settings.EngineSettings, socket: Path) -> engine_supply.EngineSupply:
     agent = machine.Machine()
     # What serve reads it does not make: it has no folder to take engines from.
-    return shelf.Shelf(
-        agent, mirror.Mirror(agent, clock.FakeClock()), dataclasses.replace(given, path=None), supplier=socket
+    return engine_supply.EngineSupply(
+        agent, mirror.AgentMirror(agent, clock.FakeClock()), dataclasses.replace(given, path=None), supplier=socket
     )
 
 
@@ -133,12 +133,12 @@ def test_serve_has_engines_made_and_only_reads_them(tmp_path: Path) -> None:
 def test_why_an_engine_is_not_to_be_had_is_told(tmp_path: Path, answer: supply.Supplied | bytes, words: str) -> None:
     async def story() -> None:
         async with answering(tmp_path / "socket", lambda _: answer):
-            with pytest.raises(shelf.Unobtainable, match=words):
+            with pytest.raises(engine_supply.Unobtainable, match=words):
                 await until_known(shelf_of(cached(tmp_path), tmp_path / "socket"))
 
     asyncio.run(story())
 
 
 def test_a_supplier_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(shelf.Unobtainable, match="the supplier does not answer"):
+    with pytest.raises(engine_supply.Unobtainable, match="the supplier does not answer"):
         asyncio.run(until_known(shelf_of(cached(tmp_path), tmp_path / "socket")))

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from roadstead.agent.door import accept, bounds
+from roadstead.agent.api import admission, bounds
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import requests
@@ -72,19 +72,19 @@ def with_one(kind: str, id: str, spec: Spec) -> Specs:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[accept.Door]:
+def door(tmp_path: Path) -> Iterator[admission.Admission]:
     records = store.DesiredStore(tmp_path / "desired.db")
     yield opened(tmp_path, records)
     records.close()
 
 
-def opened(folder: Path, records: store.DesiredStore, allowed: bounds.Bounds = ALLOWED) -> accept.Door:
+def opened(folder: Path, records: store.DesiredStore, allowed: bounds.Bounds = ALLOWED) -> admission.Admission:
     """The cache of the engines is in `cache`, and whoever runs the tests writes there."""
     known = register.Register(records, folder / "cache", frozenset({os.getuid()}))
-    return accept.Door(records, blobs.Blobs(folder / "blobs"), ("haproxy",), lambda _: None, allowed, known)
+    return admission.Admission(records, blobs.Blobs(folder / "blobs"), ("haproxy",), lambda _: None, allowed, known)
 
 
-def asked(door: accept.Door, specs: Specs, user: int = SERVE, generation: int = 1) -> None:
+def asked(door: admission.Admission, specs: Specs, user: int = SERVE, generation: int = 1) -> None:
     """Asks for a batch as it comes over the socket."""
     put = {
         kind: {id: {"generation": generation, "spec": spec} for id, spec in some.items()}
@@ -94,7 +94,7 @@ def asked(door: accept.Door, specs: Specs, user: int = SERVE, generation: int = 
     asyncio.run(door.accept(batch, user))
 
 
-def test_what_serve_asks_for_is_accepted(door: accept.Door) -> None:
+def test_what_serve_asks_for_is_accepted(door: admission.Admission) -> None:
     asked(door, GOOD)
 
 
@@ -159,7 +159,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("kind", "id", "what", "spec", "words"), WRONG, ids=[case[2] for case in WRONG])
 def test_what_reaches_out_of_a_host_is_refused(
-    door: accept.Door, kind: str, id: str, what: str, spec: Spec, words: str
+    door: admission.Admission, kind: str, id: str, what: str, spec: Spec, words: str
 ) -> None:
     with pytest.raises(errors.Invalid) as refused:
         asked(door, with_one(kind, id, spec))
@@ -169,19 +169,19 @@ def test_what_reaches_out_of_a_host_is_refused(
 
 
 @pytest.mark.parametrize(("kind", "id", "words"), NAMES)
-def test_a_name_is_no_path(door: accept.Door, kind: str, id: str, words: str) -> None:
+def test_a_name_is_no_path(door: admission.Admission, kind: str, id: str, words: str) -> None:
     spec: Spec = {"components": {}} if kind == "engines" else GOOD[kind][next(iter(GOOD[kind]))]
     with pytest.raises(errors.Invalid, match=words):
         asked(door, {**GOOD, kind: {**GOOD.get(kind, {}), id: spec}})
 
 
-def test_a_change_is_judged_as_what_is_new(door: accept.Door) -> None:
+def test_a_change_is_judged_as_what_is_new(door: admission.Admission) -> None:
     asked(door, GOOD)
     with pytest.raises(errors.Invalid, match=r"not on 0\.0\.0\.0"):
         asked(door, with_one("publishes", "p", publish(address="0.0.0.0")), generation=2)
 
 
-def test_what_root_asked_for_is_left_alone_and_not_for_others_to_have(door: accept.Door) -> None:
+def test_what_root_asked_for_is_left_alone_and_not_for_others_to_have(door: admission.Admission) -> None:
     by_root = {"publishes": {"web": publish(port=80)}}
     asked(door, GOOD)
     asked(door, by_root, user=0)

@@ -62,7 +62,7 @@ def everyone(files: dict[str, dict[str, bytes]], roots: trust.Trust) -> list[x50
     api = f"https://{PLANE.endpoint.private}:{facts.API_PORT}"
     found.append(shown(trust.kube_proxy_kubeconfig(roots, api, NOW)))
     found.append(x509.load_pem_x509_certificate(trust.admin(roots, NOW).certificate))
-    found.append(x509.load_pem_x509_certificate(trust.doors(PLANE, roots, NOW).certificate))
+    found.append(x509.load_pem_x509_certificate(trust.webhook(PLANE, roots, NOW).certificate))
     return found
 
 
@@ -172,7 +172,7 @@ def test_a_nodes_token_is_its_own_and_stays(roots: trust.Trust) -> None:
 
 def test_api_servers_show_porter_what_it_knows_them_by(files: dict[str, dict[str, bytes]], roots: trust.Trust) -> None:
     config = json.loads(files[API]["authentication.kubeconfig"])
-    door = trust.doors(PLANE, roots, NOW)
-    assert config["users"][0]["user"] == {"token": door.bearer}
-    assert config["clusters"][0]["cluster"]["server"] == f"https://{PLANE.doors}:443/authenticate"
-    assert hosts(door.certificate) == {PLANE.doors}
+    webhook = trust.webhook(PLANE, roots, NOW)
+    assert config["users"][0]["user"] == {"token": webhook.bearer}
+    assert config["clusters"][0]["cluster"]["server"] == f"https://{PLANE.webhook}:443/authenticate"
+    assert hosts(webhook.certificate) == {PLANE.webhook}

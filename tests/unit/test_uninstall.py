@@ -12,7 +12,7 @@ from roadstead.machine import uninstall
 
 
 def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
-    places = uninstall.Places()
+    places = uninstall.UninstallPlaces()
     seen = uninstall.Seen(("main", "t-1"), (places.state, places.programs), places.units, places.users, settings=True)
     assert uninstall.plan(seen) == (
         uninstall.EndInstance("main"),
@@ -30,7 +30,7 @@ def test_uninstall_ends_what_runs_before_it_takes_its_folders() -> None:
 
 
 def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> None:
-    places = uninstall.Places(
+    places = uninstall.UninstallPlaces(
         state=tmp_path / "lib",
         run=tmp_path / "run",
         log=tmp_path / "log",
@@ -38,7 +38,7 @@ def test_uninstall_sees_what_is_there_and_removes_folders(tmp_path: Path) -> Non
         cache=tmp_path / "cache",
         units=(tmp_path / "x.service",),
         users=("no-such-user-of-ours",),
-        doctor=dataclasses.replace(uninstall.Places().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
+        doctor=dataclasses.replace(uninstall.UninstallPlaces().doctor, record=tmp_path / "r", conf=tmp_path / "c"),
     )
     assert uninstall.plan(uninstall.see(places)) == ()
     (places.state / "main").mkdir(parents=True)

@@ -43,8 +43,8 @@ def test_what_s6_writes_is_read() -> None:
 
 
 def test_records() -> None:
-    assert state.record(b"3 0 7 2 100\n", 5.0) == state.Record(observed.Exit(code=3, at=5.0), 7, 0.1)
-    assert state.record(b"256 9 1 1 0\n", 5.0) == state.Record(observed.Exit(signal=9, at=5.0), 1, 0.0)
+    assert state.record(b"3 0 7 2 100\n", 5.0) == state.UnitRecord(observed.Exit(code=3, at=5.0), 7, 0.1)
+    assert state.record(b"256 9 1 1 0\n", 5.0) == state.UnitRecord(observed.Exit(signal=9, at=5.0), 1, 0.0)
     for nonsense in (b"", b"1 2 3 4", b"1 2 3 4 x", b"1 2 3 4 -5", b"1 2 3 4 99999999999"):
         assert state.record(nonsense, 5.0) is None
 
@@ -54,9 +54,9 @@ DIED = state.Supervised(SINCE, SINCE, pid=0, finishing=False, wanted_up=True, re
 NOT_SAID = state.Supervised(SINCE, SINCE, pid=42, finishing=False, wanted_up=True, ready=False)
 STOPPING = state.Supervised(SINCE, SINCE, pid=42, finishing=False, wanted_up=False, ready=True)
 STOPPED = state.Supervised(SINCE, SINCE, pid=0, finishing=False, wanted_up=False, ready=True)
-FIRST = state.Record(observed.Exit(code=3, at=5.0), deaths=1, pause=0.0)
-LATER = state.Record(observed.Exit(signal=9, at=5.0), deaths=7, pause=3.2)
-NO_PROGRAM = state.Record(observed.Exit(code=127, at=5.0), deaths=7, pause=3.2)
+FIRST = state.UnitRecord(observed.Exit(code=3, at=5.0), deaths=1, pause=0.0)
+LATER = state.UnitRecord(observed.Exit(signal=9, at=5.0), deaths=7, pause=3.2)
+NO_PROGRAM = state.UnitRecord(observed.Exit(code=127, at=5.0), deaths=7, pause=3.2)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ NO_PROGRAM = state.Record(observed.Exit(code=127, at=5.0), deaths=7, pause=3.2)
 )
 def test_states(
     supervised: state.Supervised | None,
-    record: state.Record | None,
+    record: state.UnitRecord | None,
     waiting: bool,
     notifies: bool,
     name: str,
     reason: str,
 ) -> None:
-    seen = state.judge(state.Facts(supervised, record, waiting, notifies, pid=4242))
+    seen = state.judge(state.UnitFacts(supervised, record, waiting, notifies, pid=4242))
     assert (seen.state, seen.reason) == (name, reason)
     assert seen.pid == (4242 if name in ("up", "starting") and supervised is not DIED else None)
     assert seen.restarts == (record.deaths if record else 0)
@@ -98,4 +98,4 @@ def test_states(
 
 
 def test_the_start_of_the_program_is_after_its_pause() -> None:
-    assert state.judge(state.Facts(UP, LATER, False, False, 1)).since == pytest.approx(SINCE + 3.2)
+    assert state.judge(state.UnitFacts(UP, LATER, False, False, 1)).since == pytest.approx(SINCE + 3.2)

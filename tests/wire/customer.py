@@ -1,4 +1,4 @@
-"""A customer of the real front desk who asks for what cannot be: refused, and nothing is kept. For tests."""
+"""A customer of the real AWS API who asks for what cannot be: refused, and nothing is kept. For tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 
 from roadstead.clusters.capacity import facts
 from roadstead.contract.messages import machine
@@ -20,7 +20,7 @@ QUICK = {"Delay": 0.01, "MaxAttempts": 500}
 class Kept:
     """All that a store holds, but observations: to compare."""
 
-    def __init__(self, place: front_desk.Place) -> None:
+    def __init__(self, place: aws_api.Place) -> None:
         self._ask = place.ask
 
     def now(self) -> tuple[dict[str, int], int]:
@@ -38,12 +38,12 @@ class Kept:
 class Customer:
     """Somebody with a network, roles, and a cluster if there is to be one."""
 
-    def __init__(self, place: front_desk.Place) -> None:
+    def __init__(self, place: aws_api.Place) -> None:
         self.place, self.kept = place, Kept(place)
         self.eks, self.ec2 = place.client("eks"), place.client("ec2")
         iam = place.client("iam")
         self.roles = [
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=front_desk.trust(f"{name}.amazonaws.com"))["Role"]
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=aws_api.trust(f"{name}.amazonaws.com"))["Role"]
             for name in ("eks", "ec2")
         ]
         self.vpc = self.ec2.create_vpc(CidrBlock="192.168.0.0/16")["Vpc"]["VpcId"]
@@ -85,4 +85,4 @@ class Customer:
 
 
 def told(folder: Path, story: Callable[[Customer], None]) -> None:
-    front_desk.told(folder, lambda place: story(Customer(place)))
+    aws_api.told(folder, lambda place: story(Customer(place)))

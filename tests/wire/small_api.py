@@ -1,6 +1,6 @@
-"""A small API server for the embassy's tests: objects with revisions, watches, patches, refused evictions.
+"""A small API server for the controllers' tests: objects with revisions, watches, patches, refused evictions.
 
-It does what the embassy asks of a real one, and no more; `live/test_embassy.py` asks a real one the same.
+It does what the controllers ask of a real one, and no more; `live/test_controllers.py` asks a real one the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SYSTEM = facts.SystemFacts(
     resolvers=("192.168.0.2",),
     images=facts.Images(coredns="coredns", provisioner="provisioner"),
 )
-"""A cluster that an embassy is sent to."""
+"""A cluster that a controllers' manager is sent to."""
 Place = tuple[str, str, str]
 """The plural, the namespace, the name."""
 BUDGET = "The disruption budget calm needs 1 healthy pods and has 1 currently"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.unit import test_aws_ops_stories as stories
 
 POLICY = "arn:aws:eks::aws:cluster-access-policy/"
@@ -14,17 +14,17 @@ WHOLE: dict[str, Any] = {"type": "cluster"}
 BY_API = {"authenticationMode": "API_AND_CONFIG_MAP"}
 
 
-def principals(place: front_desk.Place) -> tuple[str, str, str]:
+def principals(place: aws_api.Place) -> tuple[str, str, str]:
     """The ARNs of the caller, of another user, and of a role."""
     iam = place.client("iam")
     ann = iam.create_user(UserName="ann", Path="/team/")["User"]["Arn"]
-    trust = front_desk.trust("ec2.amazonaws.com")
+    trust = aws_api.trust("ec2.amazonaws.com")
     ops = iam.create_role(RoleName="ops", Path="/team/", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     return place.client("sts").get_caller_identity()["Arn"], ann, ops
 
 
 def test_the_life_of_an_entry(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         admin, ann, ops = principals(place)
         eks = stories.cluster(place, accessConfig=BY_API)[0]
         assert eks.list_access_entries(clusterName="shop")["accessEntries"] == [admin]
@@ -60,11 +60,11 @@ def test_the_life_of_an_entry(tmp_path: Path) -> None:
         assert stories.code(eks.describe_access_entry, **one) == "ResourceNotFoundException"
         assert stories.code(eks.delete_access_entry, **one) == "ResourceNotFoundException"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_what_cannot_be_an_entry(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         admin, ann, _ = principals(place)
         eks = stories.cluster(place, accessConfig=BY_API)[0]
         one = {"clusterName": "shop", "principalArn": ann}
@@ -105,11 +105,11 @@ def test_what_cannot_be_an_entry(tmp_path: Path) -> None:
         names = {each["name"] for each in eks.list_access_policies()["accessPolicies"]}
         assert {"AmazonEKSClusterAdminPolicy", "AmazonEKSViewPolicy"} <= names
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_without_the_api_entries_are_refused_until_the_mode_is_changed(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         admin, ann, _ = principals(place)
         eks = stories.cluster(place)[0]
         eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=stories.QUICK)
@@ -129,11 +129,11 @@ def test_without_the_api_entries_are_refused_until_the_mode_is_changed(tmp_path:
         # The creator's was there all the time.
         assert eks.list_access_entries(clusterName="shop")["accessEntries"] == [admin]
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_entries_go_with_their_cluster_and_a_creator_may_be_left_out(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         _, ann, _ = principals(place)
         eks, made, subnets, _ = stories.cluster(place, accessConfig=BY_API)
         eks.create_access_entry(clusterName="shop", principalArn=ann)
@@ -150,4 +150,4 @@ def test_entries_go_with_their_cluster_and_a_creator_may_be_left_out(tmp_path: P
             "ResourceNotFoundException",
         )
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

@@ -12,10 +12,10 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from testkit import desk_served
-from tests.unit import front_desk
+from testkit import api_served
+from tests.unit import aws_api
 
-from roadstead.aws.door import desk
+from roadstead.aws.http import dispatch
 from roadstead.wire import coding, exchange
 
 CLUSTER: dict[str, Any] = {"roleArn": "arn:aws:iam::123456789012:role/eks", "resourcesVpcConfig": {}}
@@ -23,13 +23,13 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_served.Served]:
     folder = tmp_path_factory.mktemp("serve")
-    with desk_served.served(folder / "state", folder / "home") as running:
+    with api_served.served(folder / "state", folder / "home") as running:
         yield running
 
 
-def changed(serve: desk_served.Served, service: str, change: Callable[[Any], None]) -> Any:
+def changed(serve: api_served.Served, service: str, change: Callable[[Any], None]) -> Any:
     """A client whose requests are changed before they are signed, as a client's middleware does it."""
     client = serve.client(service)
     client.meta.events.register("before-sign", lambda request, **_: change(request))
@@ -59,7 +59,7 @@ def refused(call: Callable[..., Any], **asked: Any) -> tuple[str, int, str]:
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Message"]
 
 
-def test_bodies_in_gzip_are_unpacked(serve: desk_served.Served) -> None:
+def test_bodies_in_gzip_are_unpacked(serve: api_served.Served) -> None:
     for coding_ in ("gzip", "x-gzip", "identity, GZIP"):
         name = f"packed-{coding_.rpartition(' ')[2].lower()}-{len(coding_)}"
         eks = changed(serve, "eks", packed(coding_))
@@ -70,7 +70,7 @@ def test_bodies_in_gzip_are_unpacked(serve: desk_served.Served) -> None:
 
 
 @pytest.mark.parametrize(("service", "operation"), [("eks", "create_cluster"), ("sts", "get_caller_identity")])
-def test_other_codings_are_refused_by_name(serve: desk_served.Served, service: str, operation: str) -> None:
+def test_other_codings_are_refused_by_name(serve: api_served.Served, service: str, operation: str) -> None:
     asked = {"name": "other", **CLUSTER} if service == "eks" else {}
     for change, said in (
         (packed("br"), "'br' is not taken: gzip is"),
@@ -91,7 +91,7 @@ def test_other_codings_are_refused_by_name(serve: desk_served.Served, service: s
 
 @pytest.mark.parametrize(("service", "operation"), [("eks", "create_cluster"), ("sts", "get_caller_identity")])
 def test_chunks_that_are_signed_each_are_refused_by_name(
-    serve: desk_served.Served, service: str, operation: str
+    serve: api_served.Served, service: str, operation: str
 ) -> None:
     client = serve.client(service)
 
@@ -109,7 +109,7 @@ def test_chunks_that_are_signed_each_are_refused_by_name(
     assert "send it whole" in message
 
 
-def test_what_is_small_until_it_is_unpacked_is_too_large(serve: desk_served.Served) -> None:
+def test_what_is_small_until_it_is_unpacked_is_too_large(serve: api_served.Served) -> None:
     bomb = gzip.compress(b" " * (64 << 20))
     assert len(bomb) < 100_000
     eks = changed(serve, "eks", packed(pack=lambda _: bomb))
@@ -123,9 +123,9 @@ def test_what_is_small_until_it_is_unpacked_is_too_large(serve: desk_served.Serv
 
 
 def test_all_that_was_unpacked_is_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "MOST_UNPACKED", 3000)
+    monkeypatch.setattr(dispatch, "MOST_UNPACKED", 3000)
 
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         iam = place.client("iam")
         iam.meta.events.register("before-sign", lambda request, **_: packed()(request))
         # One after the other there is room for each.
@@ -135,7 +135,7 @@ def test_all_that_was_unpacked_is_bounded_together(tmp_path: Path, monkeypatch: 
         assert (code, status) == ("ServiceUnavailable", 503)
         assert "when it is unpacked" in message
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_a_body_of_the_greatest_size_is_unpacked_whole() -> None:
@@ -144,7 +144,7 @@ def test_a_body_of_the_greatest_size_is_unpacked_whole() -> None:
         return len(coding.plain("query", request).body)
 
     assert told(exchange.MAX_BODY) == exchange.MAX_BODY
-    with pytest.raises(exchange.Refused) as error:
+    with pytest.raises(exchange.RequestRefused) as error:
         told(exchange.MAX_BODY + 1)
     assert error.value.fault.status == 413
     empty = exchange.Request("GET", "/clusters", "", {"content-encoding": "br"})
@@ -152,7 +152,7 @@ def test_a_body_of_the_greatest_size_is_unpacked_whole() -> None:
     assert coding.plain("rest-json", dataclasses.replace(empty, headers={})).body == b""
 
 
-def test_a_slash_at_the_end_of_a_path_says_nothing(serve: desk_served.Served) -> None:
+def test_a_slash_at_the_end_of_a_path_says_nothing(serve: api_served.Served) -> None:
     eks = changed(serve, "eks", slashed)
     assert eks.create_cluster(name="slashed", **CLUSTER)["cluster"]["name"] == "slashed"
     assert "slashed" in eks.list_clusters()["clusters"]
@@ -161,7 +161,7 @@ def test_a_slash_at_the_end_of_a_path_says_nothing(serve: desk_served.Served) ->
     assert plain.describe_cluster(name="slashed")["cluster"] == eks.describe_cluster(name="slashed")["cluster"]
 
 
-def test_what_is_called_without_a_signature_is_told_not_to_be_built(serve: desk_served.Served) -> None:
+def test_what_is_called_without_a_signature_is_told_not_to_be_built(serve: api_served.Served) -> None:
     sts = serve.client("sts")
     role = {"RoleArn": "arn:aws:iam::123456789012:role/web", "RoleSessionName": "session"}
     saml = {"RoleArn": role["RoleArn"], "PrincipalArn": "arn:aws:iam::123456789012:saml-provider/a"}

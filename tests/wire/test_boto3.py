@@ -57,9 +57,9 @@ def serve(service: services.Service, came: exchange.Request, answer: Answer) -> 
     try:
         values = server.parse_input(found, came)
         if problems := validate.problems(found.operation.input, values):
-            raise exchange.Refused(exchange.Fault("ValidationException", validate.sentence(problems)))
+            raise exchange.RequestRefused(exchange.Fault("ValidationException", validate.sentence(problems)))
         output = answer(found.operation.name, values)
-    except exchange.Refused as refused:
+    except exchange.RequestRefused as refused:
         return server.render_error(service, found.protocol, refused.fault, "request-1")
     return server.render_output(service, found.operation, found.protocol, output, "request-1")
 
@@ -111,7 +111,7 @@ def test_arns_in_paths_are_signed_and_parsed() -> None:
 
 def test_errors_are_the_exceptions_of_the_model() -> None:
     def missing(_operation: str, values: dict[str, Any]) -> dict[str, Any]:
-        raise exchange.Refused(
+        raise exchange.RequestRefused(
             exchange.Fault("ResourceNotFoundException", "No cluster.", members={"clusterName": values["name"]})
         )
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.wire import wrong_ways
 
-from roadstead import serve
 from roadstead.aws import registry
 from roadstead.aws.ec2 import ids
+from roadstead.serve import main
 from roadstead.wire import exchange, services
 from roadstead.wire.codes import choice, documented, table
 
-OPERATIONS = registry.build(serve.MODULES, serve.STATES)
+OPERATIONS = registry.build(main.MODULES, main.STATES)
 UNSIGNED = {"json": ("MissingAuthenticationTokenException", 403), "query": ("MissingAuthenticationToken", 403)}
 HTTP = ("MalformedHttpRequestException", 400)
 JSON: dict[str, tuple[str, int]] = {
@@ -120,7 +120,7 @@ def swept(folder: Path, ways: Callable[[wrong_ways.Stranger, registry.Bound], An
     counted: collections.Counter[str] = collections.Counter()
     wrong: list[str] = []
 
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         stranger = wrong_ways.Stranger(place)
         for (service, operation), bound in sorted(OPERATIONS.bound.items()):
             expected = EXPECTED.get(service) or (QUERY if bound.service.protocol == "query" else BY_TARGET)
@@ -134,7 +134,7 @@ def swept(folder: Path, ways: Callable[[wrong_ways.Stranger, registry.Bound], An
                 if told.both != expected[way]:
                     wrong.append(f"{service} {operation}, {way}: {told}")
 
-    front_desk.told(folder, story)
+    aws_api.told(folder, story)
     assert wrong[:5] == []
     return counted
 
@@ -155,7 +155,7 @@ def test_names_of_eks_that_can_be_none_are_told_apart_from_those_that_there_are_
     """At every operation, whether or not its model has a pattern for the name."""
     counted: collections.Counter[str] = collections.Counter()
 
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         stranger = wrong_ways.Stranger(place)
         user = f"arn:aws:iam::{stranger.account}:user/admin"
         others: dict[str, Any] = {
@@ -188,7 +188,7 @@ def test_names_of_eks_that_can_be_none_are_told_apart_from_those_that_there_are_
                 assert told.both == code, (operation, name, told)
                 counted[operation] += 1
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
     assert len(counted) > 30
 
 
@@ -204,7 +204,7 @@ def test_ids_of_ec2_that_can_be_none_are_told_apart_from_those_that_there_are_no
     counted: collections.Counter[str] = collections.Counter()
     malformed = {code for _, code in ids.MALFORMED.values()}
 
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         stranger = wrong_ways.Stranger(place)
         for (service, operation), bound in sorted(OPERATIONS.bound.items()):
             shape = bound.operation.input
@@ -230,6 +230,6 @@ def test_ids_of_ec2_that_can_be_none_are_told_apart_from_those_that_there_are_no
                 assert told.code not in malformed, (operation, key, told)
                 counted["absent"] += 1
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
     assert counted["nonsense"] >= 50
     assert counted["absent"] >= 30

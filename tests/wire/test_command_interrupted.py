@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testkit import desk_served
+from testkit import api_served
 from tests.unit import cloud_for_cli, test_cli_served
 
 from roadstead.wire import exchange, server
@@ -60,7 +60,7 @@ def served(held: str, home: Path) -> Iterator[tuple[Slow, subprocess.Popen[bytes
     environment = {
         **kept,
         "HOME": str(home),
-        "PYTHONPATH": str(desk_served.ROOT / "src"),
+        "PYTHONPATH": str(api_served.ROOT / "src"),
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{desk.server_address[1]}",
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_SECRET_ACCESS_KEY": test_cli_served.SECRET,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from testkit import desk_served
+from testkit import api_served
 from tests.wire import story
 from tests.wire.test_story import environment
 
@@ -17,36 +17,38 @@ LONGEST = "x" * 100
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_served.Served]:
     folder = tmp_path_factory.mktemp("regions")
-    hands = ("--hands", str(folder / "hands.json"))
-    with desk_served.served(folder / "state", folder / "home", *hands, module="tests.wire.serve_with_hands") as running:
+    provider = ("--provider", str(folder / "provider.json"))
+    with api_served.served(
+        folder / "state", folder / "home", *provider, module="tests.wire.serve_with_provider"
+    ) as running:
         yield running
 
 
-def roadstead(serve: desk_served.Served, line: str, code: int = 0) -> tuple[str, str]:
+def roadstead(serve: api_served.Served, line: str, code: int = 0) -> tuple[str, str]:
     command = [sys.executable, "-m", "roadstead.machine.main", *line.split()]
-    around = environment(serve, PYTHONPATH=str(desk_served.ROOT / "src"))
+    around = environment(serve, PYTHONPATH=str(api_served.ROOT / "src"))
     done = subprocess.run(command, env=around, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout, done.stderr
 
 
-def roles(serve: desk_served.Served) -> dict[str, int]:
+def roles(serve: api_served.Served) -> dict[str, int]:
     """How many policies each role has."""
     iam = serve.client("iam")
     names = [role["RoleName"] for role in iam.list_roles()["Roles"]]
     return {name: len(iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]) for name in names}
 
 
-def vpcs(serve: desk_served.Served, region: str) -> list[Any]:
+def vpcs(serve: api_served.Served, region: str) -> list[Any]:
     """But the region's own."""
     made = [{"Name": "is-default", "Values": ["false"]}]
     found: list[Any] = serve.client("ec2", region_name=region).describe_vpcs(Filters=made)["Vpcs"]
     return found
 
 
-def test_a_namesake_in_another_region_keeps_its_roles(serve: desk_served.Served) -> None:
+def test_a_namesake_in_another_region_keeps_its_roles(serve: api_served.Served) -> None:
     roadstead(serve, f"create cluster --name=cluster-1 --nodegroup-name=ng --region={HERE}")
     before = roles(serve)
     assert len(before) == 2
@@ -71,7 +73,7 @@ def test_a_namesake_in_another_region_keeps_its_roles(serve: desk_served.Served)
     assert roles(serve) == {}
 
 
-def test_roles_without_a_region_stay_with_a_word(serve: desk_served.Served) -> None:
+def test_roles_without_a_region_stay_with_a_word(serve: api_served.Served) -> None:
     """Of a cluster that an earlier release made: one in another region may have them, too."""
     customer = story.Customer(story.clients(serve.profile), lambda: None)
     vpc, subnets = story.network(customer, "old")
@@ -90,7 +92,7 @@ def test_roles_without_a_region_stay_with_a_word(serve: desk_served.Served) -> N
     serve.client("ec2").delete_vpc(VpcId=vpc)
 
 
-def test_the_longest_name_comes_and_goes(serve: desk_served.Served) -> None:
+def test_the_longest_name_comes_and_goes(serve: api_served.Served) -> None:
     roadstead(serve, f"create cluster --name={LONGEST} --nodegroup-name=ng --region={HERE}")
     assert max(map(len, roles(serve))) == 64
     roadstead(serve, f"delete cluster --name={LONGEST} --region={HERE}")

@@ -1,4 +1,4 @@
-"""Connections with a clock, as porter's and serve's doors have them: whoever is too slow goes, whoever works stays."""
+"""Connections with a clock, as porter's and serve's servers have them: who is too slow goes, who works stays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from roadstead.doors import connections, gate
+from roadstead.http import connections, gate
 
 LONG = 30.0
 """Seconds: no limit within a test."""

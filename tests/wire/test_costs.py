@@ -105,7 +105,7 @@ def calls(protocol: str, body: bytes) -> tuple[int, str]:
     try:
         found = server.match(peer.ours(service), asked)
         validate.problems(found.operation.input, server.parse_input(found, asked))
-    except exchange.Refused as refused:
+    except exchange.RequestRefused as refused:
         told = refused.fault.code
     finally:
         sys.setprofile(None)

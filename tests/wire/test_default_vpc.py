@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.wire.customer import QUICK
 from tests.wire.test_reads import REGION, by, error
 
@@ -24,7 +24,7 @@ def the_default(ec2: Any) -> dict[str, Any]:
 
 
 def test_each_region_has_one_from_the_first_look(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ids = set()
         for region in (REGION, "us-east-1"):
             ec2 = place.client("ec2", region)
@@ -51,11 +51,11 @@ def test_each_region_has_one_from_the_first_look(tmp_path: Path) -> None:
             ids |= {vpc["VpcId"], *(subnet["SubnetId"] for subnet in subnets)}
         assert len(ids) == 8
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_many_first_looks_at_once_make_one(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         count = itertools.count()
 
         async def look(store: interface.Store) -> None:
@@ -73,11 +73,11 @@ def test_many_first_looks_at_once_make_one(tmp_path: Path) -> None:
         assert len(ec2.describe_vpcs()["Vpcs"]) == 1
         assert len(ec2.describe_subnets()["Subnets"]) == 3
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_it_is_deleted_for_good_and_made_again_when_asked_for(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2 = place.client("ec2")
         vpc = the_default(ec2)["VpcId"]
         assert error(ec2.create_default_vpc) == "DefaultVpcAlreadyExists"
@@ -97,11 +97,11 @@ def test_it_is_deleted_for_good_and_made_again_when_asked_for(tmp_path: Path) ->
         assert len(ec2.describe_subnets(**by("default-for-az", "true"))["Subnets"]) == 3
         assert error(ec2.create_default_vpc) == "DefaultVpcAlreadyExists"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_default_subnets_are_made_where_there_is_room(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2 = place.client("ec2")
         vpc = the_default(ec2)["VpcId"]
         taken = {"AvailabilityZone": ZONES[1]}
@@ -129,13 +129,13 @@ def test_default_subnets_are_made_where_there_is_room(tmp_path: Path) -> None:
         ec2.create_subnet(VpcId=vpc, CidrBlock="172.31.48.0/20")
         assert error(ec2.create_default_subnet, **taken) == "InvalidSubnet.Conflict"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_a_cluster_runs_in_it(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2, eks, iam = (place.client(service) for service in ("ec2", "eks", "iam"))
-        trusted = front_desk.trust("eks.amazonaws.com")
+        trusted = aws_api.trust("eks.amazonaws.com")
         role = iam.create_role(RoleName="eks", AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
         subnets = [one["SubnetId"] for one in ec2.describe_subnets(**by("default-for-az", "true"))["Subnets"]]
         eks.create_cluster(name="shop", roleArn=role, resourcesVpcConfig={"subnetIds": subnets})
@@ -144,13 +144,13 @@ def test_a_cluster_runs_in_it(tmp_path: Path) -> None:
         assert shown["vpcId"] == the_default(ec2)["VpcId"]
         assert error(ec2.delete_subnet, SubnetId=subnets[0]) == "DependencyViolation"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_a_region_that_an_earlier_release_used_has_one_too(tmp_path: Path) -> None:
     """What it kept has no word of defaults, and is read as it was meant."""
 
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         account = place.account.account.id
         old = {"id": "vpc-0123456789abcdef0", "cidr": "172.31.0.0/16", "tags": {}, "created_at": 1.0}
         inside = {"id": "subnet-0123456789abcdef0", "vpc": old["id"], "cidr": "172.31.0.0/20", "zone": ZONES[0]}
@@ -170,4 +170,4 @@ def test_a_region_that_an_earlier_release_used_has_one_too(tmp_path: Path) -> No
             "Value": True
         }
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

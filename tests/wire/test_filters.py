@@ -17,8 +17,7 @@ from tests.wire.test_reads import MODULES, REGION, by, call_of, error
 
 from roadstead.aws import registry
 from roadstead.aws.ec2 import filters, instance_filters, instance_types, instances, offers, subnets, tags, vpcs
-from roadstead.clusters.ground import allotments
-from roadstead.clusters.hands import names
+from roadstead.clusters.allocation import ipam, names
 from roadstead.store import interface, writes
 
 ALL_MODULES = (*MODULES, instances, instance_types, offers, subnets, tags, vpcs)
@@ -138,8 +137,8 @@ EMPTY = {"dns-name", "private-ip-address", "private-dns-name"}
 async def allot(customer: Customer, instance: str, store: interface.Store) -> None:
     (state,) = (await interface.everything(store, kind="cluster")).items
     node = f"{names.cluster(state.key, state.desired.created)}.{instance}"
-    body = allotments.written(allotments.Allotments({"192.168.0.5": node, "192.168.31.240/28": node}))
-    await store.put(allotments.key(customer.place.account.account.id, REGION, customer.vpc), body, writes.Absent())
+    body = ipam.written(ipam.VpcAddresses({"192.168.0.5": node, "192.168.31.240/28": node}))
+    await store.put(ipam.key(customer.place.account.account.id, REGION, customer.vpc), body, writes.Absent())
 
 
 @pytest.mark.parametrize("operation", [*ONES, "describe_instances"])

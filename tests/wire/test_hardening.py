@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from testkit import desk_served
+from testkit import api_served
 from tests.wire import bad_requests
 
-from roadstead import serve as program
 from roadstead.aws import registry
 from roadstead.identity import profile
+from roadstead.serve import main as serve_main
 from roadstead.wire import services, sigv4
 
 REQUESTS = int(os.environ.get("ROADSTEAD_BAD_REQUESTS", "8000"))
@@ -118,7 +118,7 @@ async def _read(reader: asyncio.StreamReader, *, bodiless: bool) -> tuple[int, b
 async def attack(port: int, found: profile.Profile, first: int, last: int, told: Told) -> None:
     """The requests of a range of numbers, by all senders; a good one from time to time between them."""
     operations = [
-        (bound.service.name, bound.operation.name) for bound in registry.build(program.MODULES).bound.values()
+        (bound.service.name, bound.operation.name) for bound in registry.build(serve_main.MODULES).bound.values()
     ]
     assert not set(UNBUILT) & set(operations)
     # Several times: they are few among those that are built.
@@ -146,10 +146,10 @@ async def attack(port: int, found: profile.Profile, first: int, last: int, told:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_bad_requests_are_refused_and_nothing_else_happens(tmp_path: Path) -> None:
-    hands = ("--hands", str(tmp_path / "hands.json"))
+    provider = ("--provider", str(tmp_path / "provider.json"))
     told = Told()
-    with desk_served.served(
-        tmp_path / "state", tmp_path / "home", *hands, module="tests.wire.serve_with_hands"
+    with api_served.served(
+        tmp_path / "state", tmp_path / "home", *provider, module="tests.wire.serve_with_provider"
     ) as serve:
         warm = int(REQUESTS * WARM)
         asyncio.run(attack(serve.port, serve.profile, 0, warm, told))

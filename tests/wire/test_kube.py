@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from roadstead.aws.door import certificates
+from roadstead.aws.http import certificates
 from roadstead.core import errors
 from roadstead.kube import connection, mirror, resources
 from roadstead.kube.resources import Json

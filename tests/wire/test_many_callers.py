@@ -1,4 +1,4 @@
-"""Doors under one source of very many callers, over real sockets: it has its share, and others come in."""
+"""Servers under one source of very many callers, over real sockets: it has its share, and others come in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit import test_doors_names as made
-from tests.wire import test_front_desk_limits as front
+from tests.unit import test_porter_dns_messages as made
+from tests.wire import test_aws_api_limits as front
 
-from roadstead.aws.door import certificates, server
-from roadstead.doors import dns, gate, names, upstream
+from roadstead.aws.http import certificates, server
+from roadstead.http import gate
+from roadstead.porter import dns, dns_messages, upstream
 
 GREEDY, OTHER = "127.0.0.66", "127.0.0.77"
 SECONDS = 10.0
@@ -69,7 +70,7 @@ def test_who_has_most_gives_way_at_the_front_desk(tmp_path: Path) -> None:
                 async with asyncio.timeout(SECONDS):
                     assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
 
-    front.with_door(tmp_path, test, server.Limits(connections=16, each=12))
+    front.with_door(tmp_path, test, server.ServerLimits(connections=16, each=12))
 
 
 def test_who_never_speaks_tls_is_counted_too(tmp_path: Path) -> None:
@@ -79,8 +80,8 @@ def test_who_never_speaks_tls_is_counted_too(tmp_path: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(files.ca))
 
     async def test(plain: front.Open) -> None:
-        limits = server.Limits(connections=16, each=12)
-        door = server.Server(plain.door._desk, {}, limits)
+        limits = server.ServerLimits(connections=16, each=12)
+        door = server.Server(plain.door._dispatcher, {}, limits)
         async with server.opened(door, "127.0.0.1", 0, context) as (_, port), contextlib.AsyncExitStack() as stack:
             many = await call(port, GREEDY, 200, stack)
             await until_ended(many, 200 - door.held.each)
@@ -128,8 +129,8 @@ async def resolver() -> AsyncIterator[tuple[dns.Resolver, Counter[str]]]:
     counts = Counter[str]()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
         deaf.bind(("127.0.0.1", 0))
-        servers = (upstream.Server("127.0.0.1", deaf.getsockname()[1]),)
-        found = dns.Resolver(dns.Known(lambda: made.ZONE, lambda: servers, counts))
+        servers = (upstream.UpstreamServer("127.0.0.1", deaf.getsockname()[1]),)
+        found = dns.Resolver(dns.KnownNames(lambda: made.ZONE, lambda: servers, counts))
         try:
             yield found, counts
         finally:
@@ -168,7 +169,7 @@ def test_a_pod_that_holds_connections_to_a_resolver_leaves_room_for_others() -> 
             writer.write(len(asked).to_bytes(2, "big") + asked)
             async with asyncio.timeout(SECONDS):
                 response = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
-            assert names.answers(response, asked)
+            assert dns_messages.answers(response, asked)
             assert counts["connections refused"] == 3 * dns.CONNECTIONS.most - dns.CONNECTIONS.each
 
     asyncio.run(test())

@@ -9,21 +9,20 @@ from typing import Any
 import botocore  # type: ignore[import-untyped]
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.wire.customer import QUICK, Customer, told
 
-from roadstead import serve
 from roadstead.aws import registry
 from roadstead.aws.ec2 import absent
 from roadstead.aws.ec2.vpc import absent as vpc_absent
 from roadstead.aws.ec2.vpc import groups, interfaces, routes, settings
-from roadstead.clusters.ground import allotments
-from roadstead.clusters.hands import names
+from roadstead.clusters.allocation import ipam, names
 from roadstead.contract import naming
 from roadstead.core import addresses
+from roadstead.serve import main
 from roadstead.store import interface, writes
 
-REGION = front_desk.REGION
+REGION = aws_api.REGION
 MODULES = (absent, vpc_absent, groups, interfaces, routes, settings)
 OPERATIONS = registry.build(MODULES, known=("ec2",)).bound
 NEVER: dict[str, Any] = {
@@ -159,8 +158,8 @@ def test_interfaces_are_those_of_what_has_addresses(tmp_path: Path) -> None:
             id = names.cluster(state.key, state.desired.created)
             node = f"{id}.i-0123456789abcdef0"
             held = {"192.168.0.4": id, "192.168.0.5": node, "192.168.31.240/28": node, "192.168.0.6": "c-gone"}
-            body = allotments.written(allotments.Allotments(held))
-            await store.put(allotments.key(account, REGION, customer.vpc), body, writes.Absent())
+            body = ipam.written(ipam.VpcAddresses(held))
+            await store.put(ipam.key(account, REGION, customer.vpc), body, writes.Absent())
             return id
 
         customer.place.ask(allot)
@@ -259,7 +258,7 @@ def test_all_that_there_never_is_is_answered_to_boto3(tmp_path: Path) -> None:
 
     def story(customer: Customer) -> None:
         customer.active()
-        bound = registry.build(serve.MODULES, serve.STATES).bound
+        bound = registry.build(main.MODULES, main.STATES).bound
         asked_of = [one for one in bound.values() if registry.column(one) == "answers empty"]
         assert len(asked_of) > 90
         clients = {service: customer.place.client(service) for service in ("ec2", "eks", "iam", "cloudformation")}
@@ -369,9 +368,9 @@ def test_a_dry_run_would_have_been_and_types_that_there_are_not(tmp_path: Path) 
 
 
 def test_what_is_named_and_is_not_there(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2 = place.client("ec2")
         for operation, asked, code in MISSING:
             assert error(call_of(ec2, operation), **asked) == code, operation
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

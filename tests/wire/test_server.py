@@ -43,7 +43,7 @@ def parse(service: str, request: exchange.Request) -> dict[str, Any]:
 
 
 def refused(service: str, request: exchange.Request) -> exchange.Fault:
-    with pytest.raises(exchange.Refused) as error:
+    with pytest.raises(exchange.RequestRefused) as error:
         parse(service, request)
     assert isinstance(error.value, errors.Invalid)
     return error.value.fault
@@ -305,7 +305,7 @@ def survives(service: str, request: exchange.Request) -> None:
     try:
         found = server.match(known, request)
         values = server.parse_input(found, request)
-    except exchange.Refused as error:
+    except exchange.RequestRefused as error:
         server.render_error(known, server.detect(request, known), error.fault, "r")
         return
     validate.sentence(validate.problems(found.operation.input, values))

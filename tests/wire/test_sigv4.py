@@ -91,7 +91,7 @@ def test_a_path_leads_where_its_signature_says(method: str, path: str, operation
         return
     faults = []
     for each in (request, straight):
-        with pytest.raises(exchange.Refused) as error:
+        with pytest.raises(exchange.RequestRefused) as error:
             server.match(eks, each)
         faults.append(error.value.fault)
     assert faults[0] == faults[1]

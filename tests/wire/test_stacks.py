@@ -7,10 +7,10 @@ from typing import Any
 
 import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 
 NAME = "eksctl-shop-cluster"
-ARN = f"arn:aws:cloudformation:{front_desk.REGION}:012345678901:stack/{NAME}/0a1b2c3d"
+ARN = f"arn:aws:cloudformation:{aws_api.REGION}:012345678901:stack/{NAME}/0a1b2c3d"
 
 
 def refused(call: Any, **asked: Any) -> tuple[str, int, str]:
@@ -22,7 +22,7 @@ def refused(call: Any, **asked: Any) -> tuple[str, int, str]:
 
 
 def test_there_are_no_stacks(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         stacks = place.client("cloudformation")
         assert stacks.describe_stacks()["Stacks"] == []
         assert stacks.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "DELETE_FAILED"])["StackSummaries"] == []
@@ -37,11 +37,11 @@ def test_there_are_no_stacks(tmp_path: Path) -> None:
         stacks.delete_stack(StackName=NAME)
         stacks.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 0, "MaxAttempts": 1})
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_what_makes_stacks_is_not_built_and_what_does_it_instead_is_named(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         stacks = place.client("cloudformation")
         code, status, said = refused(stacks.create_stack, StackName=NAME, TemplateBody="{}")
         assert (code, status) == ("UnsupportedOperation", 501)
@@ -50,4 +50,4 @@ def test_what_makes_stacks_is_not_built_and_what_does_it_instead_is_named(tmp_pa
         # Of a service of which much is built no such word is said.
         assert "stacks" not in refused(place.client("iam").create_group, GroupName="g")[2]
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)

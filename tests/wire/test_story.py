@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testkit import desk_served
-from tests.wire import serve_with_hands, story
+from testkit import api_served
+from tests.wire import serve_with_provider, story
 
 from roadstead.clusters import observed, spec
 from roadstead.store import keys
@@ -28,18 +28,20 @@ def never() -> None:
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_served.Served]:
     folder = tmp_path_factory.mktemp("story")
-    hands = ("--hands", str(folder / "hands.json"))
-    with desk_served.served(folder / "state", folder / "home", *hands, module="tests.wire.serve_with_hands") as running:
+    provider = ("--provider", str(folder / "provider.json"))
+    with api_served.served(
+        folder / "state", folder / "home", *provider, module="tests.wire.serve_with_provider"
+    ) as running:
         yield running
     assert running.process.returncode == 0
     assert [line for line in running.lines if line["level"] not in ("INFO", "WARNING")] == []
 
 
-def parts(serve: desk_served.Served) -> dict[str, list[str]]:
+def parts(serve: api_served.Served) -> dict[str, list[str]]:
     """The parts that the agent has, by `CLUSTER` or `CLUSTER/NODEGROUP`."""
-    hosts = serve_with_hands.read(serve.home.parent / "hands.json")
+    hosts = serve_with_provider.read(serve.home.parent / "provider.json")
     there = {
         "/".join(keys.Key.parse(owner).names): sorted(
             name for name, host in mine.items() if host.part.phase is not observed.Phase.ABSENT
@@ -49,13 +51,13 @@ def parts(serve: desk_served.Served) -> dict[str, list[str]]:
     return {owner: names for owner, names in there.items() if names}
 
 
-def environment(serve: desk_served.Served, **more: str) -> dict[str, str]:
+def environment(serve: api_served.Served, **more: str) -> dict[str, str]:
     """A person's whose home has the profile that serve wrote."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "ROADSTEAD_", "SUDO_"))}
     return {**kept, "HOME": str(serve.home), "AWS_PROFILE": "roadstead", **more}
 
 
-def test_a_customer_with_boto3(serve: desk_served.Served) -> None:
+def test_a_customer_with_boto3(serve: api_served.Served) -> None:
     customer = story.Customer(story.clients(serve.profile), never)
     story.cluster(customer, "one")
     story.cluster(customer, "two")
@@ -94,7 +96,7 @@ def awscli() -> tuple[str, ...]:
     pytest.skip("no awscli: neither in this environment, nor by uv, nor on the PATH")
 
 
-def test_a_customer_with_awscli(serve: desk_served.Served) -> None:
+def test_a_customer_with_awscli(serve: api_served.Served) -> None:
     def aws(line: str, **asked: str) -> dict[str, object]:
         options = [word for name, value in asked.items() for word in (f"--{name.replace('_', '-')}", value)]
         command = [*awscli(), *line.split(), *options, "--output", "json"]
@@ -121,10 +123,10 @@ def test_a_customer_with_awscli(serve: desk_served.Served) -> None:
     assert aws("eks list-clusters") == {"clusters": []}
 
 
-def test_a_customer_with_our_own_command(serve: desk_served.Served) -> None:
+def test_a_customer_with_our_own_command(serve: api_served.Served) -> None:
     def roadstead(line: str, code: int = 0) -> str:
         command = [sys.executable, "-W", "error", "-m", "roadstead.machine.main", *line.split()]
-        path = str(desk_served.ROOT / "src")
+        path = str(api_served.ROOT / "src")
         done = subprocess.run(
             command, env=environment(serve, PYTHONPATH=path), capture_output=True, text=True, timeout=60
         )
@@ -147,5 +149,5 @@ def test_a_customer_with_our_own_command(serve: desk_served.Served) -> None:
 
 
 def test_without_an_agent_it_is_said(tmp_path: Path) -> None:
-    with desk_served.served(tmp_path / "state", tmp_path / "home", module="roadstead.serve") as alone:
+    with api_served.served(tmp_path / "state", tmp_path / "home", module="roadstead.serve.main") as alone:
         assert alone.line("there is no agent: clusters and nodegroups are kept, but nobody makes them")

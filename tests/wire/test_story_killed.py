@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testkit import desk_served
-from tests.wire import serve_with_hands, story
+from testkit import api_served
+from tests.wire import serve_with_provider, story
 
 from roadstead.clusters import observed, spec
 from roadstead.store import keys
@@ -36,7 +36,7 @@ class Lives:
     port: int
     kills: int = 0
     done: bool = False
-    lives: list[desk_served.Served] = field(default_factory=list)
+    lives: list[api_served.Served] = field(default_factory=list)
     _up: threading.Event = field(default_factory=threading.Event)
     _end: threading.Event = field(default_factory=threading.Event)
     _failed: list[BaseException] = field(default_factory=list)
@@ -70,10 +70,10 @@ class Lives:
             raise
 
     @contextlib.contextmanager
-    def _one(self) -> Iterator[desk_served.Served]:
-        hands = ("--hands", str(self.folder / "hands.json"))
+    def _one(self) -> Iterator[api_served.Served]:
+        provider = ("--provider", str(self.folder / "provider.json"))
         places = (self.folder / "state", self.folder / "home")
-        with desk_served.served(*places, *hands, module="tests.wire.serve_with_hands", port=self.port) as running:
+        with api_served.served(*places, *provider, module="tests.wire.serve_with_provider", port=self.port) as running:
             self.lives.append(running)
             self._up.set()
             yield running
@@ -112,7 +112,7 @@ def soon(true: Callable[[], bool]) -> bool:
 
 def hosts(folder: Path) -> dict[str, dict[str, observed.Part]]:
     """The parts that there are, by the names of their owner."""
-    read = serve_with_hands.read(folder / "hands.json")
+    read = serve_with_provider.read(folder / "provider.json")
     return {
         "/".join(keys.Key.parse(owner).names): there
         for owner, mine in read.items()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.wire.customer import Customer, told
 from tests.wire.test_reads import by, error
 
@@ -59,7 +59,7 @@ def test_every_member_is_done_or_refused(operation: str, cidr: str, tmp_path: Pa
 
 
 def test_a_vpc_as_terraform_makes_and_reads_it(tmp_path: Path) -> None:
-    def story(place: front_desk.Place) -> None:
+    def story(place: aws_api.Place) -> None:
         ec2 = place.client("ec2")
         tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "main"}]}]
         asked = {"AmazonProvidedIpv6CidrBlock": False, "InstanceTenancy": "default", "TagSpecifications": tags}
@@ -88,7 +88,7 @@ def test_a_vpc_as_terraform_makes_and_reads_it(tmp_path: Path) -> None:
         ec2.delete_vpc(VpcId=id)
         assert error(ec2.describe_vpcs, VpcIds=[id]) == "InvalidVpcID.NotFound"
 
-    front_desk.told(tmp_path, story)
+    aws_api.told(tmp_path, story)
 
 
 def test_attributes_that_do_not_hold_are_refused(tmp_path: Path) -> None:

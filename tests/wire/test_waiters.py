@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from testkit import desk_served
+from testkit import api_served
 
 TRUST = json.dumps(
     {
@@ -19,10 +19,10 @@ QUICK = {"Delay": 1, "MaxAttempts": 2}
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Served]:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api_served.Served]:
     """Three VPCs with a subnet each, three roles, three users."""
     folder = tmp_path_factory.mktemp("waiters")
-    with desk_served.served(folder / "state", folder / "home", module="roadstead.serve") as running:
+    with api_served.served(folder / "state", folder / "home", module="roadstead.serve.main") as running:
         ec2, iam = running.client("ec2"), running.client("iam")
         for number in range(3):
             vpc = ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"]
@@ -45,7 +45,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[desk_served.Se
         ("iam", "user_exists", {"UserName": "user-1"}),
     ],
 )
-def test_waiters_end(account: desk_served.Served, service: str, waiter: str, asked: dict[str, Any]) -> None:
+def test_waiters_end(account: api_served.Served, service: str, waiter: str, asked: dict[str, Any]) -> None:
     ec2 = account.client("ec2")
     if waiter.startswith("vpc"):
         asked = {"VpcIds": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]]}
@@ -85,7 +85,7 @@ def test_waiters_end(account: desk_served.Served, service: str, waiter: str, ask
     ],
 )
 def test_paginators_walk_to_the_end(
-    account: desk_served.Served, service: str, operation: str, member: str, asked: dict[str, Any], least: int
+    account: api_served.Served, service: str, operation: str, member: str, asked: dict[str, Any], least: int
 ) -> None:
     client = account.client(service)
     size = {"ec2": 100 if "instance_type" in operation else 5}.get(service, 1)

@@ -7,11 +7,11 @@ from typing import Any
 
 import botocore.session  # type: ignore[import-untyped]
 import pytest
-from tests.unit import front_desk, whole_answers
+from tests.unit import aws_api, whole_answers
 from tests.wire.customer import QUICK, Customer, told
 
-from roadstead import serve
 from roadstead.aws import registry
+from roadstead.serve import main
 
 POLICY = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
@@ -46,7 +46,7 @@ def networks(customer: Customer) -> None:
     (own,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     for each in ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [own["VpcId"]]}])["Subnets"]:
         ec2.delete_subnet(SubnetId=each["SubnetId"])
-    ec2.create_default_subnet(AvailabilityZone=f"{front_desk.REGION}a")
+    ec2.create_default_subnet(AvailabilityZone=f"{aws_api.REGION}a")
     (made,) = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [own["VpcId"]]}])["Subnets"]
     ec2.delete_subnet(SubnetId=made["SubnetId"])
     ec2.delete_vpc(VpcId=own["VpcId"])
@@ -65,7 +65,7 @@ def people(iam: Any, ours: str) -> None:
     iam.list_policy_versions(PolicyArn=POLICY)
     assert iam.list_entities_for_policy(PolicyArn=POLICY)["PolicyRoles"]
     iam.detach_role_policy(RoleName=ours, PolicyArn=POLICY)
-    iam.create_role(RoleName="other", AssumeRolePolicyDocument=front_desk.trust("ec2.amazonaws.com"))
+    iam.create_role(RoleName="other", AssumeRolePolicyDocument=aws_api.trust("ec2.amazonaws.com"))
     iam.delete_role(RoleName="other")
     iam.create_user(UserName="ann")
     iam.get_user(UserName="ann")
@@ -159,7 +159,7 @@ def test_every_answer_of_every_operation_is_whole(tmp_path: Path) -> None:
         gone(customer)
         assert wanted - customer.place.answered == set()
 
-    bound = registry.build(serve.MODULES, serve.STATES).bound.items()
+    bound = registry.build(main.MODULES, main.STATES).bound.items()
     wanted = {name for name, one in bound if registry.column(one) == "behaves" and name[1] not in UNASKED}
     told(tmp_path, story)
 

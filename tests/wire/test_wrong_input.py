@@ -1,4 +1,4 @@
-"""Wrong input against the real front desk, as boto3 sends it: one clear sentence each, and nothing is kept of it."""
+"""Wrong input against the real AWS API, as boto3 sends it: one clear sentence each, and nothing is kept of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from testkit.worlds import memory
 from tests.wire.customer import QUICK, Customer, told
 
 from roadstead.clusters import spec
+from roadstead.clusters.allocation import allocator
 from roadstead.clusters.capacity import facts
-from roadstead.clusters.ground import land
 from roadstead.contract.messages import machine
 from roadstead.core import errors
 from roadstead.network import spec as network
@@ -228,10 +228,10 @@ def listening() -> Iterator[tuple[str, int]]:
 
 def test_a_port_that_somebody_has_is_not_given() -> None:
     with listening() as (address, port):
-        assert not land.port_is_free(address, port)
-    assert land.port_is_free(address, port)
+        assert not allocator.port_is_free(address, port)
+    assert allocator.port_is_free(address, port)
     # Not an address of this machine.
-    assert land.port_is_free("203.0.113.77", port)
+    assert allocator.port_is_free("203.0.113.77", port)
 
 
 def test_a_cluster_steps_over_ports_and_networks_that_are_taken() -> None:
@@ -245,11 +245,11 @@ def test_a_cluster_steps_over_ports_and_networks_that_are_taken() -> None:
         await store.put(network.subnet_key("012345678901", "eu-central-1", "s"), network.written(made))
         used = machine.Route(to="198.19.0.0/25", device="wg0")
         await facts.keep(store, msgspec.structs.replace(SMALL, routes=(used, LAN[0])))
-        given = land.Land(store, land.Settings(), lambda _, port: port not in (16443, 16445))
+        given = allocator.Allocator(store, allocator.EndpointSettings(), lambda _, port: port not in (16443, 16445))
         first, second = [await given.give(await _cluster(store, name)) for name in ("one", "two")]
         assert (first.port, second.port) == (16444, 16446)
         assert (first.cidr, second.cidr) == ("198.19.0.128/26", "198.19.0.192/26")
-        none = land.Land(store, land.Settings(), lambda _, _port: False)
+        none = allocator.Allocator(store, allocator.EndpointSettings(), lambda _, _port: False)
         with pytest.raises(errors.LimitExceeded, match=r"no port of 127\.0\.0\.1 from 16443 to 20538 is free"):
             await none.give(await _cluster(store, "three"))
         assert await none.find(spec.key("012345678901", "eu-central-1", "three")) is None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.unit import front_desk
+from tests.unit import aws_api
 from tests.wire import samples
 
 from roadstead.aws import registry
@@ -43,7 +43,7 @@ class Told:
 class Stranger:
     """Sends requests that no SDK would."""
 
-    def __init__(self, place: front_desk.Place) -> None:
+    def __init__(self, place: aws_api.Place) -> None:
         self._place = place
         assert place.account.secret is not None
         self.keys = sigv4.Credentials(place.account.account.access_key, place.account.secret)
@@ -67,7 +67,7 @@ class Stranger:
         plain: exchange.Request,
         *,
         keys: sigv4.Credentials | None = None,
-        region: str = front_desk.REGION,
+        region: str = aws_api.REGION,
         scope: str = "",
         late: int = 0,
     ) -> exchange.Request:

@@ -1,4 +1,4 @@
-"""The office of clusters in the world: it ends as wanted, stays there, disturbs one at a time, bears being cut off."""
+"""The reconciler of clusters in the world: it ends as wanted, stays so, disturbs one at a time, bears being cut off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies
 from testkit.worlds import memory, parts
 
-from roadstead.clusters import lifecycles, nodegroups, observed, office, plan, spec, things, versions, views
+from roadstead.clusters import lifecycles, nodegroups, observed, plan, reconciler, resources, spec, versions, views
 from roadstead.core import clock as clocks
 from roadstead.core import lifecycle
 from roadstead.store import keys
@@ -40,7 +40,7 @@ FATES = strategies.lists(
 USUAL = parts.Fate(start=1.5, lag=0.5)
 PAUSES = strategies.sampled_from([1.0, 4.0, 15.0, 40.0])
 CUTS = strategies.frozensets(strategies.integers(0, 80), max_size=4)
-"""Ticks at which the office dies and is started again."""
+"""Ticks at which the reconciler dies and is started again."""
 
 
 def cluster(version: str, *, update: str | None = None, deleting: bool = False) -> bytes:
@@ -78,7 +78,7 @@ def group(count: int, most: int, *, update: str | None = None, deleting: bool = 
 
 
 class Story:
-    """A store, a world, and an office between them that is started anew when it was cut off."""
+    """A store, a world, and a reconciler between them that is started anew when it was cut off."""
 
     def __init__(self, key: keys.Key, fates: list[parts.Fate]) -> None:
         self.key = key
@@ -87,8 +87,8 @@ class Story:
         self.world = parts.World(self.clock, itertools.chain(fates, itertools.repeat(USUAL)))
 
     def start(self) -> asyncio.Task[None]:
-        tools = office.Tools(self.store, self.world, self.clock.now, self.clock)
-        return asyncio.ensure_future(office.Office(tools).run())
+        tools = reconciler.ReconcilerTools(self.store, self.world, self.clock.now, self.clock)
+        return asyncio.ensure_future(reconciler.ClusterReconciler(tools).run())
 
     async def at_its_end(self) -> bool:
         """Nothing is on its way, and nothing is to be done."""
@@ -98,7 +98,7 @@ class Story:
         if state is None:
             return True
         sight = observed.lasting(views.seen(state), await self.world.see(self.key), self.clock.now())
-        situation = things.situation(things.of(state.desired), views.seen(state), sight)
+        situation = resources.situation(resources.of(state.desired), views.seen(state), sight)
         return plan.plan(situation) == ((), None)
 
     async def live(self, bodies: list[tuple[float, bytes]], cuts: frozenset[int]) -> None:

@@ -1,4 +1,4 @@
-"""What the office tells of its work: each decision once with its reason, failures, the end of what is half made."""
+"""What the reconciler tells of its work: each decision once with its reason, failures, the end of what is half made."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_part_that_is_refused_ends_the_making_with_its_reason(
 @pytest.mark.parametrize("key", [told.CLUSTER, told.GROUP])
 def test_what_is_deleted_half_made_leaves_nothing(key: keys.Key, ticks: int) -> None:
     """Deleted after each tick of its making, in which single steps are lost, late, doubled or end by half; and the
-    office dies at the same tick."""
+    reconciler dies at the same tick."""
     fates = [
         parts.Fate(arrivals=arrivals, start=1.0, lag=lag, fails=fails)
         for arrivals, fails, lag in itertools.product([(0.0,), (), (4.0, 9.0)], [45.0, 0.0], [0.0, 2.0])

@@ -32,20 +32,20 @@ import msgspec
 from aiohttp import web
 
 import roadstead
-from roadstead.agent import jobs, listeners, machine, pace, peers, purge, watching, work
+from roadstead.agent import jobs, kinds, listeners, machine, pace, peers, purge, watching
+from roadstead.agent.api import admission, bounds
+from roadstead.agent.api import server as servers
 from roadstead.agent.ceilings import plan as ceilings
 from roadstead.agent.ceilings import see as ceilings_seen
-from roadstead.agent.door import accept as door
-from roadstead.agent.door import api, bounds
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import cgroups, hosts
 from roadstead.agent.hosts import see as host_facts
+from roadstead.agent.kinds import context
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, journal, register
+from roadstead.agent.records import blobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
-from roadstead.agent.work import scene
 from roadstead.contract import programs
 from roadstead.contract.messages import bounds as ranges
 from roadstead.contract.messages import desired, observed, requests
@@ -96,7 +96,7 @@ class Given:
 
 
 class Agent:
-    """The rooms of one agent, joined; what the door (api.Rooms) is given."""
+    """The rooms of one agent, joined; what the API (api.Rooms) is given."""
 
     def __init__(
         self,
@@ -109,17 +109,17 @@ class Agent:
         self.since = time.time()
         self.records = store.DesiredStore(places.state / "desired.db")
         self.blobs = blobs.Blobs(places.blobs)
-        self.journal = journal.Journal(first=int(self.since * 1000))
+        self.observations = observation_log.ObservationLog(first=int(self.since * 1000))
         self.pace = pace.Pace()
         known = register.Register(self.records, given.engines, given.owners)
         facts = host_facts.machine_facts(places)
         self.ceilings = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
         host_room = hosts.Hosts(places, facts, self.ceilings, given.node_users)
-        self.scene = scene.Scene(
+        self.context = context.StepContext(
             instance=places,
             records=self.records,
             blobs=self.blobs,
-            journal=self.journal,
+            observations=self.observations,
             fabric=net,
             hosts=host_room,
             units=units.Units(places, net.open_socket, host_room.run_for_probe),
@@ -131,31 +131,33 @@ class Agent:
             bring=self._bring,
         )
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
-        self.scene.loop = self.loop
-        self.door = door.Door(self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known)
+        self.context.loop = self.loop
+        self.admission = admission.Admission(
+            self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known
+        )
         self.jobs = jobs.Jobs(
-            self.records, self.blobs, host_room.run_for_probe, self._lend, self.scene.spawn, self._uid
+            self.records, self.blobs, host_room.run_for_probe, self._lend, self.context.spawn, self._uid
         )
 
     async def _step(self, key: store.Key) -> float | None:
-        return await work.step(self.scene, key)
+        return await kinds.step(self.context, key)
 
     def _failed(self, key: store.Key, error: Exception, again: float) -> None:
-        work.failed(self.scene, key, error, again)
+        kinds.failed(self.context, key, error, again)
 
-    def _accepted(self, record: store.Record) -> None:
-        if self.journal.get(record.key) is None:
-            self.scene.observe(record, "deleting" if record.deleting else "pending")
+    def _accepted(self, record: store.DesiredRecord) -> None:
+        if self.observations.get(record.key) is None:
+            self.context.observe(record, "deleting" if record.deleting else "pending")
         self.loop.wake(record.key)
 
     def _host(self, id: str) -> desired.Host | None:
-        return self.scene.wanted().hosts.get(id)
+        return self.context.wanted().hosts.get(id)
 
     def _uid(self, host: str) -> int:
-        return work.units.uid_of(self.scene, host)
+        return kinds.units.uid_of(self.context, host)
 
     def _lend(self, host: str, digest: str) -> str:
-        return self.scene.hosts.lend(host, self.blobs.path(digest))
+        return self.context.hosts.lend(host, self.blobs.path(digest))
 
     async def _bring(self, host: str, engine: str, archive: str) -> None:
         await self.jobs.bring(host, engine, archive)
@@ -163,11 +165,11 @@ class Agent:
     def adopt(self) -> None:
         """Look at everything that was asked for before this agent came; networks and engines first."""
         order = {"engines": 0, "networks": 1, "zones": 2, "hosts": 3, "units": 4}
-        for id in self.scene.register.adopt():
+        for id in self.context.register.adopt():
             log.warning(
                 "nobody vouches for engine %s, of an earlier release: it runs on, and nothing new is run of it", id
             )
-            work.engines.withhold(self.instance, id)
+            kinds.engines.withhold(self.instance, id)
         for key in sorted(self.records.records, key=lambda key: (order.get(key[0], 5), key)):
             self._accepted(self.records.records[key])
         self.jobs.resume()
@@ -181,25 +183,25 @@ class Agent:
             api=requests.API_VERSION,
             pid=os.getpid(),
             since=self.since,
-            revision=self.journal.revision,
+            revision=self.observations.revision,
             counts=counts,
-            not_ready=sum(seen.phase not in asleep for seen in self.journal.all()),
+            not_ready=sum(seen.phase not in asleep for seen in self.observations.all()),
         )
 
     async def machine(self) -> machines.Machine:
         seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
-        left, told = self.ceilings.kept, self.scene.near.get(scene.MACHINE, ())
+        left, told = self.ceilings.kept, self.context.near.get(context.MACHINE, ())
         return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
-        return self.scene.units.logs(host, unit, lines, follow)
+        return self.context.units.logs(host, unit, lines, follow)
 
     def shell(self, host: str) -> list[str]:
         record = self.records.get(("hosts", host))
-        if record is None or self.scene.phase("hosts", host) != "ready":
+        if record is None or self.context.phase("hosts", host) != "ready":
             known = ", ".join(sorted(self.records.of_kind("hosts"))) or "none"
             raise errors.NotFound(f"no host {host} is running; known hosts: {known}")
-        return self.scene.hosts.shell_argv(host, self._uid(host))
+        return self.context.hosts.shell_argv(host, self._uid(host))
 
 
 async def run(places: instance.Instance, given: Given, owner: int | None) -> bool:
@@ -215,31 +217,31 @@ async def run(places: instance.Instance, given: Given, owner: int | None) -> boo
             await agent.pace.look()
             background = [
                 tasks.create_task(agent.loop.run()),
-                tasks.create_task(agent.scene.listeners.serve()),
-                tasks.create_task(watching.drift(agent.scene)),
-                tasks.create_task(watching.units(agent.scene)),
-                tasks.create_task(watching.ceilings(agent.scene, agent.ceilings.kept.disk)),
-                tasks.create_task(watching.sweep_blobs(agent.scene)),
+                tasks.create_task(agent.context.listeners.serve()),
+                tasks.create_task(watching.drift(agent.context)),
+                tasks.create_task(watching.units(agent.context)),
+                tasks.create_task(watching.ceilings(agent.context, agent.ceilings.kept.disk)),
+                tasks.create_task(watching.sweep_blobs(agent.context)),
                 tasks.create_task(agent.pace.run()),
             ]
-            async with _door(agent, places, given.users.caller):
+            async with _api(agent, places, given.users.caller):
                 program.say_ready()
                 await stop.wait()
-            await agent.scene.pods.close_all()
+            await agent.context.pods.close_all()
             for task in background:
                 task.cancel()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
-            agent.scene.listeners.close_all()
+            agent.context.listeners.close_all()
             agent.records.close()
     return owner_died.is_set()
 
 
 @contextlib.asynccontextmanager
-async def _door(agent: Agent, places: instance.Instance, caller: int | None) -> AsyncIterator[None]:
+async def _api(agent: Agent, places: instance.Instance, caller: int | None) -> AsyncIterator[None]:
     """The API is answered. Whose process has connected is known before anything of it is read."""
     users = frozenset({0} if caller is None else {0, caller})
-    runner = web.AppRunner(api.application(agent, users), access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(servers.application(agent, users), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         with peers.listening(places.socket, caller) as server:
@@ -354,7 +356,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    # What callers send wrongly is answered, not logged with a traceback; our own errors the door logs itself.
+    # What callers send wrongly is answered, not logged with a traceback; our own errors the API logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # Who starts the agent may ignore signals (nohup does), and what is ignored is inherited down to every unit.
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):

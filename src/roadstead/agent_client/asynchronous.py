@@ -31,7 +31,7 @@ Generations = Mapping[str, Mapping[str, int]]
 Put = Mapping[str, Mapping[str, tuple[int, desired.Message]]]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class AgentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A desired state as the agent keeps it."""
 
     generation: int
@@ -70,9 +70,9 @@ class AsyncClient:
         body = client.batch(put or {}, delete or {})
         return msgspec.json.decode(await self._call("PUT", paths.DESIRED, body), type=requests.BatchAnswer)
 
-    async def wanted(self) -> dict[str, dict[str, Record]]:
+    async def wanted(self) -> dict[str, dict[str, AgentRecord]]:
         """Every desired state by kind and id."""
-        return msgspec.json.decode(await self._call("GET", paths.DESIRED), type=dict[str, dict[str, Record]])
+        return msgspec.json.decode(await self._call("GET", paths.DESIRED), type=dict[str, dict[str, AgentRecord]])
 
     async def observations(self) -> requests.Observations:
         return msgspec.json.decode(await self._call("GET", paths.OBSERVATIONS), type=requests.Observations)

@@ -59,7 +59,7 @@ Handler = Callable[[Call, Asked], Awaitable[Answer]]
 F = TypeVar("F", bound=Handler)
 
 
-class Refused(errors.Error):
+class OperationRefused(errors.Error):
     """An error of the service's own: `code` is one of the model's error shapes, `members` its further fields."""
 
     def __init__(self, code: str, message: str, **members: object) -> None:

@@ -1,7 +1,7 @@
 """CloudFormation without stacks: they are not built yet. Lists are empty, and no stack that is named exists.
 
 Enough for tools that look for their stacks beside what they find, as eksctl does. Operations that would make one are
-not here, so that the desk says of them that there is no such thing.
+not here, so that the dispatcher says of them that there is no such thing.
 
 Source of the sentences: what CloudFormation answers; DeleteStack of a stack that there is not succeeds (CloudFormation
 API Reference, DeleteStack).
@@ -9,7 +9,7 @@ API Reference, DeleteStack).
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 
 _BY_ID = "Stack with id {} does not exist"
 _NAMED = "Stack [{}] does not exist"
@@ -30,10 +30,10 @@ def _of_a_stack(name: str, said: str = _BY_ID, *, empty: str | None = None) -> c
     async def operation(_: calls.Call, asked: calls.Asked) -> calls.Answer:
         named = asked.get("StackName")
         if named:
-            kept.refuse("ValidationError", said.format(named))
+            store_access.refuse("ValidationError", said.format(named))
         if empty is not None:
             return {empty: []}
-        kept.refuse("ValidationError", "StackName must be specified: there is nothing here that is of no stack")
+        store_access.refuse("ValidationError", "StackName must be specified: there is nothing here that is of no stack")
 
     return calls.operation("cloudformation", name, answers="empty")(operation)
 
@@ -60,20 +60,20 @@ cancel_update_stack = _of_a_stack("CancelUpdateStack", _NAMED)
 async def describe_stack_resources(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     """By the stack, or by what one of its resources is: nothing here is a stack's."""
     if asked.get("StackName"):
-        kept.refuse("ValidationError", _BY_ID.format(asked["StackName"]))
+        store_access.refuse("ValidationError", _BY_ID.format(asked["StackName"]))
     if asked.get("PhysicalResourceId"):
-        kept.refuse("ValidationError", f"Stack for {asked['PhysicalResourceId']} does not exist")
-    kept.refuse("ValidationError", "Either StackName or PhysicalResourceId must be specified")
+        store_access.refuse("ValidationError", f"Stack for {asked['PhysicalResourceId']} does not exist")
+    store_access.refuse("ValidationError", "Either StackName or PhysicalResourceId must be specified")
 
 
 @calls.operation("cloudformation", "ListImports", answers="empty")
 async def list_imports(_: calls.Call, asked: calls.Asked) -> calls.Answer:
-    kept.refuse("ValidationError", f"Export '{asked['ExportName']}' is not imported by any stack.")
+    store_access.refuse("ValidationError", f"Export '{asked['ExportName']}' is not imported by any stack.")
 
 
 @calls.operation("cloudformation", "DescribeChangeSet", answers="empty")
 async def describe_change_set(_: calls.Call, asked: calls.Asked) -> calls.Answer:
-    kept.refuse("ChangeSetNotFound", f"ChangeSet [{asked['ChangeSetName']}] does not exist")
+    store_access.refuse("ChangeSetNotFound", f"ChangeSet [{asked['ChangeSetName']}] does not exist")
 
 
 @calls.operation("cloudformation", "DeleteStack", answers="empty")

@@ -1,4 +1,4 @@
-"""What the errors of the house, and what the front desk refuses itself, are to the clients of a service.
+"""What the errors of the house, and what the AWS API refuses itself, are to the clients of a service.
 
 The codes are `wire.codes`': of each row the one that the operation's model names.
 """
@@ -23,9 +23,9 @@ def fault(service: services.Service, operation: shapes.Operation, error: errors.
 
     Of what failed inside a client is told nothing but that it did; the log has the rest.
     """
-    if isinstance(error, exchange.Refused):
+    if isinstance(error, exchange.RequestRefused):
         return error.fault
-    if isinstance(error, calls.Refused):
+    if isinstance(error, calls.OperationRefused):
         status = choice.status(service, error.aws_code)
         return exchange.Fault(error.aws_code, error.message, status, status < 500, error.members)
     case: table.Case

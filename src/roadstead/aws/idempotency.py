@@ -46,7 +46,7 @@ class Mismatch(errors.Conflict):
 
 
 @dataclass(frozen=True)
-class Request:
+class TokenRequest:
     """One request with a token."""
 
     call: calls.Call
@@ -72,7 +72,7 @@ class Tokens:
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def once(self, request: Request, handler: Handler, again: Handler | None) -> Mapping[str, Any]:
+    async def once(self, request: TokenRequest, handler: Handler, again: Handler | None) -> Mapping[str, Any]:
         """The answer to a request, now or from before. Raises Mismatch, and what the handler raises.
 
         A request that was refused left nothing behind: with the same token it may be tried again, or changed.
@@ -94,7 +94,7 @@ class Tokens:
             return answer
 
     async def _answered(
-        self, request: Request, used: Used, state: facts.State, again: Handler | None
+        self, request: TokenRequest, used: Used, state: facts.State, again: Handler | None
     ) -> Mapping[str, Any]:
         if used.request != request.digest:
             raise Mismatch("This idempotency token was used before with other parameters: use a new one.")

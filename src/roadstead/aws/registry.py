@@ -30,7 +30,7 @@ SERVICES = (
     "autoscaling",
     "roadstead",
 )
-"""Every service that the front desk knows by its model."""
+"""Every service that the AWS API knows by its model."""
 
 Column = Literal["behaves", "answers empty", "refused"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import room
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import admission
 from roadstead.clusters import events, observed, spec, views
 from roadstead.clusters import nodegroups as groups
 from roadstead.clusters.capacity import sums
@@ -23,7 +23,7 @@ PROGRAM = "program"
 
 
 @dataclass(frozen=True)
-class Part:
+class ProgramPart:
     """A part of Roadstead, e.g. `agent`. `message`: why it is not well, and what to do."""
 
     name: str
@@ -32,16 +32,16 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Program:
+class ServeProgram:
     """What `serve` says of itself. `started`: seconds since 1970."""
 
     version: str
     instance: str
     started: float
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ProgramPart, ...] = ()
 
 
-def announced(account: str, program: Program) -> writes.Put:
+def announced(account: str, program: ServeProgram) -> writes.Put:
     """What `serve` writes when it starts, and when a part of it comes to be well or unwell."""
     return writes.Put(_key(account), msgspec.json.encode(program))
 
@@ -51,7 +51,7 @@ async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
     state = await call.store.get(_key(call.account))
     if state is None:
         raise errors.Failed("serve has not said yet what it is: ask again when it has started")
-    program = msgspec.json.decode(state.desired.body, type=Program)
+    program = msgspec.json.decode(state.desired.body, type=ServeProgram)
     return {
         "version": program.version,
         "instance": program.instance,
@@ -67,7 +67,7 @@ async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
 @calls.operation("roadstead", "CheckRoom")
 async def check_room(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The sums of CreateCluster and CreateNodegroup taken together; what they would write is not written."""
-    await room.on_machine(call, sums.Load(asked.get("controlPlanes", 0), asked.get("nodes", 0)))
+    await admission.on_machine(call, sums.Load(asked.get("controlPlanes", 0), asked.get("nodes", 0)))
     return {}
 
 
@@ -86,7 +86,7 @@ async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     since, until = asked.get("startTime"), asked.get("endTime")
     arn = asked.get("resourceArn")
     shown = []
-    for record in await kept.records(call.store, keys.Prefix(call.account, call.region, events.KIND)):
+    for record in await store_access.records(call.store, keys.Prefix(call.account, call.region, events.KIND)):
         event = events.read(record.body)
         at, of = views.moment(record.at), _arn(record.key)
         if (
@@ -115,11 +115,11 @@ async def list_cluster_parts(call: calls.Call, asked: calls.Asked) -> calls.Answ
     name = asked["clusterName"]
     state = await call.store.get(spec.key(call.account, call.region, name))
     if state is None:
-        kept.refuse("ResourceNotFoundException", f"No cluster found for name: {name}.", resourceArn=name)
+        store_access.refuse("ResourceNotFoundException", f"No cluster found for name: {name}.", resourceArn=name)
     seen = views.seen(state)
     shown = [_part(part, call.region) for part in seen.parts] if seen else []
     of_cluster = keys.Prefix(call.account, call.region, groups.KIND, name)
-    for group in await kept.everything(call.store, of_cluster):
+    for group in await store_access.everything(call.store, of_cluster):
         wanted, nodes = groups.read(group.desired.body), views.seen(group)
         for node in nodes.parts if nodes else ():
             _, zone = groups.subnet_of(wanted, node.name)
@@ -143,7 +143,7 @@ def _key(account: str) -> keys.Key:
     return keys.Key(account, GLOBAL, PROGRAM, "serve")
 
 
-def _shown(part: Part) -> dict[str, Any]:
+def _shown(part: ProgramPart) -> dict[str, Any]:
     return {"name": part.name, "healthy": part.healthy, **({"message": part.message} if part.message else {})}
 
 

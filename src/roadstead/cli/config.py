@@ -44,11 +44,13 @@ def spelled(name: str) -> str:
     return first + "".join(_ACRONYMS.get(word, word.capitalize()) for word in rest)
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, rename=spelled):
+class ConfigPart(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, rename=spelled
+):
     """A part of a ClusterConfig."""
 
 
-class Metadata(Part, frozen=True):
+class Metadata(ConfigPart, frozen=True):
     name: str | None = None
     region: str | None = None
     version: str | None = None
@@ -56,38 +58,38 @@ class Metadata(Part, frozen=True):
     annotations: dict[str, str] | None = None
 
 
-class UpgradePolicy(Part, frozen=True):
+class UpgradePolicy(ConfigPart, frozen=True):
     support_type: Literal["", "STANDARD", "EXTENDED"] | None = None
 
 
-class KubernetesNetworkConfig(Part, frozen=True):
+class KubernetesNetworkConfig(ConfigPart, frozen=True):
     ip_family: Literal["IPv4", "IPv6"] | None = None
     service_ipv4_cidr: str | None = None
 
 
-class Subnet(Part, frozen=True):
+class Subnet(ConfigPart, frozen=True):
     id: str | None = None
     az: str | None = None
     cidr: str | None = None
 
 
-class Subnets(Part, frozen=True):
+class Subnets(ConfigPart, frozen=True):
     """Keyed by zone, or by any name when a subnet says its zone."""
 
     private: dict[str, Subnet] | None = None
     public: dict[str, Subnet] | None = None
 
 
-class ClusterEndpoints(Part, frozen=True):
+class ClusterEndpoints(ConfigPart, frozen=True):
     private_access: bool | None = None
     public_access: bool | None = None
 
 
-class Nat(Part, frozen=True):
+class Nat(ConfigPart, frozen=True):
     gateway: Literal["HighlyAvailable", "Single", "Disable"] | None = None
 
 
-class Vpc(Part, frozen=True):
+class Vpc(ConfigPart, frozen=True):
     id: str | None = None
     cidr: str | None = None
     subnets: Subnets | None = None
@@ -102,23 +104,23 @@ class Vpc(Part, frozen=True):
     control_plane_security_group_ids: tuple[str, ...] | None = None
 
 
-class Iam(Part, frozen=True):
+class Iam(ConfigPart, frozen=True):
     service_role_arn: str | None = None
     with_oidc: bool | None = None
     vpc_resource_controller_policy: bool | None = None
 
 
-class AccessScope(Part, frozen=True):
+class AccessScope(ConfigPart, frozen=True):
     type: Literal["cluster", "namespace"] | None = None
     namespaces: tuple[str, ...] | None = None
 
 
-class AccessPolicy(Part, frozen=True):
+class AccessPolicy(ConfigPart, frozen=True):
     policy_arn: str | None = None
     access_scope: AccessScope | None = None
 
 
-class AccessEntry(Part, frozen=True):
+class AccessEntry(ConfigPart, frozen=True):
     principal_arn: str | None = None
     type: Literal["STANDARD", "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX"] | None = None
     kubernetes_groups: tuple[str, ...] | None = None
@@ -126,13 +128,13 @@ class AccessEntry(Part, frozen=True):
     access_policies: tuple[AccessPolicy, ...] | None = None
 
 
-class AccessConfig(Part, frozen=True):
+class AccessConfig(ConfigPart, frozen=True):
     authentication_mode: Literal["API", "API_AND_CONFIG_MAP", "CONFIG_MAP"] | None = None
     bootstrap_cluster_creator_admin_permissions: bool | None = None
     access_entries: tuple[AccessEntry, ...] | None = None
 
 
-class AddonPolicies(Part, frozen=True):
+class AddonPolicies(ConfigPart, frozen=True):
     image_builder: bool | None = None
     auto_scaler: bool | None = None
     external_dns: bool | None = None
@@ -148,25 +150,25 @@ class AddonPolicies(Part, frozen=True):
     cloud_watch: bool | None = None
 
 
-class NodeIam(Part, frozen=True):
+class NodeIam(ConfigPart, frozen=True):
     instance_role_arn: str | None = None
     with_addon_policies: AddonPolicies | None = None
 
 
-class Ssh(Part, frozen=True):
+class Ssh(ConfigPart, frozen=True):
     allow: bool | None = None
     enable_ssm: bool | None = None
     public_key_path: str | None = None
     public_key_name: str | None = None
 
 
-class SecurityGroups(Part, frozen=True):
+class SecurityGroups(ConfigPart, frozen=True):
     attach_ids: tuple[str, ...] | None = None
     with_local: bool | msgspec.UnsetType | None = msgspec.UNSET
     with_shared: bool | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class InstanceSelector(Part, frozen=True):
+class InstanceSelector(ConfigPart, frozen=True):
     vcpus: int | None = None
     memory: str | None = None
     gpus: int | None = None
@@ -174,18 +176,18 @@ class InstanceSelector(Part, frozen=True):
     cpu_architecture: Literal["x86_64", "amd64", "arm64"] | None = None
 
 
-class Taint(Part, frozen=True):
+class Taint(ConfigPart, frozen=True):
     key: str | None = None
     value: str | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
-class UpdateConfig(Part, frozen=True):
+class UpdateConfig(ConfigPart, frozen=True):
     max_unavailable: int | None = None
     max_unavailable_percentage: int | None = None
 
 
-class NodeRepairConfig(Part, frozen=True):
+class NodeRepairConfig(ConfigPart, frozen=True):
     enabled: bool | None = None
     max_unhealthy_node_threshold_percentage: int | None = None
     max_unhealthy_node_threshold_count: int | None = None
@@ -193,7 +195,7 @@ class NodeRepairConfig(Part, frozen=True):
     max_parallel_nodes_repaired_count: int | None = None
 
 
-class ManagedNodeGroup(Part, frozen=True):
+class ManagedNodeGroup(ConfigPart, frozen=True):
     name: str | None = None
     ami_family: str | None = None
     instance_type: str | None = None
@@ -228,27 +230,27 @@ class ManagedNodeGroup(Part, frozen=True):
     node_repair_config: NodeRepairConfig | None = None
 
 
-class PrivateCluster(Part, frozen=True):
+class PrivateCluster(ConfigPart, frozen=True):
     enabled: bool | None = None
 
 
-class AutoModeConfig(Part, frozen=True):
+class AutoModeConfig(ConfigPart, frozen=True):
     enabled: bool | None = None
 
 
-class ClusterLogging(Part, frozen=True):
+class ClusterLogging(ConfigPart, frozen=True):
     enable_types: tuple[str, ...] | None = None
 
 
-class CloudWatch(Part, frozen=True):
+class CloudWatch(ConfigPart, frozen=True):
     cluster_logging: ClusterLogging | None = None
 
 
-class AddonsConfig(Part, frozen=True):
+class AddonsConfig(ConfigPart, frozen=True):
     disable_default_addons: bool | None = None
 
 
-class ClusterConfig(Part, frozen=True):
+class ClusterConfig(ConfigPart, frozen=True):
     api_version: Literal["eksctl.io/v1alpha5"] = API_VERSION
     kind: Literal["ClusterConfig"] = KIND
     metadata: Metadata | None = None

@@ -1,24 +1,23 @@
-"""Clusters: the office of control planes and nodegroups. What was asked for becomes steps of the agent.
+"""Clusters: what serve keeps and decides. What was asked for becomes steps of the agent.
 
-Who may call it: the front desk (`spec`, `nodegroups`, `updates`, `views`, `versions`) and the composition
-root (`office`). What it never does: speak AWS protocols, touch Linux, write a desired state (the front desk does).
+Who may call it: the AWS API (`spec`, `nodegroups`, `updates`, `views`, `versions`) and the composition
+root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write a desired state (the AWS API does).
 
     spec         a cluster as it is wanted: request and filled-in form
     nodegroups   a nodegroup as it is wanted
-    updates      the book of updates
-    events       the book of events
-    things       what the plan needs to know of a cluster or a nodegroup
+    updates      the record of updates
+    events       the record of events
+    resources    what the plan needs to know of a cluster or a nodegroup
     lifecycles   tables of states
     versions     the versions of Kubernetes that are offered
     observed     what is seen
     plan         from wanted and seen to the steps that are safe now (pure)
-    agent        what is asked of the agent
-    office       the loop: sees, plans, applies
+    provider     what is asked of the agent
+    reconciler   the loop: sees, plans, applies
     views        what is shown, in the shapes of EKS's model
     trust/       authorities, keys, certificates
     components/  flags and files of each component
-    ground/      addresses, a port and secrets of a cluster
-    hands/       what `agent` is on a machine
+    allocation/  addresses, a port and secrets of a cluster
     access/      who may come in: entries, and what porter is told
     capacity/    what the machine can carry
 

@@ -90,7 +90,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Projection:
     """One look at all parts of one cluster or nodegroup."""
 
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -116,10 +116,12 @@ class Observed:
     warnings: tuple[str, ...] = ()
 
 
-def lasting(before: Observed | None, sight: Sight, at: float) -> Sight:
+def lasting(before: Observed | None, projection: Projection, at: float) -> Projection:
     """A look at a time, with what lasts of what was seen before it. Pure."""
     known = {part.name: part for part in before.parts} if before else {}
-    return replace(sight, parts={name: _lasting(known.get(name), part, at) for name, part in sight.parts.items()})
+    return replace(
+        projection, parts={name: _lasting(known.get(name), part, at) for name, part in projection.parts.items()}
+    )
 
 
 def look_again(parts: Iterable[Part], at: float) -> float | None:

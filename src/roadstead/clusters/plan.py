@@ -127,7 +127,7 @@ def _removes(now: Situation, names: list[str], reason: str) -> tuple[Remove, ...
 
 
 def _replaces(now: Situation) -> tuple[Replace, ...]:
-    """Always the first of them: whatever a late sight shows of it, no second one is taken while it is away."""
+    """Always the first of them: whatever a late observation shows of it, no second one is taken while it is away."""
     parts = [now.part(name) for name in now.wanted]
     if any(part.phase is not Phase.READY for part in parts):
         return ()

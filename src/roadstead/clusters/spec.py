@@ -62,7 +62,7 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a cluster is in the network. Found by the front desk, as the request names subnets alone."""
+    """Where a cluster is in the network. Found by the AWS API, as the request names subnets alone."""
 
     vpc: str
     vpc_cidr: str

@@ -1,4 +1,4 @@
-"""The book of updates: each is asked for once and ends once. Records, folded when they are read.
+"""The record of updates: each is asked for once and ends once. Records, folded when they are read.
 
 An update is of a cluster, or of a nodegroup. Those of an earlier thing of the same name are not shown: their records
 are older than the thing.

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, updates, versions
+from roadstead.clusters.allocation import names
 from roadstead.clusters.components.control import issuer
-from roadstead.clusters.hands import names
 from roadstead.network import defaults
 from roadstead.store import facts, keys
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from roadstead.core import concurrency, errors
-from roadstead.kube import connection as telephone
+from roadstead.kube import connection as connections
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
@@ -30,14 +30,14 @@ def digest(objects: Sequence[Json], release: str) -> str:
     return hashlib.sha256(b"\n".join([release.encode(), *encoded])).hexdigest()
 
 
-async def apply_all(connection: telephone.Connection, objects: Iterable[Json]) -> None:
+async def apply_all(connection: connections.Connection, objects: Iterable[Json]) -> None:
     """Side by side, those that others name first. Raises the first error when all were tried."""
     things = tuple(objects)
     await concurrency.each(connection.apply, [thing for thing in things if thing["kind"] in _FIRST], _AT_ONCE)
     await concurrency.each(connection.apply, [thing for thing in things if thing["kind"] not in _FIRST], _AT_ONCE)
 
 
-async def apply_once(connection: telephone.Connection, objects: Sequence[Json], release: str) -> bool:
+async def apply_once(connection: connections.Connection, objects: Sequence[Json], release: str) -> bool:
     """Apply a set unless it was applied before; whether it was applied now. Objects that left the set stay."""
     mark = digest(objects, release)
     try:

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import assert_never
 
-from roadstead.controllers import csr, nodes, postings
+from roadstead.controllers import csr, nodes, targets
 from roadstead.core import errors
-from roadstead.kube import connection as telephone
+from roadstead.kube import connection as connections
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 async def decide(
-    connection: telephone.Connection, request: Json, expected: Mapping[str, postings.Expected], cluster: str
+    connection: connections.Connection, request: Json, expected: Mapping[str, targets.ExpectedNode], cluster: str
 ) -> csr.Judgement:
     """Judge a request and write the judgement into it, which is returned. Raises Conflict when it has changed since."""
     name = resources.name(request)
@@ -39,14 +39,14 @@ async def decide(
     return judgement
 
 
-async def delete_node(connection: telephone.Connection, node: Json) -> None:
+async def delete_node(connection: connections.Connection, node: Json) -> None:
     """Delete a Node whose host is gone, and its pods at once.
 
     Nothing runs there any more, so nothing is waited for. Kubernetes itself would take a minute over it (pod garbage
     collection: 40 s of quarantine, looked at every 20 s).
     """
     name = resources.name(node)
-    pods, _ = await connection.list(resources.PODS, telephone.Select(fields=f"spec.nodeName={name}"))
+    pods, _ = await connection.list(resources.PODS, connections.Select(fields=f"spec.nodeName={name}"))
     await connection.delete(resources.NODES, name, uid=nodes.uid(node))
     for pod in pods:
         meta = pod["metadata"]
@@ -57,7 +57,7 @@ async def delete_node(connection: telephone.Connection, node: Json) -> None:
             continue
 
 
-async def _delete_earlier(connection: telephone.Connection, name: str, instance: str) -> None:
+async def _delete_earlier(connection: connections.Connection, name: str, instance: str) -> None:
     try:
         node = await connection.get(resources.NODES, name)
     except errors.NotFound:
@@ -66,7 +66,7 @@ async def _delete_earlier(connection: telephone.Connection, name: str, instance:
         await delete_node(connection, node)
 
 
-async def _write(connection: telephone.Connection, request: Json, kind: str, message: str) -> None:
+async def _write(connection: connections.Connection, request: Json, kind: str, message: str) -> None:
     status = request.get("status") or {}
     condition = {
         "type": kind,

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.x509 import oid
 
-from roadstead.controllers import postings
+from roadstead.controllers import targets
 from roadstead.core import foreign
 from roadstead.kube.resources import Json
 
@@ -76,7 +76,7 @@ class _Wrong(Exception):
     """Its text is the reason."""
 
 
-def judge(request: Json, expected: Mapping[str, postings.Expected]) -> Judgement:
+def judge(request: Json, expected: Mapping[str, targets.ExpectedNode]) -> Judgement:
     """request: a CertificateSigningRequest; expected: the cluster's nodes by name."""
     spec = request["spec"]
     signer = spec.get("signerName")
@@ -151,7 +151,7 @@ def _check_identity(asked: _Asked) -> None:
         raise _Wrong("an identity has no subject alternative names")
 
 
-def _requester(user: str, asked: _Asked, expected: Mapping[str, postings.Expected]) -> Judgement:
+def _requester(user: str, asked: _Asked, expected: Mapping[str, targets.ExpectedNode]) -> Judgement:
     """An identity is given to the node's own token, or to the node."""
     node = expected.get(asked.name)
     if user == _NODE + asked.name:
@@ -173,7 +173,7 @@ def _requester(user: str, asked: _Asked, expected: Mapping[str, postings.Expecte
     return Approve(asked.name)
 
 
-def _serving(user: str, asked: _Asked, expected: Mapping[str, postings.Expected]) -> Judgement:
+def _serving(user: str, asked: _Asked, expected: Mapping[str, targets.ExpectedNode]) -> Judgement:
     if user != _NODE + asked.name:
         return Refuse(f"user {user} asks for the serving certificate of node {asked.name}")
     node = expected.get(asked.name)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from roadstead.controllers import nodes
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
-from roadstead.kube import connection as telephone
+from roadstead.kube import connection as connections
 from roadstead.kube import mirror, resources
 from roadstead.kube.resources import Json
 
@@ -27,7 +27,7 @@ class Drain:
     stopped: whether somebody did.
     """
 
-    def __init__(self, connection: telephone.Connection, node: Json, clock: clocks.Clock | None = None) -> None:
+    def __init__(self, connection: connections.Connection, node: Json, clock: clocks.Clock | None = None) -> None:
         self._connection = connection
         self._node = node
         self._clock = clock or clocks.SystemClock()
@@ -53,7 +53,7 @@ class Drain:
         pods = mirror.Mirror(
             self._connection,
             resources.PODS,
-            select=telephone.Select(fields=f"spec.nodeName={name}"),
+            select=connections.Select(fields=f"spec.nodeName={name}"),
             changed=lambda _: self._moved.set(),
             clock=self._clock,
         )

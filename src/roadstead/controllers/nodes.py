@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from roadstead.controllers import postings, reports
+from roadstead.controllers import reports, targets
 from roadstead.kube.resources import Json
 
 GIVEN = "roadstead.dev/given"
@@ -35,7 +35,7 @@ class Due(enum.Enum):
     DRAIN = "drain"
 
 
-def due(name: str, node: Json | None, expected: Mapping[str, postings.Expected]) -> Due:
+def due(name: str, node: Json | None, expected: Mapping[str, targets.ExpectedNode]) -> Due:
     """Nodes that are no instances of ours (made by users, for tests of theirs) are left alone."""
     mine = expected.get(name)
     if node is not None and _instance(node) and (mine is None or _instance(node) != mine.instance):
@@ -50,7 +50,7 @@ def another(node: Json | None, instance: str) -> bool:
     return node is not None and _instance(node) not in ("", instance)
 
 
-def change(node: Json, mine: postings.Expected) -> Json | None:
+def change(node: Json, mine: targets.ExpectedNode) -> Json | None:
     """What is to be another way with an expected Node: a JSON merge patch, good only for the Node as it was read.
 
     What its nodegroup changed is changed, once: kubelet sets labels and taints when it registers, and never again.
@@ -77,7 +77,7 @@ def change(node: Json, mine: postings.Expected) -> Json | None:
     return {"metadata": metadata, **({"spec": spec} if spec else {})}
 
 
-def condition(node: Json, mine: postings.Expected, now: float) -> Json | None:
+def condition(node: Json, mine: targets.ExpectedNode, now: float) -> Json | None:
     """What is to be another way with an expected Node's status, as `change`. now: seconds since 1970.
 
     kubelet leaves conditions alone that are not its own. A Node that never was near the end of anything has none.
@@ -111,21 +111,21 @@ def cordon(node: Json) -> Json | None:
     return {"metadata": {"annotations": {CORDONED: "true"}}, "spec": {"unschedulable": True}}
 
 
-def given(node: Json) -> postings.Marks | None:
+def given(node: Json) -> targets.NodeMarks | None:
     """What it was given last. None: nothing yet, or nobody can tell any more."""
     try:
-        return msgspec.json.decode(_annotations(node).get(GIVEN, ""), type=postings.Marks)
+        return msgspec.json.decode(_annotations(node).get(GIVEN, ""), type=targets.NodeMarks)
     except msgspec.MsgspecError:
         return None
 
 
-def _labels(before: postings.Marks | None, now: postings.Marks) -> dict[str, str | None]:
+def _labels(before: targets.NodeMarks | None, now: targets.NodeMarks) -> dict[str, str | None]:
     was = before.labels if before is not None else {}
     changed = {name: value for name, value in now.labels.items() if was.get(name) != value}
     return {**dict.fromkeys(was.keys() - now.labels.keys()), **changed}
 
 
-def _taints(there: list[Json], before: postings.Marks, now: postings.Marks) -> list[Json]:
+def _taints(there: list[Json], before: targets.NodeMarks, now: targets.NodeMarks) -> list[Json]:
     ours = {(taint.key, taint.effect) for taint in {*before.taints} ^ {*now.taints}}
     others = [taint for taint in there if (taint["key"], taint["effect"]) not in ours]
     fresh = [taint for taint in now.taints if taint not in before.taints]
@@ -173,8 +173,8 @@ def state(node: Json) -> reports.NodeState:
 
 def states(
     nodes: Mapping[str, Json],
-    expected: Mapping[str, postings.Expected],
-    drains: Mapping[str, tuple[reports.Drain, tuple[str, ...]]],
+    expected: Mapping[str, targets.ExpectedNode],
+    drains: Mapping[str, tuple[reports.DrainState, tuple[str, ...]]],
 ) -> dict[str, reports.NodeState]:
     """Of all that is reported. An expected node that never registered is missing, unless it is to go."""
     seen = {}
@@ -186,7 +186,7 @@ def states(
         if node is None and name not in drains:
             continue
         bare = state(node) if node is not None else reports.NodeState(ready=False, reason="it is not registered")
-        drain, blocked = drains.get(name, (reports.Drain.NOT_ASKED, ()))
+        drain, blocked = drains.get(name, (reports.DrainState.NOT_ASKED, ()))
         seen[name] = replace(bare, drain=drain, blocked=blocked)
     return seen
 

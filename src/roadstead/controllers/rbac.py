@@ -26,7 +26,7 @@ _LABELS = {"app.kubernetes.io/managed-by": "roadstead"}
 
 
 def objects() -> tuple[Json, ...]:
-    """Applied whenever a mission begins: without them no node comes in and nobody reads a log."""
+    """Applied whenever a runtime begins: without them no node comes in and nobody reads a log."""
     return (
         _admin_view(),
         _bound("eks:node-bootstrapper", "system:node-bootstrapper", "Group", "system:bootstrappers"),

@@ -1,4 +1,4 @@
-"""What the embassy saw: in memory only, made anew by looking when serve starts."""
+"""What the controllers saw: in memory only, made anew by looking when serve starts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from roadstead.controllers import postings
+from roadstead.controllers import targets
 from roadstead.core import foreign
 
 
-class Drain(enum.Enum):
+class DrainState(enum.Enum):
     """How far a node is that is to go."""
 
     NOT_ASKED = "not asked"
@@ -50,10 +50,10 @@ class NodeState:
     version: str = ""
     """Of its kubelet: `1.37.2`."""
     unschedulable: bool = False
-    drain: Drain = Drain.NOT_ASKED
+    drain: DrainState = DrainState.NOT_ASKED
     blocked: tuple[str, ...] = ()
     """One sentence for each pod that is still there, with the budget that holds it."""
-    marks: postings.Marks | None = None
+    marks: targets.NodeMarks | None = None
     """What it was given last of its nodegroup's."""
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Notice:
     message: str
     """One sentence for people, with why."""
     nodegroup: str = ""
-    """Whose node it is about, as `postings.Expected` has it; empty: it is the cluster's own."""
+    """Whose node it is about, as `targets.ExpectedNode` has it; empty: it is the cluster's own."""
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Notice:
         object.__setattr__(self, "facts", {name: foreign.bounded(fact) for name, fact in self.facts.items()})
 
 
-Tell: TypeAlias = Callable[[postings.ClusterKey, Notice], None]
+Tell: TypeAlias = Callable[[targets.ClusterKey, Notice], None]
 """Is told of each notice once, and never waits."""
 
 
@@ -86,22 +86,22 @@ _NO_NODES: Mapping[str, NodeState] = MappingProxyType({})
 
 
 class Reports:
-    """The last that was seen of each cluster. Written by the missions, read by everyone."""
+    """The last that was seen of each cluster. Written by the runtimes, read by everyone."""
 
     def __init__(self) -> None:
-        self._systems: dict[postings.ClusterKey, SystemState] = {}
-        self._nodes: dict[postings.ClusterKey, Mapping[str, NodeState]] = {}
+        self._systems: dict[targets.ClusterKey, SystemState] = {}
+        self._nodes: dict[targets.ClusterKey, Mapping[str, NodeState]] = {}
         self._followers: list[_Follower] = []
 
-    def system(self, key: postings.ClusterKey) -> SystemState:
+    def system(self, key: targets.ClusterKey) -> SystemState:
         """Never asked before: not answering, not applied."""
         return self._systems.get(key, SystemState())
 
-    def nodes(self, key: postings.ClusterKey) -> Mapping[str, NodeState]:
+    def nodes(self, key: targets.ClusterKey) -> Mapping[str, NodeState]:
         """By the Node's name; one that never registered is missing, unless it is being drained."""
         return self._nodes.get(key, _NO_NODES)
 
-    async def changes(self) -> AsyncGenerator[postings.ClusterKey, None]:
+    async def changes(self) -> AsyncGenerator[targets.ClusterKey, None]:
         """First all clusters of which something is reported, then each of which something else is, for ever.
 
         Several may follow; many changes of one cluster may come as one.
@@ -117,17 +117,17 @@ class Reports:
         finally:
             self._followers.remove(follower)
 
-    def tell_system(self, key: postings.ClusterKey, state: SystemState) -> None:
+    def tell_system(self, key: targets.ClusterKey, state: SystemState) -> None:
         if self.system(key) != state:
             self._systems[key] = state
             self._changed(key)
 
-    def tell_nodes(self, key: postings.ClusterKey, nodes: Mapping[str, NodeState]) -> None:
+    def tell_nodes(self, key: targets.ClusterKey, nodes: Mapping[str, NodeState]) -> None:
         if self.nodes(key) != nodes:
             self._nodes[key] = MappingProxyType(dict(nodes))
             self._changed(key)
 
-    def forget(self, key: postings.ClusterKey) -> None:
+    def forget(self, key: targets.ClusterKey) -> None:
         """The cluster is gone."""
         known = key in self._systems or key in self._nodes
         self._systems.pop(key, None)
@@ -135,14 +135,14 @@ class Reports:
         if known:
             self._changed(key)
 
-    def _changed(self, key: postings.ClusterKey) -> None:
+    def _changed(self, key: targets.ClusterKey) -> None:
         for follower in self._followers:
             follower.keys.add(key)
             follower.woken.set()
 
 
 class _Follower:
-    def __init__(self, keys: set[postings.ClusterKey]) -> None:
+    def __init__(self, keys: set[targets.ClusterKey]) -> None:
         self.keys = keys
         self.woken = asyncio.Event()
         if keys:

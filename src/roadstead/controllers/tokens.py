@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from roadstead.controllers import postings, rbac
+from roadstead.controllers import rbac, targets
 from roadstead.kube import connection, resources
 from roadstead.kube.resources import Json
 
@@ -35,7 +35,7 @@ class Plan:
     """Names of Secrets in NAMESPACE."""
 
 
-def plan(nodes: Mapping[str, postings.Expected], there: Iterable[Json], now: float) -> Plan:
+def plan(nodes: Mapping[str, targets.ExpectedNode], there: Iterable[Json], now: float) -> Plan:
     """From the expected nodes and the Secrets that are there (`OURS`); now: seconds since 1970.
 
     A node that is to go keeps no token.
@@ -55,7 +55,7 @@ def plan(nodes: Mapping[str, postings.Expected], there: Iterable[Json], now: flo
     )
 
 
-def _secret(node: str, expected: postings.Expected, until: float) -> Json:
+def _secret(node: str, expected: targets.ExpectedNode, until: float) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -1,7 +1,7 @@
 """Address arithmetic of the region's networks: pure, no I/O.
 
 The layout of a subnet, of which AWS keeps the same five: base is the network's own, base+1 the router, base+2 the
-resolver, base+3 the doors, the last one the broadcast address. All other addresses are for hosts.
+resolver, base+3 the webhook, the last one the broadcast address. All other addresses are for hosts.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def resolver(subnet: str) -> str:
     return _plus(subnet, 2)
 
 
-def doors(subnet: str) -> str:
-    """The address of the AWS doors in a subnet: base+3."""
+def webhook(subnet: str) -> str:
+    """The address of the AWS webhook in a subnet: base+3."""
     return _plus(subnet, 3)
 
 

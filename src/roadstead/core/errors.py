@@ -1,7 +1,7 @@
 """The handful of errors the house raises.
 
 An error carries facts: one sentence for the human (what, where, why, what to do about it) and the details that
-a program may want. Doors (the agent's API, later the AWS doors, the CLI) render the same facts in their own form.
+a program may want. Those who answer (the agent's API, the AWS API, the CLI) render the same facts in their own form.
 
     Error
     |- Invalid         the request cannot be right, whoever sends it        400

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from roadstead.engine import progress
-    from roadstead.engine.settings import Settings
+    from roadstead.engine.settings import EngineSettings
 
 
-def make(release: catalog.Release, into: Path, settings: Settings, teller: progress.Teller) -> download.Made:
+def make(release: catalog.Release, into: Path, settings: EngineSettings, teller: progress.Teller) -> download.Made:
     """Build the components of a release into a folder. Raises NotFound when there is nothing to build it from."""
     build = release.engine.build
     if build is None:
@@ -53,7 +53,7 @@ def make(release: catalog.Release, into: Path, settings: Settings, teller: progr
     return download.Made(origin=f"{build.module} with Go {go.version}", verified=f"sources by go.sum, Go {go.version}")
 
 
-def _libraries(release: catalog.Release, settings: Settings) -> None:
+def _libraries(release: catalog.Release, settings: EngineSettings) -> None:
     """Raises NotFound where the machine lacks what a build with C needs, before minutes go into it."""
     wanted = release.engine.libraries
     if not wanted:
@@ -86,7 +86,7 @@ class Counted:
 
 
 def _packages(
-    argv: list[str], module: Path, environment: dict[str, str], settings: Settings, teller: progress.Teller
+    argv: list[str], module: Path, environment: dict[str, str], settings: EngineSettings, teller: progress.Teller
 ) -> int:
     """How many packages there are to be compiled. Their sources are fetched for it."""
     found = set()
@@ -103,13 +103,15 @@ def _packages(
     return len(found)
 
 
-def _compile(argv: list[str], module: Path, environment: dict[str, str], settings: Settings, counted: Counted) -> None:
+def _compile(
+    argv: list[str], module: Path, environment: dict[str, str], settings: EngineSettings, counted: Counted
+) -> None:
     process.run(
         argv, folder=module, environment=environment, line=counted, timeout=settings.command_timeout, stop=settings.stop
     )
 
 
-def _environment(release: catalog.Release, scratch: Path, go: Toolchain, settings: Settings) -> dict[str, str]:
+def _environment(release: catalog.Release, scratch: Path, go: Toolchain, settings: EngineSettings) -> dict[str, str]:
     """The user's variables below ours; Go's own caches go into ours where the user has no home for them."""
     environment = {**settings.environment, **recipe.environment(release, scratch)}
     if "HOME" not in environment:
@@ -128,7 +130,7 @@ class Toolchain:
     """Fetched by us; a GOROOT of the user belongs to another one."""
 
 
-def toolchain(wanted: str, settings: Settings, teller: progress.Teller) -> Toolchain:
+def toolchain(wanted: str, settings: EngineSettings, teller: progress.Teller) -> Toolchain:
     """A Go of at least that version. Raises Failed when there is none and none can be fetched."""
     own = shutil.which("go", path=settings.environment.get("PATH"))
     if own is not None:
@@ -139,7 +141,7 @@ def toolchain(wanted: str, settings: Settings, teller: progress.Teller) -> Toolc
     return _fetched_go(settings, teller)
 
 
-def _fetched_go(settings: Settings, teller: progress.Teller) -> Toolchain:
+def _fetched_go(settings: EngineSettings, teller: progress.Teller) -> Toolchain:
     """The catalog's Go, in the cache."""
     go = settings.catalog.go
     arch = catalog.machine_arch()

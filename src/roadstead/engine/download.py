@@ -40,7 +40,7 @@ class Made:
     verified: str
 
 
-def make(release: catalog.Release, into: Path, settings: settings.Settings, teller: progress.Teller) -> Made:
+def make(release: catalog.Release, into: Path, settings: settings.EngineSettings, teller: progress.Teller) -> Made:
     """Put the components of an official release into a folder.
 
     Raises NotFound when the release is not published there (or nowhere), Failed for what goes wrong on the way.

@@ -44,7 +44,7 @@ def get(
     source: Choice | None = None,
     listener: progress.Listener = progress.silent,
     *,
-    given: settings.Settings | None = None,
+    given: settings.EngineSettings | None = None,
     arch: str | None = None,
 ) -> Installed:
     """Have the release that a spec names (see catalog.resolve), from one source or from the first that has it.
@@ -67,7 +67,7 @@ def get(
         return kept if kept is not None else _make(key, source, chosen, teller)
 
 
-def find(spec: str, *, given: settings.Settings | None = None, arch: str | None = None) -> Installed | None:
+def find(spec: str, *, given: settings.EngineSettings | None = None, arch: str | None = None) -> Installed | None:
     """The release when it is here and whole, else None. Reads all of it, to compare the digests."""
     chosen = given or settings.from_environment(os.environ)
     release = catalog.resolve(chosen.catalog, spec, arch or catalog.machine_arch())
@@ -81,11 +81,11 @@ def find(spec: str, *, given: settings.Settings | None = None, arch: str | None 
             return None
 
 
-def key_of(release: catalog.Release, chosen: settings.Settings) -> cache.Key:
+def key_of(release: catalog.Release, chosen: settings.EngineSettings) -> cache.Key:
     return cache.Key(release, recipe.hash_of(release, chosen.modules))
 
 
-def system(release: catalog.Release, chosen: settings.Settings) -> Installed | None:
+def system(release: catalog.Release, chosen: settings.EngineSettings) -> Installed | None:
     """The distribution's own program, whatever version it has; None when it is not installed."""
     path = chosen.environment.get("PATH", "") + os.pathsep + _SYSTEM_FOLDERS
     found: dict[str, Path] = {}
@@ -110,7 +110,7 @@ def system(release: catalog.Release, chosen: settings.Settings) -> Installed | N
     return Installed(release.engine.name, release.version, release.arch, found, manifest)
 
 
-def _distribution(release: catalog.Release, source: Choice | None, chosen: settings.Settings) -> Installed:
+def _distribution(release: catalog.Release, source: Choice | None, chosen: settings.EngineSettings) -> Installed:
     assert release.engine.distribution is not None
     package = release.engine.distribution.package
     if source is not None:
@@ -124,7 +124,7 @@ def _distribution(release: catalog.Release, source: Choice | None, chosen: setti
 
 
 def _cached(
-    key: cache.Key, source: Choice | None, chosen: settings.Settings, teller: progress.Teller
+    key: cache.Key, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller
 ) -> Installed | None:
     """The entry when it is whole and from the source that was asked for."""
     match cache.see(chosen.cache, key):
@@ -141,7 +141,7 @@ def _cached(
     return None
 
 
-def _make(key: cache.Key, source: Choice | None, chosen: settings.Settings, teller: progress.Teller) -> Installed:
+def _make(key: cache.Key, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller) -> Installed:
     """Try the sources in their order. Raises Failed with the reason of each."""
     order = [each for each in sources.ORDER if source in (None, each) and _worth(each, source, key.release, chosen)]
     reasons: dict[str, str] = {}
@@ -159,7 +159,9 @@ def _make(key: cache.Key, source: Choice | None, chosen: settings.Settings, tell
     raise errors.Failed(f"{key.release.id} for {key.release.arch} could not be had: {told}", **reasons)
 
 
-def _worth(each: sources.Source, source: Choice | None, release: catalog.Release, chosen: settings.Settings) -> bool:
+def _worth(
+    each: sources.Source, source: Choice | None, release: catalog.Release, chosen: settings.EngineSettings
+) -> bool:
     """A source that the release does not have is tried only when it was asked for, to say so."""
     if source is not None:
         return True
@@ -172,7 +174,9 @@ def _worth(each: sources.Source, source: Choice | None, release: catalog.Release
             return chosen.path is not None
 
 
-def _make_from(source: sources.Source, key: cache.Key, chosen: settings.Settings, teller: progress.Teller) -> Installed:
+def _make_from(
+    source: sources.Source, key: cache.Key, chosen: settings.EngineSettings, teller: progress.Teller
+) -> Installed:
     release = key.release
     with cache.work_folder(chosen.cache, key.name) as scratch:
         folder = scratch / "entry"
@@ -196,7 +200,9 @@ def _make_from(source: sources.Source, key: cache.Key, chosen: settings.Settings
     return _installed(key, chosen, manifest)
 
 
-def _seed(release: catalog.Release, into: Path, chosen: settings.Settings, teller: progress.Teller) -> download.Made:
+def _seed(
+    release: catalog.Release, into: Path, chosen: settings.EngineSettings, teller: progress.Teller
+) -> download.Made:
     """Made by running what it is the seed of: no source has it, but for the engines that are run."""
     assert release.engine.seed is not None
     if release.arch != catalog.machine_arch():
@@ -210,7 +216,7 @@ def _seed(release: catalog.Release, into: Path, chosen: settings.Settings, telle
     return download.Made(origin=made_by, verified=f"made on this machine by {made_by}")
 
 
-def check_version(release: catalog.Release, folder: Path, chosen: settings.Settings) -> None:
+def check_version(release: catalog.Release, folder: Path, chosen: settings.EngineSettings) -> None:
     """Run what was made, where this machine can, and hear its version. Raises Failed when it says another."""
     probe = release.engine.probe
     if probe is None or release.arch != catalog.machine_arch():
@@ -221,14 +227,16 @@ def check_version(release: catalog.Release, folder: Path, chosen: settings.Setti
         raise errors.Failed(f"{probe.component} should be version {release.version}, and says: {said}")
 
 
-def _installed(key: cache.Key, chosen: settings.Settings, manifest: cache.Manifest) -> Installed:
+def _installed(key: cache.Key, chosen: settings.EngineSettings, manifest: cache.Manifest) -> Installed:
     folder = key.folder(chosen.cache)
     release = key.release
     components = {name: folder / name for name in release.engine.components}
     return Installed(release.engine.name, release.version, release.arch, components, manifest)
 
 
-def remove(release: catalog.Release, chosen: settings.Settings, listener: progress.Listener = progress.silent) -> bool:
+def remove(
+    release: catalog.Release, chosen: settings.EngineSettings, listener: progress.Listener = progress.silent
+) -> bool:
     """Remove a release from the cache, whatever recipe made it; False when it was not there."""
     teller = progress.Teller(release.id, listener)
 

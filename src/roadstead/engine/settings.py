@@ -25,7 +25,7 @@ _DOWNLOAD = "ROADSTEAD_DOWNLOAD_"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EngineSettings:
     """Times are seconds."""
 
     cache: Path
@@ -46,14 +46,14 @@ class Settings:
     stop: int | None = None
     """A descriptor that can be read from when all commands are to end."""
 
-    def with_path(self, path: Path) -> Settings:
+    def with_path(self, path: Path) -> EngineSettings:
         return dataclasses.replace(self, path=path)
 
 
-def from_environment(environment: Mapping[str, str]) -> Settings:
+def from_environment(environment: Mapping[str, str]) -> EngineSettings:
     """The settings of a process with these variables. Raises Invalid when there is no place for a cache."""
     path = environment.get(programs.ENGINE_PATH)
-    return Settings(
+    return EngineSettings(
         cache=_cache(environment),
         catalog=catalogs.load(),
         modules=_modules(Path(__file__).resolve()),

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.engine import catalog, progress
-    from roadstead.engine.settings import Settings
+    from roadstead.engine.settings import EngineSettings
 
-    Maker = Callable[[catalog.Release, Path, Settings, progress.Teller], download.Made]
+    Maker = Callable[[catalog.Release, Path, EngineSettings, progress.Teller], download.Made]
 
 Source = Literal["download", "build", "path"]
 
@@ -36,7 +36,9 @@ def maker(source: Source, release: catalog.Release) -> Maker:
             return from_path
 
 
-def from_wheel(release: catalog.Release, into: Path, settings: Settings, teller: progress.Teller) -> download.Made:
+def from_wheel(
+    release: catalog.Release, into: Path, settings: EngineSettings, teller: progress.Teller
+) -> download.Made:
     """The components of a release that is published as a wheel."""
     engine = release.engine
     assert engine.wheel is not None
@@ -50,7 +52,7 @@ def from_wheel(release: catalog.Release, into: Path, settings: Settings, teller:
     return download.Made(origin=f"{engine.wheel.project} {release.version}", verified="SHA-256 of the catalog")
 
 
-def from_path(release: catalog.Release, into: Path, settings: Settings, teller: progress.Teller) -> download.Made:
+def from_path(release: catalog.Release, into: Path, settings: EngineSettings, teller: progress.Teller) -> download.Made:
     """Copies of files that the user has, `PATH/NAME-VERSION/COMPONENT` or `PATH/COMPONENT`."""
     if settings.path is None:
         raise errors.NotFound("no folder was given (--path, or ROADSTEAD_ENGINE_PATH)")

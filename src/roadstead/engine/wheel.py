@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.engine import catalog, progress
-    from roadstead.engine.settings import Settings
+    from roadstead.engine.settings import EngineSettings
 
 
 def fetch(
@@ -28,7 +28,7 @@ def fetch(
     arch: str,
     digest: str,
     scratch: Path,
-    settings: Settings,
+    settings: EngineSettings,
     teller: progress.Teller,
 ) -> Path:
     """Download a wheel into a folder; pip refuses one with another SHA-256. Raises Failed."""
@@ -55,7 +55,7 @@ def fetch(
     return found[0]
 
 
-def pip_command(scratch: Path, settings: Settings, teller: progress.Teller) -> list[str]:
+def pip_command(scratch: Path, settings: EngineSettings, teller: progress.Teller) -> list[str]:
     """A pip that can be run: of this Python, through uv, or in a new environment. Raises Failed."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]

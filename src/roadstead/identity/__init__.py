@@ -1,7 +1,7 @@
 """Identity: accounts, users and their access keys, and the AWS profile that a person calls with.
 
-What for: `serve` makes the account at its first start, the front desk asks whose an access key is, the operations of
-iam keep users and keys in the forms that are here. Who may call it: serve, the front desk, local commands (`profile`).
+What for: `serve` makes the account at its first start, the AWS API asks whose an access key is, the operations of
+iam keep users and keys in the forms that are here. Who may call it: serve, the AWS API, local commands (`profile`).
 What it never does: check signatures (`wire.sigv4`), decide who may do what.
 
     names     ids as AWS makes them: accounts, access keys, unique ids

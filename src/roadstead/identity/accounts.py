@@ -1,4 +1,4 @@
-"""The account: made once, at the first start, with its administrator and what the front desk needs of secrets."""
+"""The account: made once, at the first start, with its administrator and what the AWS API needs of secrets."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from roadstead.core import clock as clocks
 from roadstead.core import errors, loop
-from roadstead.kube import connection as telephone
+from roadstead.kube import connection as connections
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
@@ -32,10 +32,10 @@ class Mirror:
 
     def __init__(
         self,
-        connection: telephone.Connection,
+        connection: connections.Connection,
         resource: resources.Resource,
         *,
-        select: telephone.Select = telephone.EVERYTHING,
+        select: connections.Select = connections.EVERYTHING,
         changed: Callable[[str], None],
         told: Callable[[errors.Error | None], None] = lambda _: None,
         clock: clocks.Clock | None = None,

@@ -246,7 +246,7 @@ def _image(installed: engines.Installed) -> images.Image:
             return images.busybox(program, tuple(applets.split()), installed.arch)
 
 
-def _row(release: catalog.Release, chosen: engine_settings.Settings, *, digests: bool) -> Row:
+def _row(release: catalog.Release, chosen: engine_settings.EngineSettings, *, digests: bool) -> Row:
     name = release.engine.name
     if release.engine.distribution is not None:
         found = install.system(release, chosen)

@@ -93,7 +93,7 @@ def start(instance_id: str, timeout: float, yes: bool, registries: str | None, *
         _follow(kept.advertised, wanted.advertised)
 
 
-def _up(places: instance.Instance, python: Path, wanted: instance_settings.Settings, timeout: float) -> bool:
+def _up(places: instance.Instance, python: Path, wanted: instance_settings.TreeSettings, timeout: float) -> bool:
     """Raises Failed, with the settings as they were: what did not start is not what runs on, or what a boot does."""
     before = instance_settings.read(places) if instance_settings.exist(places) else None
     instance_settings.write(places, wanted)
@@ -111,14 +111,16 @@ def _up(places: instance.Instance, python: Path, wanted: instance_settings.Setti
         raise
 
 
-def _services(places: instance.Instance, python: Path, wanted: instance_settings.Settings) -> tuple[tree.Service, ...]:
+def _services(
+    places: instance.Instance, python: Path, wanted: instance_settings.TreeSettings
+) -> tuple[tree.Service, ...]:
     return tree.services(places, python, wanted, see.ids())
 
 
 def _tell(
     places: instance.Instance,
     python: Path,
-    wanted: instance_settings.Settings,
+    wanted: instance_settings.TreeSettings,
     *,
     started: bool,
     given: tuple[str, ...],

@@ -13,7 +13,7 @@ import msgspec
 
 from roadstead.agent_client import Client
 from roadstead.cli import profile, service
-from roadstead.cli.estate import found
+from roadstead.cli.infrastructure import lookups
 from roadstead.clusters.capacity import pace
 from roadstead.contract.messages import observed
 from roadstead.core import errors, foreign, terminal
@@ -136,7 +136,7 @@ def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[Cluster]:
     for api in apis:
         listed = [name for page in service.pages(api, "eks", "ListClusters") for name in page.get("clusters", [])]
         # One that was deleted meanwhile is told no more.
-        for one in filter(None, (found.cluster(api, name) for name in listed)):
+        for one in filter(None, (lookups.cluster(api, name) for name in listed)):
             id = ids.get(f"{api.region}/{one['name']}", "")
             clusters.append(
                 Cluster(one["name"], id, api.region, one["status"], one.get("version", ""), _unwell(api, one))
@@ -155,7 +155,7 @@ def _unwell(api: service.Api, cluster: Mapping[str, Any]) -> tuple[str, ...]:
                 groups[each] = asked["nodegroup"]
     except wire_client.ServiceError as error:
         # Deleted meanwhile; what was seen before is told.
-        if not found.is_missing(error):
+        if not lookups.is_missing(error):
             raise
     return unwell(cluster, groups)
 

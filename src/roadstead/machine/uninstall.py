@@ -25,7 +25,7 @@ _PURGING = 600.0
 
 
 @dataclass(frozen=True)
-class Places:
+class UninstallPlaces:
     """Where Roadstead is on a machine."""
 
     state: Path = instance.STATE_ROOT
@@ -35,7 +35,7 @@ class Places:
     cache: Path = tree.CACHE
     units: tuple[Path, ...] = (systemd.UNIT, systemd.HOSTS)
     users: tuple[str, ...] = start.USERS
-    doctor: mend.Places = field(default_factory=mend.Places)
+    doctor: mend.MendPlaces = field(default_factory=mend.MendPlaces)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class RemoveUser:
 Step = EndInstance | RemoveUnit | RestoreSettings | RemoveFolder | RemoveUser
 
 
-def see(places: Places) -> Seen:
+def see(places: UninstallPlaces) -> Seen:
     roots = (places.state, places.run, places.log)
     ids = {
         path.name
@@ -130,7 +130,7 @@ def explain(step: Step) -> str:
             assert_never(step)
 
 
-def apply(step: Step, places: Places) -> tuple[str, ...]:
+def apply(step: Step, places: UninstallPlaces) -> tuple[str, ...]:
     """Do one step; what a human should know of it beyond that it is done."""
     match step:
         case EndInstance(id):
@@ -180,7 +180,7 @@ def uninstall(yes: bool) -> None:
     The checkout and the cache in your home (environments, built engines) are yours to delete; it says where they are.
     """
     start.need_root("uninstall")
-    places = Places()
+    places = UninstallPlaces()
     steps = plan(see(places))
     if not steps:
         terminal.out("Nothing of Roadstead is on this machine.")

@@ -1,7 +1,7 @@
 """The default VPC that each region of an account has from the first time that somebody looks at it.
 
 It is made once: whoever deletes it has none, until they ask for another. It costs nothing until a cluster is in it
-(clusters.hands.networks). A region that an earlier release used has one, too, from the next look on.
+(provider.networks). A region that an earlier release used has one, too, from the next look on.
 
 Source: VPC User Guide, "Default VPC components": 172.31.0.0/16, and a subnet of /20 in each zone.
 """

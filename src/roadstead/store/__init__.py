@@ -4,7 +4,7 @@ What it holds, each under a key that begins with account and region (`keys`):
 
 - **desired states**: what was asked for, with a generation;
 - **observations**: what was seen, naming the generation that it was made from;
-- **records**: append-only books: updates, events, the trail;
+- **records**: append-only logs: updates, events, the trail;
 - **secrets**: sealed, in a table of their own; a desired state names them.
 
 Bodies are bytes that their owners encode; the store never looks into them. A transaction (`writes`) is all or

@@ -11,7 +11,7 @@ from roadstead.store import facts, keys, sealing, writes
 
 
 @dataclass(frozen=True)
-class Hand:
+class Applier:
     """What writing needs: the connection and the keys that seal."""
 
     connection: sqlite3.Connection
@@ -77,7 +77,7 @@ class Hand:
         compacted: int = self.connection.execute("SELECT compacted FROM counter").fetchone()[0]
         changed = self.connection.execute(
             "SELECT key FROM changes WHERE revision > ? AND part = ? AND key >= ? AND key < ? LIMIT 1",
-            (write.since, facts.Part.DESIRED.value, low, high),
+            (write.since, facts.ChangedPart.DESIRED.value, low, high),
         ).fetchone()
         if changed is not None or write.since < compacted:
             what = f"{changed[0]} has" if changed else "something may have"
@@ -90,31 +90,34 @@ class Hand:
         match write:
             case writes.Put():
                 self._put(write, revision)
-                return [facts.Change(facts.Part.DESIRED, write.key)]
+                return [facts.Change(facts.ChangedPart.DESIRED, write.key)]
             case writes.Delete():
                 return [
                     facts.Change(part, write.key, deleted=True)
-                    for part, table in ((facts.Part.DESIRED, "desired"), (facts.Part.OBSERVED, "observed"))
+                    for part, table in (
+                        (facts.ChangedPart.DESIRED, "desired"),
+                        (facts.ChangedPart.OBSERVED, "observed"),
+                    )
                     if self._delete(table, write.key)
                 ]
             case writes.Observe():
-                return [facts.Change(facts.Part.OBSERVED, write.key)] if self._observe(write, revision) else []
+                return [facts.Change(facts.ChangedPart.OBSERVED, write.key)] if self._observe(write, revision) else []
             case writes.Append():
                 self.connection.execute(
                     "INSERT INTO records (revision, key, kind, at, body) VALUES (?, ?, ?, ?, ?)",
                     (revision, write.key.text, write.key.kind, write.at, write.body),
                 )
-                return [facts.Change(facts.Part.RECORDS, write.key)]
+                return [facts.Change(facts.ChangedPart.RECORDS, write.key)]
             case writes.PutSecret():
                 sealed = self.sealer.seal(write.key, revision, write.value)
                 self.connection.execute(
                     "INSERT OR REPLACE INTO secrets (key, generation, sealer, sealed) VALUES (?, ?, ?, ?)",
                     (write.key.text, revision, self.sealer.current, sealed),
                 )
-                return [facts.Change(facts.Part.SECRET, write.key)]
+                return [facts.Change(facts.ChangedPart.SECRET, write.key)]
             case writes.DeleteSecret():
                 gone = self._delete("secrets", write.key)
-                return [facts.Change(facts.Part.SECRET, write.key, deleted=True)] if gone else []
+                return [facts.Change(facts.ChangedPart.SECRET, write.key, deleted=True)] if gone else []
             case writes.Require() | writes.Unchanged():
                 return []
             case _:

@@ -16,7 +16,7 @@ from roadstead.store import keys
 Item = TypeVar("Item")
 
 
-class Part(enum.Enum):
+class ChangedPart(enum.Enum):
     """What of a key has changed."""
 
     DESIRED = "desired"
@@ -67,7 +67,7 @@ class State:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of an append-only book. `number` orders all records; `at`: seconds since 1970, the writer's."""
+    """One line of an append-only logs. `number` orders all records; `at`: seconds since 1970, the writer's."""
 
     key: keys.Key
     number: int
@@ -107,7 +107,7 @@ class Page(Generic[Item]):
 class Change:
     """That something changed, never what it is now: who is told reads it."""
 
-    part: Part
+    part: ChangedPart
     key: keys.Key
     deleted: bool = False
 

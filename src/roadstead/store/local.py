@@ -42,17 +42,17 @@ class Places:
 
 
 @asynccontextmanager
-async def opened(places: Places, limits: writer.Limits | None = None) -> AsyncIterator[interface.Store]:
+async def opened(places: Places, limits: writer.WriterLimits | None = None) -> AsyncIterator[interface.Store]:
     """Open the store, or make a new one in a folder that has none (the folder is made too, 0700).
 
     Raises Failed, with nothing changed, for a store that is damaged, of a newer release, or without its key file;
     Busy when another process has it open. Takes some milliseconds, a few hundred for a store of 100 MB.
     """
     with ExitStack() as stack:
-        yield _open(places, limits or writer.Limits(), stack)
+        yield _open(places, limits or writer.WriterLimits(), stack)
 
 
-def _open(places: Places, limits: writer.Limits, stack: ExitStack) -> LocalStore:
+def _open(places: Places, limits: writer.WriterLimits, stack: ExitStack) -> LocalStore:
     places.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     stack.enter_context(disk.locked(places.lock))
     exists = database.look(places.database)
@@ -65,7 +65,7 @@ def _open(places: Places, limits: writer.Limits, stack: ExitStack) -> LocalStore
         counter = database.count_on(connection, _BOOT.read_text().strip() if _BOOT.exists() else "")
         reading = reader.Reader(database.reading(places.database), places.database, sealer)
         stack.callback(reading.close)
-        store = LocalStore(reading, apply.Hand(connection, sealer), counter, limits)
+        store = LocalStore(reading, apply.Applier(connection, sealer), counter, limits)
     stack.callback(store.close)
     return store
 
@@ -84,13 +84,13 @@ class LocalStore:
     """See interface.Store. Made by `opened`."""
 
     def __init__(
-        self, reading: reader.Reader, hand: apply.Hand, counter: database.Counter, limits: writer.Limits
+        self, reading: reader.Reader, hand: apply.Applier, counter: database.Counter, limits: writer.WriterLimits
     ) -> None:
         self._reader = reading
         self._loop = asyncio.get_running_loop()
         self._revision = counter.revision
         self._moved = asyncio.Event()
-        self._gathered: list[writer.Job[asyncio.Future[int]]] = []
+        self._gathered: list[writer.WriteJob[asyncio.Future[int]]] = []
         self._waiting = 0
         self._closed = False
         self._writer = writer.Writer(hand, counter, self._answer_from_thread, limits)
@@ -114,7 +114,7 @@ class LocalStore:
             raise errors.Busy(f"{self._waiting} changes wait for the disk already: try again", waiting=self._waiting)
         answer: asyncio.Future[int] = self._loop.create_future()
         self._waiting += 1
-        self._gathered.append(writer.Job(transaction, answer))
+        self._gathered.append(writer.WriteJob(transaction, answer))
         if len(self._gathered) == 1:
             # At the end of this turn of the loop: all who were answered together and go on together are one group.
             self._loop.call_soon(self._submit)

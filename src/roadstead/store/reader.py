@@ -114,4 +114,4 @@ def _state(row: tuple[Any, ...]) -> facts.State:
 
 
 def _change(part: str, key: str, deleted: int) -> facts.Change:
-    return facts.Change(facts.Part(part), keys.Key.parse(key), bool(deleted))
+    return facts.Change(facts.ChangedPart(part), keys.Key.parse(key), bool(deleted))

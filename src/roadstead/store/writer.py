@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job(Generic[Ticket]):
+class WriteJob(Generic[Ticket]):
     """One transaction; the ticket is its caller's."""
 
     transaction: tuple[writes.Write, ...]
@@ -41,7 +41,7 @@ class Job(Generic[Ticket]):
 
 
 @dataclass(frozen=True)
-class Limits:
+class WriterLimits:
     """changes: how many changes are known at least, if there were so many; a quarter more at most."""
 
     changes: int = 10_000
@@ -52,10 +52,10 @@ class Writer(Generic[Ticket]):
 
     def __init__(
         self,
-        hand: apply.Hand,
+        hand: apply.Applier,
         counter: database.Counter,
         answer: Callable[[list[tuple[Ticket, Outcome]], int], None],
-        limits: Limits,
+        limits: WriterLimits,
     ) -> None:
         self._hand = hand
         self._connection = hand.connection
@@ -66,14 +66,14 @@ class Writer(Generic[Ticket]):
         self._broken: str | None = None
         self._flushing = True
         self._connection.execute("PRAGMA synchronous=FULL")
-        self._jobs: queue.SimpleQueue[Sequence[Job[Ticket]] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Sequence[WriteJob[Ticket]] | None] = queue.SimpleQueue()
         # A daemon: a process that ends without `stop` ends as if it was killed, which the database bears.
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, jobs: Sequence[Job[Ticket]]) -> None:
+    def submit(self, jobs: Sequence[WriteJob[Ticket]]) -> None:
         self._jobs.put(jobs)
 
     def stop(self) -> None:
@@ -92,9 +92,9 @@ class Writer(Generic[Ticket]):
                     self._counter.revision,
                 )
 
-    def _gather(self) -> tuple[list[Job[Ticket]], bool]:
+    def _gather(self) -> tuple[list[WriteJob[Ticket]], bool]:
         """What has gathered, at least one; False when this was the last."""
-        group: list[Job[Ticket]] = []
+        group: list[WriteJob[Ticket]] = []
         while len(group) < LARGEST_GROUP:
             try:
                 jobs = self._jobs.get(block=not group)
@@ -105,7 +105,7 @@ class Writer(Generic[Ticket]):
             group += jobs
         return group, True
 
-    def commit(self, group: Sequence[Job[Ticket]]) -> list[Outcome]:
+    def commit(self, group: Sequence[WriteJob[Ticket]]) -> list[Outcome]:
         """Commit a group; an outcome for each."""
         if self._broken is not None:
             return [self._refusal(self._broken) for _ in group]

@@ -44,7 +44,7 @@ def plain(protocol: exchange.Protocol, request: exchange.Request) -> exchange.Re
         raise _refused(protocol, "The body is not packed as its content-encoding says: gzip.") from error
     if len(body) > exchange.MAX_BODY:
         said = f"The body has more than {exchange.MAX_BODY} bytes when it is unpacked; at most so many are taken."
-        raise exchange.Refused(table.unserved(protocol, "too large", said))
+        raise exchange.RequestRefused(table.unserved(protocol, "too large", said))
     if not unpacking.eof:
         raise _refused(protocol, "The body ends within what its content-encoding says: gzip.")
     if unpacking.unused_data:
@@ -58,5 +58,5 @@ def _codings(request: exchange.Request) -> list[str]:
     return [name for name in names if name not in ("", "identity")]
 
 
-def _refused(protocol: exchange.Protocol, message: str) -> exchange.Refused:
-    return exchange.Refused(table.unserved(protocol, "http", message))
+def _refused(protocol: exchange.Protocol, message: str) -> exchange.RequestRefused:
+    return exchange.RequestRefused(table.unserved(protocol, "http", message))

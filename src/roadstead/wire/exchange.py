@@ -63,7 +63,7 @@ class Fault:
     members: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Refused(errors.Invalid):
+class RequestRefused(errors.Invalid):
     """A request that no operation ever sees: `fault` is the answer in the words of its protocol."""
 
     def __init__(self, fault: Fault) -> None:

@@ -119,7 +119,7 @@ def _form(protocol: exchange.Protocol, request: exchange.Request) -> dict[str, s
         raise malformed(protocol, error) from error
 
 
-def _unknown(protocol: exchange.Protocol, name: str, version: str = "") -> exchange.Refused:
+def _unknown(protocol: exchange.Protocol, name: str, version: str = "") -> exchange.RequestRefused:
     match protocol:
         case "query":
             said = f"Could not find operation {name[:200]}" + (f" for version {version[:40]}" if version else "")
@@ -130,11 +130,11 @@ def _unknown(protocol: exchange.Protocol, name: str, version: str = "") -> excha
     return _refused(protocol, "no operation", said)
 
 
-def _refused(protocol: exchange.Protocol, case: table.Case, message: str) -> exchange.Refused:
-    return exchange.Refused(table.unserved(protocol, case, message))
+def _refused(protocol: exchange.Protocol, case: table.Case, message: str) -> exchange.RequestRefused:
+    return exchange.RequestRefused(table.unserved(protocol, case, message))
 
 
-def malformed(protocol: exchange.Protocol, error: exchange.Malformed) -> exchange.Refused:
+def malformed(protocol: exchange.Protocol, error: exchange.Malformed) -> exchange.RequestRefused:
     """The protocol's answer to a message of the wrong form."""
     if protocol == "ec2" and error.reason.startswith("The parameter "):
         return _refused(protocol, "unknown parameter", error.reason)

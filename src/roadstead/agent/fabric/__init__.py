@@ -2,8 +2,8 @@
 
 For the agent's work. It decides nothing that the pure parts of those rooms do not decide.
 
-    fabric  the face: async, one thread for all work with the kernel
-    hand    what that thread does
-    space   one namespace that is open: its links and its table of rules
-    facts   topology and allotments to what the rules are made of
+    fabric    the face: async, one thread for all work with the kernel
+    executor  what that thread does
+    space     one namespace that is open: its links and its table of rules
+    facts     topology and allotments to what the rules are made of
 """

@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from roadstead.agent.fabric import hand as fabric_hand
+from roadstead.agent.fabric import executor as fabric_executor
 from roadstead.agent.links import monitor, namespaces
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roadstead.agent.links import topology as topologies
     from roadstead.core import instance as instances
 
-MACHINE = fabric_hand.MACHINE
+MACHINE = fabric_executor.MACHINE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 def purge(instance: instances.Instance) -> None:
     """Remove every namespace, link and rule of an instance that no agent serves, from names alone."""
-    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as hands:
-        hands.submit(fabric_hand.purge, instance).result()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(fabric_executor.purge, instance).result()
 
 
 class Fabric:
@@ -40,12 +40,12 @@ class Fabric:
 
     def __init__(self, instance: instances.Instance) -> None:
         self._instance = instance
-        self._hands = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="fabric")
+        self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="fabric")
         self._changed = asyncio.Event()
         self._monitors: dict[str, tuple[int, monitor.Monitor]] = {}
         """By network, with the inode of the namespace."""
         self._machine_monitor: monitor.Monitor | None = None
-        self._hand = fabric_hand.Hand(instance)
+        self._hand = fabric_executor.FabricExecutor(instance)
 
     async def __aenter__(self) -> Fabric:
         await self._do(self._hand.open)
@@ -61,7 +61,7 @@ class Fabric:
         if self._machine_monitor is not None:
             self._machine_monitor.close()
         await self._do(self._hand.close)
-        self._hands.shutdown()
+        self._thread.shutdown()
 
     async def make_network(self, id: str, topology: topologies.Topology) -> None:
         """The router of a network with its uplink and rules. Raises Failed, LimitExceeded."""
@@ -133,4 +133,4 @@ class Fabric:
 
     async def _do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hands, lambda: work(*args, **kwargs))
+        return await loop.run_in_executor(self._thread, lambda: work(*args, **kwargs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roadstead.agent.links import allotments, things, wiring
+from roadstead.agent.links import numbers, resources, wiring
 from roadstead.agent.links import topology as topologies
 from roadstead.agent.rules import text
 from roadstead.core import addresses
@@ -17,19 +17,19 @@ _OF_GUESTS = ("veth", "tun")
 """By what containers and virtual machines are joined to a bridge. One with another port is a way outside."""
 
 
-def uplink(instance: instances.Instance, network: str, held: allotments.Allotments) -> wiring.Uplink:
+def uplink(instance: instances.Instance, network: str, held: numbers.NumberAllocations) -> wiring.Uplink:
     """A network's uplink, which must be allotted."""
     number = held.networks[network]
     return wiring.Uplink(
         network,
         wiring.uplink_device(instance, network),
-        allotments.machine_address(number),
-        allotments.router_address(number),
+        numbers.machine_address(number),
+        numbers.router_address(number),
     )
 
 
 def router(
-    instance: instances.Instance, id: str, topology: topologies.Topology, held: allotments.Allotments
+    instance: instances.Instance, id: str, topology: topologies.Topology, held: numbers.NumberAllocations
 ) -> text.Router:
     """The facts of a network's router; publishes without a port yet are left out."""
     network = topology.networks[id]
@@ -52,8 +52,8 @@ def router(
 def machine(
     instance: instances.Instance,
     topology: topologies.Topology,
-    held: allotments.Allotments,
-    view: things.View,
+    held: numbers.NumberAllocations,
+    view: resources.View,
     *,
     closed: bool,
 ) -> text.Machine:
@@ -80,13 +80,13 @@ def machine(
     )
 
 
-def _guests(links: Mapping[str, things.SeenLink]) -> tuple[str, ...]:
+def _guests(links: Mapping[str, resources.SeenLink]) -> tuple[str, ...]:
     bridges = {link.index: link.name for link in links.values() if link.kind == "bridge"}
     outside = {link.master for link in links.values() if link.kind not in _OF_GUESTS}
     return _sayable(name for index, name in bridges.items() if index not in outside)
 
 
-def _elsewhere(held: frozenset[things.Address]) -> tuple[str, ...]:
+def _elsewhere(held: frozenset[resources.Address]) -> tuple[str, ...]:
     return _sayable(
         {
             address.device

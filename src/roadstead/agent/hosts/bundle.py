@@ -15,7 +15,7 @@ from roadstead.contract import layout
 
 if TYPE_CHECKING:
     from roadstead.agent.hosts.see import MachineFacts
-    from roadstead.agent.hosts.wanted import Wanted
+    from roadstead.agent.hosts.wanted import WantedHost
     from roadstead.contract.messages import desired
 
 Json = dict[str, object]
@@ -56,7 +56,7 @@ _UNCOVERED: list[Json] = [
 """In a user namespace the kernel mounts neither for a pod unless one is there that nothing covers."""
 
 
-def config(made: Wanted, facts: MachineFacts) -> Json:
+def config(made: WantedHost, facts: MachineFacts) -> Json:
     """The `config.json` of a host."""
     return {
         "ociVersion": "1.0.2",
@@ -69,7 +69,7 @@ def config(made: Wanted, facts: MachineFacts) -> Json:
     }
 
 
-def _process(made: Wanted, facts: MachineFacts) -> Json:
+def _process(made: WantedHost, facts: MachineFacts) -> Json:
     kept = list(facts.capabilities) if made.node else []
     return {
         "terminal": False,
@@ -83,7 +83,7 @@ def _process(made: Wanted, facts: MachineFacts) -> Json:
     }
 
 
-def _linux(made: Wanted, facts: MachineFacts) -> Json:
+def _linux(made: WantedHost, facts: MachineFacts) -> Json:
     spaces: list[Json] = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")]
     common: Json = {
         "namespaces": [*spaces, {"type": "network", "path": str(made.places.netns)}, *_users(made)],
@@ -110,7 +110,7 @@ def _linux(made: Wanted, facts: MachineFacts) -> Json:
     }
 
 
-def _resources(made: Wanted, facts: MachineFacts) -> Json:
+def _resources(made: WantedHost, facts: MachineFacts) -> Json:
     limits: desired.Limits = made.host.limits
     resources: Json = {"devices": _devices(made, facts)}
     if limits.memory is not None:
@@ -127,11 +127,11 @@ def _resources(made: Wanted, facts: MachineFacts) -> Json:
     return resources
 
 
-def _users(made: Wanted) -> list[Json]:
+def _users(made: WantedHost) -> list[Json]:
     return [] if made.ids is None else [{"type": "user", "path": str(made.places.users)}]
 
 
-def _devices(made: Wanted, facts: MachineFacts) -> list[Json]:
+def _devices(made: WantedHost, facts: MachineFacts) -> list[Json]:
     """Which a host may use. runc adds those that every container has."""
     if made.node and made.ids is None:
         # Its containers may ask for all, and may make any: but a disk is another node's, or the machine's.
@@ -141,7 +141,7 @@ def _devices(made: Wanted, facts: MachineFacts) -> list[Json]:
     return [none, *({"allow": True, "type": "c", "major": d.major, "minor": d.minor, "access": "rw"} for d in own)]
 
 
-def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
+def _mounts(made: WantedHost, facts: MachineFacts) -> list[Json]:
     writing = "rw" if made.node else "ro"
     # What is in /sys is the machine's; root of a node that has users of its own may write to none of it.
     of_machine = "ro" if made.ids is None else "rw"
@@ -180,12 +180,12 @@ def _mounts(made: Wanted, facts: MachineFacts) -> list[Json]:
     ]
 
 
-def _own(made: Wanted) -> list[str]:
+def _own(made: WantedHost) -> list[str]:
     """Options of what is the host's own: the node's users are its owners. What is of the machine belongs to nobody."""
     return [] if made.ids is None else ["idmap"]
 
 
-def _programs(made: Wanted, facts: MachineFacts) -> list[Json]:
+def _programs(made: WantedHost, facts: MachineFacts) -> list[Json]:
     """The machine's programs. A node has folders of its own among them, and finds those that workloads look for."""
     plain = [_bind(f"/{name}", f"/{name}", "ro") for name in facts.folders]
     if not made.node:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from roadstead.agent.hosts.see import MachineFacts
-    from roadstead.agent.hosts.wanted import Wanted
+    from roadstead.agent.hosts.wanted import WantedHost
     from roadstead.core.instance import HostPlaces
 
 _LOOP_CTL_GET_FREE = 0x4C82
@@ -42,7 +42,7 @@ def image(places: HostPlaces) -> Path:
     return places.state / "disk.img"
 
 
-def make(wanted: Wanted, facts: MachineFacts, kept: int = 0) -> None:
+def make(wanted: WantedHost, facts: MachineFacts, kept: int = 0) -> None:
     """The disk at `places.disk`, mounted where it is an image, owned by the host's user. What is on it stays.
 
     Raises Conflict when the host has a disk of another kind or size, Invalid for an image without a size,
@@ -69,7 +69,7 @@ def make(wanted: Wanted, facts: MachineFacts, kept: int = 0) -> None:
     folders.make_at(places.disk, uid=wanted.uid)
 
 
-def _check_room(wanted: Wanted, kept: int) -> None:
+def _check_room(wanted: WantedHost, kept: int) -> None:
     """An image is sparse: it begins small, and what is written to it later is lost when the machine's disk is full."""
     room = os.statvfs(wanted.places.state)
     free = room.f_bavail * room.f_frsize
@@ -82,7 +82,7 @@ def _check_room(wanted: Wanted, kept: int) -> None:
         )
 
 
-def _conflict(wanted: Wanted, has: str, asked: str) -> errors.Conflict:
+def _conflict(wanted: WantedHost, has: str, asked: str) -> errors.Conflict:
     return errors.Conflict(
         f"host {wanted.id}: its disk is {has}, {asked} was asked for; a disk is not converted, remove the host first",
         disk=wanted.places.disk,

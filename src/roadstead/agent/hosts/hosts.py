@@ -182,12 +182,12 @@ class Hosts:
         """How much of its ceilings a host has; None: all hosts together."""
         return cgroups.usage(self._instance, self._machine, *([] if host_id is None else [host_id]))
 
-    def _wanted(self, host_id: str, host: desired.Host, uid: int, ids: ranges.Range | None = None) -> wanted.Wanted:
+    def _wanted(self, host_id: str, host: desired.Host, uid: int, ids: ranges.Range | None = None) -> wanted.WantedHost:
         if (uid == 0) != (host.kind == "node"):
             raise errors.Invalid(
                 f"host {host_id}: a {host.kind} host cannot run as user {uid}; only nodes run as root", host=host_id
             )
-        return wanted.Wanted(
+        return wanted.WantedHost(
             instance=self._instance.id,
             id=host_id,
             host=host,
@@ -207,7 +207,7 @@ class Hosts:
         files, links = shape.files(asked, of, self._machine.processor), shape.links(of)
         return wanted.Shape(self._instance.run / "shapes" / shape.key(files, links), files, links)
 
-    def _lay_out(self, asked: wanted.Wanted) -> None:
+    def _lay_out(self, asked: wanted.WantedHost) -> None:
         """All that runc needs: nothing of an earlier life left but the disk; folders, files, the bundle."""
         self._sweep(asked.id)
         places, uid = asked.places, asked.uid

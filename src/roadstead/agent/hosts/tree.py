@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roadstead.agent.hosts.see import MachineFacts
-    from roadstead.agent.hosts.wanted import Shape, Wanted
+    from roadstead.agent.hosts.wanted import Shape, WantedHost
     from roadstead.agent.idmaps import ranges
 
 SYSCTLS = {
@@ -81,7 +81,7 @@ class Tree:
     """What is made only where nothing has its name."""
 
 
-def plan(wanted: Wanted, facts: MachineFacts) -> Tree:
+def plan(wanted: WantedHost, facts: MachineFacts) -> Tree:
     """The root tree of a host."""
     own = {
         "etc/hosts": hosts_file(wanted),
@@ -118,18 +118,18 @@ def _given(common: dict[str, str], facts: MachineFacts) -> Tree:
     )
 
 
-def passwd(wanted: Wanted) -> str:
+def passwd(wanted: WantedHost) -> str:
     """Without an entry of its user kubelet does not start."""
     own = f"host:x:{wanted.uid}:{wanted.uid}:host:/var:/bin/sh\n" if wanted.uid else ""
     return f"root:x:0:0:root:/root:/bin/sh\n{own}nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 
 
-def group(wanted: Wanted) -> str:
+def group(wanted: WantedHost) -> str:
     own = f"host:x:{wanted.uid}:\n" if wanted.uid else ""
     return f"root:x:0:\ntty:x:5:\n{own}nogroup:x:65534:\n"
 
 
-def hosts_file(wanted: Wanted) -> str:
+def hosts_file(wanted: WantedHost) -> str:
     """/etc/hosts: itself by the address of its first leg, then the names it was given, sorted."""
     own = {wanted.host.legs[0].address: (wanted.host.hostname,)} if wanted.host.legs else {}
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
@@ -138,7 +138,7 @@ def hosts_file(wanted: Wanted) -> str:
     return "\n".join(lines) + "\n"
 
 
-def resolvers_file(wanted: Wanted) -> str:
+def resolvers_file(wanted: WantedHost) -> str:
     """/etc/resolv.conf: who is asked for other names."""
     return "".join(f"nameserver {address}\n" for address in wanted.host.resolvers)
 
@@ -226,7 +226,7 @@ def _above(top: int, path: str) -> Iterator[tuple[int, str]]:
         yield parent, name
 
 
-def rename(wanted: Wanted) -> None:
+def rename(wanted: WantedHost) -> None:
     """Writes a running host's /etc/hosts and /etc/resolv.conf anew; the host sees them at once."""
     # A node that an earlier release made has that release's root for as long as it runs.
     root = wanted.places.root if wanted.places.root.exists() else wanted.root
@@ -238,7 +238,7 @@ def rename(wanted: Wanted) -> None:
         raise errors.Failed(f"host {wanted.id}: its names cannot be written: {error.strerror}") from error
 
 
-def furnish(wanted: Wanted) -> None:
+def furnish(wanted: WantedHost) -> None:
     """The folders that a host expects on its disk; all of them are its user's."""
     names = (*_DISK_FOLDERS, *((*_NODE_DISK_FOLDERS, *_NODE_DISK_USR) if wanted.node else ()))
     with folders.opened(wanted.places.disk) as disk:
@@ -251,7 +251,7 @@ def furnish(wanted: Wanted) -> None:
             _give(disk, Tree(_GIVEN_ON_DISK, {}, _GIVEN_LINKS_ON_DISK))
 
 
-def show(wanted: Wanted, ids: ranges.Range) -> None:
+def show(wanted: WantedHost, ids: ranges.Range) -> None:
     """The folders of its views, where root of the node may go, and nobody else of the machine."""
     shown = wanted.places.shown
     mounts.unmount_under(shown)
@@ -263,7 +263,7 @@ def show(wanted: Wanted, ids: ranges.Range) -> None:
         views.show(place, shown / view.name, wanted.places.users, read_only=view.read_only)
 
 
-def hide(wanted: Wanted) -> None:
+def hide(wanted: WantedHost) -> None:
     """The end of `show`: the host has its own by now. The folders stay: runc begins each command in one of them, and
     what lacks in /usr is below the node's.
     """

@@ -35,7 +35,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedHost:
     """One host."""
 
     instance: str

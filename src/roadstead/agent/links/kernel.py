@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from pyroute2.iproute import linux
 from pyroute2.netlink import exceptions
 
-from roadstead.agent.links import messages, namespaces, plan, things
+from roadstead.agent.links import messages, namespaces, plan, resources
 from roadstead.core import errors
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Kernel:
             self._asks.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
         self._news: socket.socket | None = None
-        self._view: things.View | None = None
+        self._view: resources.View | None = None
 
     def __enter__(self) -> Kernel:
         return self
@@ -72,7 +72,7 @@ class Kernel:
         with namespaces.entered(self._namespace):
             return linux.IPRoute(strict_check=True)  # type: ignore[no-untyped-call]
 
-    def link(self, name: str) -> things.SeenLink | None:
+    def link(self, name: str) -> resources.SeenLink | None:
         """One interface, asked for by its name: cheap however many there are."""
         try:
             return _seen(self._reads.link("get", ifname=name)[0])
@@ -92,13 +92,13 @@ class Kernel:
 
     def remove(self, name: str, index: int) -> None:
         """Remove the interface of that number, and none that has come to have its name. Raises Failed."""
-        self._drop(things.Link(name), {name: index})
+        self._drop(resources.Link(name), {name: index})
 
-    def links(self) -> dict[str, things.SeenLink]:
+    def links(self) -> dict[str, resources.SeenLink]:
         """All interfaces by name."""
         return {link.name: link for link in map(_seen, self._reads.get_links())}
 
-    def see(self) -> things.View:
+    def see(self) -> resources.View:
         """All that is ours in the namespace.
 
         Decoding a large namespace takes a while (0.5 ms per host), so a view is kept for as long as the kernel has not
@@ -128,22 +128,22 @@ class Kernel:
                     raise
             news = True
 
-    def _look(self) -> things.View:
+    def _look(self) -> resources.View:
         links = self.links()
         names = {link.index: link.name for link in links.values()}
-        return things.View(
+        return resources.View(
             links=links,
             addresses=frozenset(
-                things.Address(names.get(seen["index"], ""), f"{seen.get('local')}/{seen['prefixlen']}")
+                resources.Address(names.get(seen["index"], ""), f"{seen.get('local')}/{seen['prefixlen']}")
                 for seen in self._reads.get_addr(family=2)
             ),
             neighbours=frozenset(
-                things.Neighbour(names.get(seen["ifindex"], ""), seen.get("dst"), seen.get("lladdr"))
+                resources.Neighbour(names.get(seen["ifindex"], ""), seen.get("dst"), seen.get("lladdr"))
                 for seen in self._reads.get_neighbours(family=2)
                 if seen["state"] & messages.PERMANENT and seen.get("lladdr")
             ),
             routes=frozenset(
-                things.Route(
+                resources.LinkRoute(
                     f"{seen.get('dst') or '0.0.0.0'}/{seen['dst_len']}",
                     names.get(seen.get("oif"), "") if seen["type"] == messages.UNICAST else "",
                     seen.get("gateway") or "",
@@ -154,7 +154,7 @@ class Kernel:
                 if seen["type"] in (messages.UNICAST, messages.UNREACHABLE)
             ),
             rules=frozenset(
-                things.Rule(f"{seen.get('src')}/{seen['src_len']}", seen.get("table"))
+                resources.PolicyRule(f"{seen.get('src')}/{seen['src_len']}", seen.get("table"))
                 for seen in self._reads.get_rules(family=2)
                 if seen.get("src") and seen.get("priority") == seen.get("table")
             ),
@@ -163,10 +163,10 @@ class Kernel:
     def foreign_addresses(self) -> list[str]:
         """CIDRs of all addresses and of all routes but the default: what a new address must not collide with."""
         found = [f"{seen.get('local')}/{seen['prefixlen']}" for seen in self._reads.get_addr(family=2)]
-        routes = self._reads.get_routes(family=2, table=things.MAIN)
+        routes = self._reads.get_routes(family=2, table=resources.MAIN)
         return found + [f"{seen.get('dst')}/{seen['dst_len']}" for seen in routes if seen.get("dst")]
 
-    def add_pair(self, pair: things.Pair, far: Kernel) -> None:
+    def add_pair(self, pair: resources.Pair, far: Kernel) -> None:
         """Make a veth with its far end straight in the other namespace. Both ends are down and bare."""
         self._ask(f"make the link {pair.near.name}", messages.pair(pair, far._namespace))
 
@@ -175,7 +175,7 @@ class Kernel:
         indices = {"": 0, "lo": _LOOPBACK}
         for step in steps:
             match step:
-                case plan.Put(thing):
+                case plan.PutLink(thing):
                     index = self._index(messages.device_of(thing), indices)
                     self._ask(f"set {plan.describe(thing)}", messages.put(thing, index))
                 case plan.Drop(thing):
@@ -183,7 +183,7 @@ class Kernel:
                 case _:
                     assert_never(step)
 
-    def _drop(self, thing: things.Thing, indices: dict[str, int]) -> None:
+    def _drop(self, thing: resources.Thing, indices: dict[str, int]) -> None:
         try:
             index = self._index(messages.device_of(thing), indices)
             self._ask(f"remove {plan.describe(thing)}", messages.drop(thing, index))
@@ -197,7 +197,7 @@ class Kernel:
             indices[name] = messages.index_in(told)
         return indices[name]
 
-    def _ask(self, what: str, request: messages.Request) -> bytes:
+    def _ask(self, what: str, request: messages.NetlinkRequest) -> bytes:
         """The packet that the kernel told before it said that all is well, if it told one. Raises Failed."""
         self._sequence += 1
         told = b""
@@ -212,8 +212,8 @@ class Kernel:
         return told
 
 
-def _seen(message: Any) -> things.SeenLink:
-    return things.SeenLink(
+def _seen(message: Any) -> resources.SeenLink:
+    return resources.SeenLink(
         name=message.get("ifname"),
         index=message["index"],
         peer=message.get("link") or 0,

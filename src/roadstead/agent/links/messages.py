@@ -11,7 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from roadstead.agent.links import things
+from roadstead.agent.links import resources
 
 PROTOCOL = 77
 """Marks routes as ours (rtm_protocol); numbers above 4 are free for routing daemons to take, see rtnetlink(7)."""
@@ -56,7 +56,7 @@ _WORDS = 1
 
 
 @dataclass(frozen=True)
-class Request:
+class NetlinkRequest:
     """A message without its header."""
 
     type: int
@@ -75,65 +75,65 @@ class Answer:
     words: str = ""
 
 
-def pair(of: things.Pair, namespace: int) -> Request:
+def pair(of: resources.Pair, namespace: int) -> NetlinkRequest:
     """A new veth, whose far end is in the namespace of that descriptor from its beginning."""
     far = _LINK.pack(0, 0, 0, 0, 0) + _named(of.far) + _attribute(_IFLA_NET_NS_FD, _NUMBER.pack(namespace))
     info = _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, far))
     body = _LINK.pack(0, 0, 0, 0, 0) + _named(of.near) + _attribute(_IFLA_LINKINFO, info)
-    return Request(_NEW_LINK, _ASK | _CREATE | _ONLY_NEW, body)
+    return NetlinkRequest(_NEW_LINK, _ASK | _CREATE | _ONLY_NEW, body)
 
 
-def index_of(name: str) -> Request:
+def index_of(name: str) -> NetlinkRequest:
     """The link of that name. The number is in the answer's body: `index_in`."""
-    return Request(_GET_LINK, _ASK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))
+    return NetlinkRequest(_GET_LINK, _ASK, _LINK.pack(0, 0, 0, 0, 0) + _text(_IFLA_IFNAME, name))
 
 
-def put(thing: things.Thing, index: int) -> Request:
+def put(thing: resources.Thing, index: int) -> NetlinkRequest:
     """Adds the thing, or sets it where it is another. `index` is its device's, 0 for one without."""
     match thing:
-        case things.Link(mac=mac, alias=alias):
+        case resources.Link(mac=mac, alias=alias):
             body = _LINK.pack(0, 0, index, UP, UP)
             body += _attribute(_IFLA_ADDRESS, _mac(mac)) if mac else b""
             # An alias is not ended by a zero.
             body += _attribute(_IFLA_IFALIAS, alias.encode()) if alias else b""
-            return Request(_NEW_LINK, _ASK, body)
-        case things.Address():
-            return Request(_NEW_ADDRESS, _ASK | _REPLACE | _CREATE, _address(thing, index))
-        case things.Neighbour(address=address, mac=mac):
+            return NetlinkRequest(_NEW_LINK, _ASK, body)
+        case resources.Address():
+            return NetlinkRequest(_NEW_ADDRESS, _ASK | _REPLACE | _CREATE, _address(thing, index))
+        case resources.Neighbour(address=address, mac=mac):
             body = _NEIGHBOUR.pack(_INET, index, PERMANENT, 0, 0)
             body += _attribute(_NDA_DST, socket.inet_aton(address)) + _attribute(_NDA_LLADDR, _mac(mac))
-            return Request(_NEW_NEIGHBOUR, _ASK | _REPLACE | _CREATE, body)
-        case things.Route():
+            return NetlinkRequest(_NEW_NEIGHBOUR, _ASK | _REPLACE | _CREATE, body)
+        case resources.LinkRoute():
             scope = _ON_LINK_SCOPE if thing.device and not thing.via else 0
-            return Request(_NEW_ROUTE, _ASK | _REPLACE | _CREATE, _route(thing, index, scope))
-        case things.Rule():
-            return Request(_NEW_RULE, _ASK | _CREATE | _ONLY_NEW, _rule(thing))
+            return NetlinkRequest(_NEW_ROUTE, _ASK | _REPLACE | _CREATE, _route(thing, index, scope))
+        case resources.PolicyRule():
+            return NetlinkRequest(_NEW_RULE, _ASK | _CREATE | _ONLY_NEW, _rule(thing))
 
 
-def drop(thing: things.Thing, index: int) -> Request:
+def drop(thing: resources.Thing, index: int) -> NetlinkRequest:
     """Removes the thing."""
     match thing:
-        case things.Link():
-            return Request(_DEL_LINK, _ASK, _LINK.pack(0, 0, index, 0, 0))
-        case things.Address():
-            return Request(_DEL_ADDRESS, _ASK, _address(thing, index))
-        case things.Neighbour(address=address):
+        case resources.Link():
+            return NetlinkRequest(_DEL_LINK, _ASK, _LINK.pack(0, 0, index, 0, 0))
+        case resources.Address():
+            return NetlinkRequest(_DEL_ADDRESS, _ASK, _address(thing, index))
+        case resources.Neighbour(address=address):
             body = _NEIGHBOUR.pack(_INET, index, 0, 0, 0) + _attribute(_NDA_DST, socket.inet_aton(address))
-            return Request(_DEL_NEIGHBOUR, _ASK, body)
-        case things.Route():
-            return Request(_DEL_ROUTE, _ASK, _route(thing, index, _NOWHERE))
-        case things.Rule():
-            return Request(_DEL_RULE, _ASK, _rule(thing))
+            return NetlinkRequest(_DEL_NEIGHBOUR, _ASK, body)
+        case resources.LinkRoute():
+            return NetlinkRequest(_DEL_ROUTE, _ASK, _route(thing, index, _NOWHERE))
+        case resources.PolicyRule():
+            return NetlinkRequest(_DEL_RULE, _ASK, _rule(thing))
 
 
-def device_of(thing: things.Thing) -> str:
+def device_of(thing: resources.Thing) -> str:
     """The name of the device whose number the message has; empty for what has none."""
     match thing:
-        case things.Link(name=name):
+        case resources.Link(name=name):
             return name
-        case things.Rule():
+        case resources.PolicyRule():
             return ""
-        case things.Address() | things.Neighbour() | things.Route():
+        case resources.Address() | resources.Neighbour() | resources.LinkRoute():
             return thing.device
 
 
@@ -158,13 +158,13 @@ def index_in(packet: bytes) -> int:
     return int(_LINK.unpack_from(packet, _HEADER.size)[2]) if kind == _NEW_LINK else 0
 
 
-def _address(thing: things.Address, index: int) -> bytes:
+def _address(thing: resources.Address, index: int) -> bytes:
     address, _, length = thing.cidr.partition("/")
     own = socket.inet_aton(address)
     return _ADDRESS.pack(_INET, int(length), 0, 0, index) + _attribute(_IFA_ADDRESS, own) + _attribute(_IFA_LOCAL, own)
 
 
-def _route(route: things.Route, index: int, scope: int) -> bytes:
+def _route(route: resources.LinkRoute, index: int, scope: int) -> bytes:
     to, _, length = route.to.partition("/")
     # The next hop is on no network of the device: it is a neighbour by our word.
     flags = _ONLINK if route.device and route.via else 0
@@ -180,7 +180,7 @@ def _route(route: things.Route, index: int, scope: int) -> bytes:
     return body
 
 
-def _rule(rule: things.Rule) -> bytes:
+def _rule(rule: resources.PolicyRule) -> bytes:
     source, _, length = rule.source.partition("/")
     table = rule.table if rule.table < 256 else 0
     body = _ROUTE.pack(_INET, 0, int(length or 32), 0, table, 0, 0, _TO_TABLE, 0)
@@ -193,7 +193,7 @@ def _rule(rule: things.Rule) -> bytes:
     )
 
 
-def _named(link: things.Link) -> bytes:
+def _named(link: resources.Link) -> bytes:
     return _text(_IFLA_IFNAME, link.name) + (_attribute(_IFLA_ADDRESS, _mac(link.mac)) if link.mac else b"")
 
 

@@ -8,35 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from roadstead.agent.links import things
+from roadstead.agent.links import resources
 
 
 @dataclass(frozen=True)
-class Put:
+class PutLink:
     """Add the thing, or set it where it is another."""
 
-    thing: things.Thing
+    thing: resources.Thing
 
 
 @dataclass(frozen=True)
 class Drop:
     """Remove the thing; that it is gone already is well."""
 
-    thing: things.Thing
+    thing: resources.Thing
 
 
-Step = Put | Drop
+Step = PutLink | Drop
 
 
-def pair_is_whole(pair: things.Pair, near: things.View, far: things.View) -> bool:
+def pair_is_whole(pair: resources.Pair, near: resources.View, far: resources.View) -> bool:
     """Whether both ends are there and are each other's."""
     one, other = near.links.get(pair.near.name), far.links.get(pair.far.name)
     return one is not None and other is not None and (one.peer, other.peer) == (other.index, one.index)
 
 
-def without(view: things.View, device: str) -> things.View:
+def without(view: resources.View, device: str) -> resources.View:
     """The view once a device is gone, with all that the kernel removes with it."""
-    return things.View(
+    return resources.View(
         links={name: link for name, link in view.links.items() if name != device},
         addresses=frozenset(address for address in view.addresses if address.device != device),
         neighbours=frozenset(neighbour for neighbour in view.neighbours if neighbour.device != device),
@@ -45,7 +45,7 @@ def without(view: things.View, device: str) -> things.View:
     )
 
 
-def plan(side: things.Side, view: things.View) -> list[Step]:
+def plan(side: resources.Side, view: resources.View) -> list[Step]:
     """The steps that lead from what is seen to what is wanted; what is too much goes first.
 
     A wanted link that is not seen is taken as about to be made (a pair is made across two namespaces, by the caller).
@@ -56,7 +56,7 @@ def plan(side: things.Side, view: things.View) -> list[Step]:
     if "lo" in side.exact:
         # Whose loopback it is, his are the routes without a device.
         devices.add("")
-    surplus: list[things.Thing] = [
+    surplus: list[resources.Thing] = [
         *(
             route
             for route in view.routes - side.routes
@@ -67,30 +67,30 @@ def plan(side: things.Side, view: things.View) -> list[Step]:
         *(address for address in view.addresses - side.addresses if address.device in side.exact),
     ]
     for thing in surplus:
-        if isinstance(thing, things.Address):
+        if isinstance(thing, resources.Address):
             # The kernel removes routes with the address they name as their source.
             gone = thing.cidr.partition("/")[0]
             view = replace(view, routes=frozenset(route for route in view.routes if route.source != gone))
-    lacking: list[things.Thing] = [
+    lacking: list[resources.Thing] = [
         *(link for link in side.links if not _as_wanted(link, view.links.get(link.name))),
         *_ordered(side.addresses - view.addresses),
         *_ordered(side.neighbours - view.neighbours),
         *_ordered(side.routes - view.routes),
         *_ordered(side.rules - view.rules),
     ]
-    return [Drop(thing) for thing in surplus] + [Put(thing) for thing in lacking]
+    return [Drop(thing) for thing in surplus] + [PutLink(thing) for thing in lacking]
 
 
-def strays(side: things.Side, view: things.View) -> list[Step]:
+def strays(side: resources.Side, view: resources.View) -> list[Step]:
     """The links that are not wanted any more."""
-    return [Drop(things.Link(name)) for name in _strays(side, view)]
+    return [Drop(resources.Link(name)) for name in _strays(side, view)]
 
 
 def say(step: Step) -> str:
     """What differs, for a human."""
     match step:
-        case Put(thing):
-            state = "missing, down or changed" if isinstance(thing, things.Link) else "missing"
+        case PutLink(thing):
+            state = "missing, down or changed" if isinstance(thing, resources.Link) else "missing"
             return f"{describe(thing)} is {state}"
         case Drop(thing):
             return f"{describe(thing)} should not be there"
@@ -98,32 +98,32 @@ def say(step: Step) -> str:
             assert_never(step)
 
 
-def describe(thing: things.Thing) -> str:
+def describe(thing: resources.Thing) -> str:
     """The thing in the words of ip(8)."""
     match thing:
-        case things.Link(name=name):
+        case resources.Link(name=name):
             return f"link {name}"
-        case things.Address(device=device, cidr=cidr):
+        case resources.Address(device=device, cidr=cidr):
             return f"address {cidr} of {device}"
-        case things.Neighbour(device=device, address=address, mac=mac):
+        case resources.Neighbour(device=device, address=address, mac=mac):
             return f"neighbour {address} ({mac}) of {device}"
-        case things.Route(to=to, device=device, via=via, table=table):
+        case resources.LinkRoute(to=to, device=device, via=via, table=table):
             way = f"by {device}" if device else "unreachable"
-            table_name = "" if table == things.MAIN else f" in table {table}"
+            table_name = "" if table == resources.MAIN else f" in table {table}"
             return f"route to {to}{f' via {via}' if via else ''} {way}{table_name}"
-        case things.Rule(source=source, table=table):
+        case resources.PolicyRule(source=source, table=table):
             return f"rule from {source} to table {table}"
         case _:
             assert_never(thing)
 
 
-def _as_wanted(link: things.Link, seen: things.SeenLink | None) -> bool:
+def _as_wanted(link: resources.Link, seen: resources.SeenLink | None) -> bool:
     if seen is None:
         return False
     return seen.up and link.mac in ("", seen.mac) and link.alias in ("", seen.alias)
 
 
-def _strays(side: things.Side, view: things.View) -> list[str]:
+def _strays(side: resources.Side, view: resources.View) -> list[str]:
     wanted = {link.name for link in side.links} | side.spared
     return [
         name
@@ -132,6 +132,6 @@ def _strays(side: things.Side, view: things.View) -> list[str]:
     ]
 
 
-def _ordered(wanted: frozenset[things.Thing]) -> list[things.Thing]:
+def _ordered(wanted: frozenset[resources.Thing]) -> list[resources.Thing]:
     """Sets have no order; what is made by them shall have one, so that two runs are alike."""
     return sorted(wanted, key=str)

@@ -196,7 +196,7 @@ def _publishes(topology: Topology) -> Iterator[Problem]:
 
 
 def _targets(topology: Topology, network: str) -> set[str]:
-    """Where a port may lead: to a host, or to what listens in the router (resolver, doors)."""
+    """Where a port may lead: to a host, or to what listens in the router (resolver, webhook)."""
     found = {leg.address for _, _, leg in legs_in(topology, network)}
     for subnet in topology.networks[network].subnets:
         found.update(addresses.reserved(subnet.cidr)[2:4])

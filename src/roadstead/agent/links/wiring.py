@@ -2,7 +2,7 @@
 
     host:    eth0, eth1 ... with a /32 each; every packet goes to 169.254.1.1, whose hardware address is static
     router:  per leg one end of a veth, a route to the host's address and to each prefix of pods behind it;
-             on lo the router's, resolver's and doors' address of each subnet; unreachable: the rest of its CIDRs
+             on lo the router's, resolver's and webhook's address of each subnet; unreachable: the rest of its CIDRs
     machine: per network one end of the uplink, a /31; a route to the CIDRs where users of the machine may enter
     pod:     as a host with one leg; its node is its router, with a route to the pod's address, unreachable: the rest
              of the node's prefixes
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from roadstead.agent.links import things
+from roadstead.agent.links import resources
 from roadstead.agent.links import topology as topologies
 from roadstead.core import addresses
 
@@ -124,22 +124,22 @@ def uplink_device(instance: instances.Instance, network: str) -> str:
     return instance.interface(network, "uplink")
 
 
-def leg_pairs(instance: instances.Instance, host_id: str, host: desired.Host) -> list[tuple[str, things.Pair]]:
+def leg_pairs(instance: instances.Instance, host_id: str, host: desired.Host) -> list[tuple[str, resources.Pair]]:
     """The veths of a host, each with its network."""
     pairs = []
     for number, leg in enumerate(host.legs):
         near = _near_end(
             leg_name(instance, leg.network, host_id, number), instance.alias(leg.network, host_id, str(number))
         )
-        pairs.append((leg.network, things.Pair(near, _far_end(f"eth{number}", leg.address))))
+        pairs.append((leg.network, resources.Pair(near, _far_end(f"eth{number}", leg.address))))
     return pairs
 
 
-def uplink_pair(instance: instances.Instance, uplink: Uplink) -> things.Pair:
+def uplink_pair(instance: instances.Instance, uplink: Uplink) -> resources.Pair:
     """The veth of an uplink; its far end is the machine's."""
-    return things.Pair(
-        things.Link(UPLINK, addresses.mac(uplink.router_address), instance.alias(uplink.network, "uplink")),
-        things.Link(
+    return resources.Pair(
+        resources.Link(UPLINK, addresses.mac(uplink.router_address), instance.alias(uplink.network, "uplink")),
+        resources.Link(
             uplink.machine_device,
             addresses.mac(uplink.machine_address),
             instance.alias(uplink.network, "uplink"),
@@ -147,30 +147,30 @@ def uplink_pair(instance: instances.Instance, uplink: Uplink) -> things.Pair:
     )
 
 
-def host_side(host: desired.Host, networks: Mapping[str, desired.Network]) -> things.Side:
+def host_side(host: desired.Host, networks: Mapping[str, desired.Network]) -> resources.Side:
     """What a host's namespace must hold.
 
     The first leg has the default route. With more than one, answers leave by the leg they were asked on: each leg has
     a table of its own, chosen by the packet's source. Else the router of another network would drop them.
     """
-    routes = [_default("eth0", host.legs[0].address, things.MAIN)]
+    routes = [_default("eth0", host.legs[0].address, resources.MAIN)]
     if host.kind == "node":
         # An address that no pod has is refused here; by the default route it would come back again and again.
-        routes += [things.Route(prefix) for leg in host.legs for prefix in leg.prefixes]
+        routes += [resources.LinkRoute(prefix) for leg in host.legs for prefix in leg.prefixes]
     rules = []
     for number, leg in enumerate(host.legs):
         if number > 0:
             routes += [
-                things.Route(cidr, f"eth{number}", addresses.GATEWAY, leg.address)
+                resources.LinkRoute(cidr, f"eth{number}", addresses.GATEWAY, leg.address)
                 for cidr in networks[leg.network].cidrs
             ]
         if len(host.legs) > 1:
             routes.append(_default(f"eth{number}", leg.address, _LEG_TABLES + number))
-            rules.append(things.Rule(f"{leg.address}/32", _LEG_TABLES + number))
+            rules.append(resources.PolicyRule(f"{leg.address}/32", _LEG_TABLES + number))
     legs = {f"eth{number}": leg.address for number, leg in enumerate(host.legs)}
-    return things.Side(
-        links=(things.Link("lo"), *(_far_end(device, address) for device, address in legs.items())),
-        addresses=frozenset(things.Address(device, f"{address}/32") for device, address in legs.items()),
+    return resources.Side(
+        links=(resources.Link("lo"), *(_far_end(device, address) for device, address in legs.items())),
+        addresses=frozenset(resources.Address(device, f"{address}/32") for device, address in legs.items()),
         neighbours=frozenset(_next_hop(device) for device in legs),
         routes=frozenset(routes),
         rules=frozenset(rules),
@@ -186,32 +186,32 @@ def pod_link(instance: instances.Instance, host: str, container: str, device: st
     return POD_LINKS + instance.interface("pod", host, container, device)[len(POD_LINKS) :]
 
 
-def pod_pair(pod: Pod) -> things.Pair:
+def pod_pair(pod: Pod) -> resources.Pair:
     """The veth of a pod; its near end is the node's."""
-    return things.Pair(_near_end(pod.link, pod.alias), _far_end(pod.device, pod.address))
+    return resources.Pair(_near_end(pod.link, pod.alias), _far_end(pod.device, pod.address))
 
 
-def pod_side(pod: Pod) -> things.Side:
+def pod_side(pod: Pod) -> resources.Side:
     """What a pod's namespace must hold. What else is in it is the pod's own."""
-    return things.Side(
-        links=(things.Link("lo"), _far_end(pod.device, pod.address)),
-        addresses=frozenset((things.Address(pod.device, f"{pod.address}/32"),)),
+    return resources.Side(
+        links=(resources.Link("lo"), _far_end(pod.device, pod.address)),
+        addresses=frozenset((resources.Address(pod.device, f"{pod.address}/32"),)),
         neighbours=frozenset((_next_hop(pod.device),)),
-        routes=frozenset((_default(pod.device, pod.address, things.MAIN),)),
+        routes=frozenset((_default(pod.device, pod.address, resources.MAIN),)),
     )
 
 
-def node_side(pod: Pod, node: str) -> things.Side:
+def node_side(pod: Pod, node: str) -> resources.Side:
     """What a node's namespace must hold for one pod; `node` is the address under which it speaks to its pods."""
-    return things.Side(
+    return resources.Side(
         links=(_near_end(pod.link, pod.alias),),
         neighbours=frozenset((_behind(pod.link, pod.address),)),
-        routes=frozenset((things.Route(f"{pod.address}/32", pod.link, source=node),)),
+        routes=frozenset((resources.LinkRoute(f"{pod.address}/32", pod.link, source=node),)),
         exact=frozenset((pod.link,)),
     )
 
 
-def leg_side(instance: instances.Instance, network: str, host_id: str, legs: tuple[desired.Leg, ...]) -> things.Side:
+def leg_side(instance: instances.Instance, network: str, host_id: str, legs: tuple[desired.Leg, ...]) -> resources.Side:
     """What a network's router must hold for one host; `legs` are all of the host's, in other networks too."""
     here = [(number, leg) for number, leg in enumerate(legs) if leg.network == network]
     links, neighbours, routes = [], [], []
@@ -220,9 +220,9 @@ def leg_side(instance: instances.Instance, network: str, host_id: str, legs: tup
         alias = instance.alias(network, host_id, str(number))
         links.append(_near_end(name, alias))
         neighbours.append(_behind(name, leg.address))
-        routes.append(things.Route(f"{leg.address}/32", name))
-        routes += [things.Route(prefix, name, leg.address) for prefix in leg.prefixes]
-    return things.Side(
+        routes.append(resources.LinkRoute(f"{leg.address}/32", name))
+        routes += [resources.LinkRoute(prefix, name, leg.address) for prefix in leg.prefixes]
+    return resources.Side(
         links=tuple(links),
         neighbours=frozenset(neighbours),
         routes=frozenset(routes),
@@ -231,31 +231,31 @@ def leg_side(instance: instances.Instance, network: str, host_id: str, legs: tup
     )
 
 
-def router_side(instance: instances.Instance, uplink: Uplink, topology: topologies.Topology) -> things.Side:
+def router_side(instance: instances.Instance, uplink: Uplink, topology: topologies.Topology) -> resources.Side:
     """What a network's router must hold for itself, without its hosts' legs (which are spared)."""
     id_ = uplink.network
     network = topology.networks[id_]
     own = [
         address(subnet.cidr)
         for subnet in network.subnets
-        for address in (addresses.router, addresses.resolver, addresses.doors)
+        for address in (addresses.router, addresses.resolver, addresses.webhook)
     ]
-    return things.Side(
-        links=(things.Link("lo"), uplink_pair(instance, uplink).near),
+    return resources.Side(
+        links=(resources.Link("lo"), uplink_pair(instance, uplink).near),
         addresses=frozenset(
             (
-                things.Address("lo", "127.0.0.1/8"),
-                things.Address(UPLINK, f"{uplink.router_address}/31"),
-                *(things.Address("lo", f"{address}/32") for address in own),
+                resources.Address("lo", "127.0.0.1/8"),
+                resources.Address(UPLINK, f"{uplink.router_address}/31"),
+                *(resources.Address("lo", f"{address}/32") for address in own),
             )
         ),
         neighbours=frozenset(
-            (things.Neighbour(UPLINK, uplink.machine_address, addresses.mac(uplink.machine_address)),)
+            (resources.Neighbour(UPLINK, uplink.machine_address, addresses.mac(uplink.machine_address)),)
         ),
         routes=frozenset(
             (
-                things.Route("0.0.0.0/0", UPLINK, uplink.machine_address),
-                *(things.Route(cidr) for cidr in network.cidrs),
+                resources.LinkRoute("0.0.0.0/0", UPLINK, uplink.machine_address),
+                *(resources.LinkRoute(cidr) for cidr in network.cidrs),
             )
         ),
         exact=frozenset(("lo", UPLINK)),
@@ -269,36 +269,40 @@ def router_side(instance: instances.Instance, uplink: Uplink, topology: topologi
     )
 
 
-def machine_side(instance: instances.Instance, uplink: Uplink, network: desired.Network) -> things.Side:
+def machine_side(instance: instances.Instance, uplink: Uplink, network: desired.Network) -> resources.Side:
     """What the machine's namespace must hold for a network."""
     device = uplink.machine_device
     entered = network.cidrs if network.machine_users else ()
-    return things.Side(
+    return resources.Side(
         links=(uplink_pair(instance, uplink).far,),
-        addresses=frozenset((things.Address(device, f"{uplink.machine_address}/31"),)),
-        neighbours=frozenset((things.Neighbour(device, uplink.router_address, addresses.mac(uplink.router_address)),)),
-        routes=frozenset(things.Route(cidr, device, uplink.router_address, uplink.machine_address) for cidr in entered),
+        addresses=frozenset((resources.Address(device, f"{uplink.machine_address}/31"),)),
+        neighbours=frozenset(
+            (resources.Neighbour(device, uplink.router_address, addresses.mac(uplink.router_address)),)
+        ),
+        routes=frozenset(
+            resources.LinkRoute(cidr, device, uplink.router_address, uplink.machine_address) for cidr in entered
+        ),
         exact=frozenset((device,)),
     )
 
 
-def _near_end(name: str, alias: str) -> things.Link:
+def _near_end(name: str, alias: str) -> resources.Link:
     """The router's end of a veth: the same hardware address on each, which is all that those behind it know."""
-    return things.Link(name, addresses.ROUTER_MAC, alias)
+    return resources.Link(name, addresses.ROUTER_MAC, alias)
 
 
-def _far_end(device: str, address: str) -> things.Link:
-    return things.Link(device, addresses.mac(address))
+def _far_end(device: str, address: str) -> resources.Link:
+    return resources.Link(device, addresses.mac(address))
 
 
-def _behind(link: str, address: str) -> things.Neighbour:
+def _behind(link: str, address: str) -> resources.Neighbour:
     """The one whose link it is, as the router knows it."""
-    return things.Neighbour(link, address, addresses.mac(address))
+    return resources.Neighbour(link, address, addresses.mac(address))
 
 
-def _next_hop(device: str) -> things.Neighbour:
-    return things.Neighbour(device, addresses.GATEWAY, addresses.ROUTER_MAC)
+def _next_hop(device: str) -> resources.Neighbour:
+    return resources.Neighbour(device, addresses.GATEWAY, addresses.ROUTER_MAC)
 
 
-def _default(device: str, source: str, table: int) -> things.Route:
-    return things.Route("0.0.0.0/0", device, addresses.GATEWAY, source, table)
+def _default(device: str, source: str, table: int) -> resources.LinkRoute:
+    return resources.LinkRoute("0.0.0.0/0", device, addresses.GATEWAY, source, table)

@@ -66,7 +66,7 @@ class Config(msgspec.Struct, frozen=True, rename="camel"):
     valid: tuple[Attachment, ...] | None = msgspec.field(default=None, name="cni.dev/valid-attachments")
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CniRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the CNI program on a node sends. An open network namespace may come along."""
 
     command: str
@@ -86,7 +86,7 @@ class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: str = ""
 
 
-class Refused(Exception):
+class CniRefused(Exception):
     """An answer of the specification's form; `code` is of its table."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -94,20 +94,22 @@ class Refused(Exception):
         self.code = code
 
 
-def decode(packet: bytes) -> Request:
+def decode(packet: bytes) -> CniRequest:
     """The request in a packet. Raises Refused for another form or an unknown version."""
     try:
-        asked = msgspec.json.decode(packet, type=Request)
+        asked = msgspec.json.decode(packet, type=CniRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(UNDECODABLE, f"the request is not understood: {error}") from error
+        raise CniRefused(UNDECODABLE, f"the request is not understood: {error}") from error
     if asked.config.cni_version not in VERSIONS:
         known = ", ".join(VERSIONS)
-        raise Refused(INCOMPATIBLE, f"cniVersion {asked.config.cni_version!r} is not spoken here; these are: {known}")
+        raise CniRefused(
+            INCOMPATIBLE, f"cniVersion {asked.config.cni_version!r} is not spoken here; these are: {known}"
+        )
     if asked.command in ("ADD", "DEL", "CHECK"):
         if not _CONTAINER.fullmatch(asked.container):
-            raise Refused(BAD_VARIABLES, "CNI_CONTAINERID is missing or not of the specification's form")
+            raise CniRefused(BAD_VARIABLES, "CNI_CONTAINERID is missing or not of the specification's form")
         if not _DEVICE.fullmatch(asked.device):
-            raise Refused(BAD_VARIABLES, "CNI_IFNAME is missing or not a name of an interface")
+            raise CniRefused(BAD_VARIABLES, "CNI_IFNAME is missing or not a name of an interface")
     return asked
 
 
@@ -123,10 +125,10 @@ def ports(config: Config) -> tuple[Port, ...]:
         if mapping.hostport == 0 or (mapping.hostip not in _ANY and ":" in mapping.hostip):
             continue
         if protocol not in _PROTOCOLS:
-            raise Refused(BAD_CONFIG, f"port mapping: protocol {protocol!r} is none of {', '.join(_PROTOCOLS)}")
+            raise CniRefused(BAD_CONFIG, f"port mapping: protocol {protocol!r} is none of {', '.join(_PROTOCOLS)}")
         for port in (mapping.hostport, mapping.containerport):
             if not 1 <= port <= 65535:
-                raise Refused(BAD_CONFIG, f"port mapping: {port} is no port")
+                raise CniRefused(BAD_CONFIG, f"port mapping: {port} is no port")
         address = "" if mapping.hostip in _ANY else _address(mapping.hostip)
         made = msgspec.convert(
             {
@@ -156,9 +158,9 @@ def result(version: str, pod: wiring.Pod, netns: str) -> dict[str, object]:
     }
 
 
-def refusal(version: str, error: Refused | errors.Error) -> dict[str, object]:
+def refusal(version: str, error: CniRefused | errors.Error) -> dict[str, object]:
     """An error in the specification's form."""
-    if isinstance(error, Refused):
+    if isinstance(error, CniRefused):
         return {"cniVersion": version, "code": error.code, "msg": str(error)}
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), FAILED)
     details = "; ".join(f"{key}: {value}" for key, value in error.facts.items())
@@ -184,11 +186,11 @@ def _mapping(sent: Mapping[str, object]) -> PortMapping:
     try:
         return msgspec.convert({name.lower(): value for name, value in sent.items()}, PortMapping)
     except msgspec.ValidationError as error:
-        raise Refused(UNDECODABLE, f"a port mapping is not understood: {error}") from error
+        raise CniRefused(UNDECODABLE, f"a port mapping is not understood: {error}") from error
 
 
 def _address(word: str) -> str:
     try:
         return str(ipaddress.IPv4Address(word))
     except ValueError as error:
-        raise Refused(BAD_CONFIG, f"port mapping: hostIP {word!r} is no address") from error
+        raise CniRefused(BAD_CONFIG, f"port mapping: hostIP {word!r} is no address") from error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from roadstead.agent.hosts import wanted
 from roadstead.agent.pods import cni
-from roadstead.agent.pods import hand as hands
+from roadstead.agent.pods import executor as executors
 from roadstead.contract import layout
 from roadstead.core import errors
 
@@ -62,7 +62,7 @@ class Pods:
         self._thread = thread
         self._host = host
         self._spawn = spawn
-        self._hand = hands.Hand(places)
+        self._hand = executors.PodExecutor(places)
         self._servers: dict[str, asyncio.Task[None]] = {}
 
     async def listen(self, id: str) -> None:
@@ -140,7 +140,7 @@ class Pods:
                 asked = cni.decode(packet)
                 version = asked.config.cni_version
                 return cni.answer(self._do(id, asked, namespace), good=True)
-            except (cni.Refused, errors.Error) as error:
+            except (cni.CniRefused, errors.Error) as error:
                 if isinstance(error, errors.Failed):
                     log.warning("node %s: %s %s", id, error.message, error.facts)
                 return cni.answer(cni.refusal(version, error), good=False)
@@ -150,7 +150,7 @@ class Pods:
 
         return await self._thread(work)
 
-    def _do(self, id: str, asked: cni.Request, namespace: int | None) -> object:
+    def _do(self, id: str, asked: cni.CniRequest, namespace: int | None) -> object:
         """What the node asked for; the answer's content, None where the specification has none."""
         node = self._node(id)
         match asked.command:
@@ -163,23 +163,23 @@ class Pods:
                 self._hand.check(node, asked, namespace)
             case "GC":
                 if asked.config.valid is None:
-                    raise cni.Refused(cni.BAD_CONFIG, "cni.dev/valid-attachments is missing: nothing is collected")
+                    raise cni.CniRefused(cni.BAD_CONFIG, "cni.dev/valid-attachments is missing: nothing is collected")
                 self._hand.collect(node, asked.config.name, cni.kept(asked.config.valid))
             case "STATUS":
                 if not node.prefixes:
-                    raise cni.Refused(cni.UNAVAILABLE, f"node {id} has no prefixes for pods")
+                    raise cni.CniRefused(cni.UNAVAILABLE, f"node {id} has no prefixes for pods")
             case _:
-                raise cni.Refused(cni.BAD_VARIABLES, f"CNI_COMMAND {asked.command!r} is not known")
+                raise cni.CniRefused(cni.BAD_VARIABLES, f"CNI_COMMAND {asked.command!r} is not known")
         return None
 
-    def _node(self, id: str) -> hands.Node:
+    def _node(self, id: str) -> executors.PodNode:
         """Raises Busy for a node that is not served, or not any more."""
         host = self._host(id)
         if host is None or id not in self._servers:
             raise errors.Busy(f"node {id} is not there any more", node=id)
         places = self._places.host(id)
         leg = host.legs[0]
-        return hands.Node(id, leg.address, leg.prefixes, places.netns, places.state / "pods.json")
+        return executors.PodNode(id, leg.address, leg.prefixes, places.netns, places.state / "pods.json")
 
 
 def _server(folder: Path) -> socket.socket:

@@ -43,7 +43,7 @@ _RANGE_GIVEN = "range"
 
 
 @dataclass(frozen=True)
-class Record:
+class DesiredRecord:
     """One desired state. `spec` is None when this agent does not understand `text`; `trouble` then says why."""
 
     kind: str
@@ -59,16 +59,16 @@ class Record:
         return (self.kind, self.id)
 
 
-def understood(kind: str, id: str, generation: int, text: str, deleting: bool) -> Record:
+def understood(kind: str, id: str, generation: int, text: str, deleting: bool) -> DesiredRecord:
     """The record of a text, decoded if it can be. Never raises for what the text says."""
     known = desired.KINDS.get(kind)
     if known is None:
-        return Record(kind, id, generation, text, deleting, None, f"this agent knows no kind {kind!r}")
+        return DesiredRecord(kind, id, generation, text, deleting, None, f"this agent knows no kind {kind!r}")
     try:
         spec = msgspec.json.decode(text, type=known)
     except msgspec.DecodeError as error:
-        return Record(kind, id, generation, text, deleting, None, str(error))
-    return Record(kind, id, generation, text, deleting, spec)
+        return DesiredRecord(kind, id, generation, text, deleting, None, str(error))
+    return DesiredRecord(kind, id, generation, text, deleting, spec)
 
 
 class DesiredStore:
@@ -110,17 +110,17 @@ class DesiredStore:
         self._db.close()
 
     @property
-    def records(self) -> Mapping[Key, Record]:
+    def records(self) -> Mapping[Key, DesiredRecord]:
         return self._records
 
-    def get(self, key: Key) -> Record | None:
+    def get(self, key: Key) -> DesiredRecord | None:
         return self._records.get(key)
 
-    def of_kind(self, kind: str) -> dict[str, Record]:
+    def of_kind(self, kind: str) -> dict[str, DesiredRecord]:
         """The records of a kind by id."""
         return {record.id: record for record in self._records.values() if record.kind == kind}
 
-    def commit(self, changed: Iterable[Record], vouched: Mapping[str, str] | None = None) -> None:
+    def commit(self, changed: Iterable[DesiredRecord], vouched: Mapping[str, str] | None = None) -> None:
         """Keep all of these, or none. On disk when it returns. Blocks for the time of an fsync.
 
         `vouched`: by engine of these its components, where it is known that they are what they are said to be.

@@ -37,7 +37,7 @@ class Supervised:
 
 
 @dataclass(frozen=True)
-class Record:
+class UnitRecord:
     """What `finish` wrote: how the process ended, how often, and the pause before the next start (seconds)."""
 
     exit: observed.Exit
@@ -46,12 +46,12 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Facts:
+class UnitFacts:
     """Everything seen of one unit at one time."""
 
     supervised: Supervised | None
     """None: no s6 watches over it."""
-    record: Record | None
+    record: UnitRecord | None
     waiting: bool
     """`run` waits for the pause to end."""
     notifies: bool
@@ -94,17 +94,17 @@ def unpack(raw: bytes) -> Supervised | None:
     )
 
 
-def record(raw: bytes, written: float) -> Record | None:
+def record(raw: bytes, written: float) -> UnitRecord | None:
     """`CODE SIGNAL DEATHS ROW PAUSE`, written at a Unix time. None for anything else: the host's user may write it."""
     words = raw.split()
     if len(words) != 5 or not all(word.isdigit() and len(word) < 10 for word in words):
         return None
     code, signal, deaths, _row, pause = (int(word) for word in words)
     ended = observed.Exit(signal=signal, at=written) if code == 256 else observed.Exit(code=code, at=written)
-    return Record(ended, deaths, pause / 1000)
+    return UnitRecord(ended, deaths, pause / 1000)
 
 
-def judge(facts: Facts) -> UnitStatus:
+def judge(facts: UnitFacts) -> UnitStatus:
     """The state of a unit, with the reason where it is not up."""
     exit = facts.record.exit if facts.record else None
     restarts = facts.record.deaths if facts.record else 0

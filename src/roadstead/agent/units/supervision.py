@@ -100,7 +100,7 @@ def supervised(unit_folder: Path) -> state.Supervised | None:
     return None if raw is None else state.unpack(raw[0])
 
 
-def recorded(unit_folder: Path) -> tuple[state.Record | None, bool]:
+def recorded(unit_folder: Path) -> tuple[state.UnitRecord | None, bool]:
     """What `finish` wrote last, and whether `run` waits for the pause to end."""
     try:
         with files.folder(unit_folder) as above, files.folder("state", above) as within:

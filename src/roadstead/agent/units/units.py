@@ -194,7 +194,7 @@ class Units:
         now = supervision.supervised(places.service)
         record, waiting = supervision.recorded(places.service)
         written = folders.definitions(places).written
-        facts = state.Facts(
+        facts = state.UnitFacts(
             supervised=now,
             record=record,
             waiting=waiting,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, subnets
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2.vpc import lookups
 from roadstead.core import errors
 from roadstead.network import default_vpc, spec, views
 from roadstead.store import keys, writes
@@ -13,16 +13,16 @@ from roadstead.store import keys, writes
 @calls.operation("ec2", "CreateDefaultVpc")
 async def create_default_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    await found.begin(call)
+    await lookups.begin(call)
     below = keys.Prefix(call.account, call.region, spec.VPC)
-    for _ in range(kept.TRIES):
-        states, revision = await kept.listed(call.store, below)
+    for _ in range(store_access.TRIES):
+        states, revision = await store_access.listed(call.store, below)
         if any(spec.read_vpc(state.desired.body).default for state in states):
             said = "A Default VPC already exists for this account in this region."
-            kept.refuse("DefaultVpcAlreadyExists", said)
+            store_access.refuse("DefaultVpcAlreadyExists", said)
         if len(states) >= spec.MOST_VPCS:
-            kept.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
-        made = default_vpc.drawn(call.region, found.ids_of(call), call.now.timestamp())
+            store_access.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+        made = default_vpc.drawn(call.region, lookups.ids_of(call), call.now.timestamp())
         try:
             await call.store.commit(
                 *default_vpc.puts(call.account, call.region, made), writes.Unchanged(below, revision)
@@ -38,22 +38,22 @@ async def create_default_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answ
 async def create_default_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     if asked.get("Ipv6Native"):
-        kept.refuse("UnsupportedOperation", "Ipv6Native is not built yet: a subnet here has one IPv4 network.")
+        store_access.refuse("UnsupportedOperation", "Ipv6Native is not built yet: a subnet here has one IPv4 network.")
     if not (asked.get("AvailabilityZone") or asked.get("AvailabilityZoneId")):
-        kept.refuse("MissingParameter", "The request must contain the parameter availabilityZone")
+        store_access.refuse("MissingParameter", "The request must contain the parameter availabilityZone")
     zone = subnets.zone_of(call, asked)
     below = keys.Prefix(call.account, call.region, spec.SUBNET)
-    for _ in range(kept.TRIES):
-        vpc = next((one for one in await found.vpcs(call) if one.default), None)
+    for _ in range(store_access.TRIES):
+        vpc = next((one for one in await lookups.vpcs(call) if one.default), None)
         if vpc is None:
-            kept.refuse("DefaultVpcDoesNotExist", "There is no default VPC in which to carry out the request.")
-        states, revision = await kept.listed(call.store, below)
+            store_access.refuse("DefaultVpcDoesNotExist", "There is no default VPC in which to carry out the request.")
+        states, revision = await store_access.listed(call.store, below)
         others = [one for one in (spec.read_subnet(state.desired.body) for state in states) if one.vpc == vpc.id]
         if any(one.default and one.zone == zone.name for one in others):
             said = f"'{zone.name}' already has a default subnet"
-            kept.refuse("DefaultSubnetAlreadyExistsInAvailabilityZone", said)
-        id = kept.id_of(call, "subnet")
-        with kept.coded({errors.Conflict: "InvalidSubnet.Conflict"}):
+            store_access.refuse("DefaultSubnetAlreadyExistsInAvailabilityZone", said)
+        id = store_access.id_of(call, "subnet")
+        with store_access.coded({errors.Conflict: "InvalidSubnet.Conflict"}):
             made = default_vpc.subnet(vpc, zone, others, id, call.now.timestamp())
         try:
             await call.store.commit(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import ids as resources
 
 Shown = Mapping[str, Any]
@@ -80,7 +80,7 @@ def fitting(shown: Iterable[Shown], asked: calls.Asked, names: Mapping[str, Valu
 def not_dry(asked: calls.Asked) -> None:
     """Raises DryRunOperation for a request that only asks whether it might."""
     if asked.get("DryRun"):
-        kept.refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+        store_access.refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 
 
 def named(shown: Iterable[Shown], member: str, ids: Iterable[str] | None, *, code: str, what: str) -> list[Shown]:
@@ -92,14 +92,16 @@ def named(shown: Iterable[Shown], member: str, ids: Iterable[str] | None, *, cod
     by_id = {thing[member]: thing for thing in all_of_them}
     for id in ids:
         if id not in by_id:
-            kept.refuse(code, f"The {what} ID '{id}' does not exist")
+            store_access.refuse(code, f"The {what} ID '{id}' does not exist")
     return [by_id[id] for id in sorted(set(ids))]
 
 
 def _test(one: Mapping[str, Any], names: Mapping[str, Values]) -> Callable[[Shown], bool]:
     name, wanted = one.get("Name", ""), one.get("Values", ())
     if len(wanted) > MOST_VALUES:
-        kept.refuse("FilterLimitExceeded", f"The filter '{name}' has {len(wanted)} values; at most {MOST_VALUES}.")
+        store_access.refuse(
+            "FilterLimitExceeded", f"The filter '{name}' has {len(wanted)} values; at most {MOST_VALUES}."
+        )
     patterns = [_pattern(value) for value in wanted]
     values = names.get(name) or _of_tags(name)
     return lambda shown: any(pattern.fullmatch(value) for value in values(shown) for pattern in patterns)
@@ -111,7 +113,7 @@ def _of_tags(name: str) -> Values:
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
         return lambda shown: [tag["Value"] for tag in _tags(shown) if tag["Key"] == key]
-    kept.refuse("InvalidParameterValue", f"The filter '{name}' is invalid")
+    store_access.refuse("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 
 def _tags(shown: Shown) -> Iterable[Mapping[str, str]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
-from roadstead.aws import kept
+from roadstead.aws import store_access
 
 _DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}")
 MALFORMED: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -50,10 +50,10 @@ def check(ids: Iterable[str], code: str) -> None:
     for id in ids:
         before, _, digits = id.rpartition("-")
         if before not in prefixes or not _DIGITS.fullmatch(digits):
-            kept.refuse(malformed, f'Invalid id: "{id[:100]}" (expecting "{prefixes[0]}-...")')
+            store_access.refuse(malformed, f'Invalid id: "{id[:100]}" (expecting "{prefixes[0]}-...")')
 
 
 def absent(id: str, code: str, message: str) -> NoReturn:
     """That there is none with this id."""
     check([id], code)
-    kept.refuse(code, message)
+    store_access.refuse(code, message)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
 from roadstead.network import regions, sizes
 
@@ -84,7 +84,7 @@ async def describe_instance_types(_: calls.Call, asked: calls.Asked) -> calls.An
     wanted = frozenset(asked.get("InstanceTypes") or ())
     if strange := sorted(wanted - sizes.every().keys()):
         said = ", ".join(strange)
-        kept.refuse("InvalidInstanceType", f"The following supplied instance types do not exist: [{said}]")
+        store_access.refuse("InvalidInstanceType", f"The following supplied instance types do not exist: [{said}]")
     after, limit = asked.get("NextToken") or "", asked.get("MaxResults") or PAGE
     known = sizes.described(lambda name: name > after and (not wanted or name in wanted))
     shown, last = _page(filters.fitting(known, asked, SIZE_FILTERS), limit)

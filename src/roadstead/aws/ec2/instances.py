@@ -6,11 +6,11 @@ import collections
 from collections.abc import Mapping
 from typing import Any
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, instance_filters
-from roadstead.aws.ec2.vpc import found, interfaces
+from roadstead.aws.ec2.vpc import interfaces, lookups
 from roadstead.clusters import nodegroups, observed, views
-from roadstead.clusters.hands import names
+from roadstead.clusters.allocation import names
 from roadstead.contract import naming
 from roadstead.network import regions, sizes
 from roadstead.network import views as network
@@ -75,13 +75,13 @@ async def shown(call: calls.Call) -> list[dict[str, Any]]:
 
 async def _all(call: calls.Call) -> list[tuple[dict[str, Any], observed.Phase]]:
     """The model's Instance of each node that was seen, and how it is."""
-    there = await found.region(call)
+    there = await lookups.region(call)
     groups = {state.key.names[0]: there.group_of(state) for state in there.clusters}
     attached: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
     for interface in await interfaces.every(call, there):
         attached[interface["Attachment"].get("InstanceId", "")].append(interfaces.of_instance(interface))
     pairs: list[tuple[dict[str, Any], observed.Phase]] = []
-    for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND)):
+    for state in await store_access.everything(call.store, keys.Prefix(call.account, call.region, nodegroups.KIND)):
         seen = views.seen(state)
         wanted = nodegroups.read(state.desired.body)
         for part in seen.parts if seen else ():

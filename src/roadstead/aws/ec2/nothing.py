@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids
 
 
@@ -24,7 +24,7 @@ def listed(module: str, name: str, member: str, named: Mapping[str, str], docume
                 all_of_them = [given] if isinstance(given, str) else given
                 if not which.endswith(("Names", "Name", "Ips")):
                     ids.check(all_of_them, code)
-                kept.refuse(code, f"'{all_of_them[0]}' does not exist: there is none of {member} here")
+                store_access.refuse(code, f"'{all_of_them[0]}' does not exist: there is none of {member} here")
         if documented is not None:
             filters.applied((), asked, known)
         return {member: []}

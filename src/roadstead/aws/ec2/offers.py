@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
 from roadstead.network import regions, views
 
@@ -29,7 +29,7 @@ async def describe_regions(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     wanted = asked.get("RegionNames") or sorted(regions.CODES)
     for name in wanted:
         if name not in regions.CODES:
-            kept.refuse("InvalidParameterValue", f"Invalid region name: {name}")
+            store_access.refuse("InvalidParameterValue", f"Invalid region name: {name}")
     shown = [
         {"RegionName": name, "Endpoint": f"ec2.{name}.amazonaws.com", "OptInStatus": "opt-in-not-required"}
         for name in wanted
@@ -44,7 +44,7 @@ async def describe_availability_zones(call: calls.Call, asked: calls.Asked) -> c
     for member, known in (("ZoneNames", {zone.name for zone in offered}), ("ZoneIds", {zone.id for zone in offered})):
         for wanted in asked.get(member, ()):
             if wanted not in known:
-                kept.refuse("InvalidParameterValue", f"Invalid availability zone: [{wanted}]")
+                store_access.refuse("InvalidParameterValue", f"Invalid availability zone: [{wanted}]")
     names, ids = asked.get("ZoneNames"), asked.get("ZoneIds")
     shown = [
         views.zone(call.region, zone)

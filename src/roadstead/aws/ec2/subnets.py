@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, tags
-from roadstead.aws.ec2.vpc import found, wishes
+from roadstead.aws.ec2.vpc import lookups, wishes
 from roadstead.clusters import nodegroups
 from roadstead.clusters import spec as clusters
 from roadstead.core import errors
@@ -54,26 +54,26 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     wishes.check(asked, "subnet")
     if not asked.get("CidrBlock"):
-        kept.refuse("MissingParameter", "The request must contain the parameter cidrBlock")
+        store_access.refuse("MissingParameter", "The request must contain the parameter cidrBlock")
     vpc_key = spec.vpc_key(call.account, call.region, asked["VpcId"]) if asked["VpcId"] else None
     vpc = await call.store.get(vpc_key) if vpc_key else None
     if vpc_key is None or vpc is None:
         ids.absent(asked["VpcId"], "InvalidVpcID.NotFound", f"The vpc ID '{asked['VpcId']}' does not exist")
-    with kept.coded({errors.Invalid: "InvalidParameterValue"}):
+    with store_access.coded({errors.Invalid: "InvalidParameterValue"}):
         cidr = spec.canonical(asked["CidrBlock"])
-    with kept.coded({errors.Invalid: "InvalidSubnet.Range"}):
+    with store_access.coded({errors.Invalid: "InvalidSubnet.Range"}):
         spec.check_subnet(cidr, spec.read_vpc(vpc.desired.body).cidr)
     all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
     zone = zone_of(call, asked)
-    for _ in range(kept.TRIES):
-        states, revision = await kept.listed(call.store, all_subnets)
+    for _ in range(store_access.TRIES):
+        states, revision = await store_access.listed(call.store, all_subnets)
         siblings = [one for one in map(_read, states) if one.vpc == asked["VpcId"]]
-        with kept.coded({errors.Conflict: "InvalidSubnet.Conflict"}):
+        with store_access.coded({errors.Conflict: "InvalidSubnet.Conflict"}):
             spec.check_free(cidr, siblings)
         if len(siblings) >= spec.MOST_SUBNETS:
-            kept.refuse("SubnetLimitExceeded", f"The VPC has {len(siblings)} subnets, as many as there may be.")
+            store_access.refuse("SubnetLimitExceeded", f"The VPC has {len(siblings)} subnets, as many as there may be.")
         wanted = spec.Subnet(
-            id=kept.id_of(call, "subnet"),
+            id=store_access.id_of(call, "subnet"),
             vpc=asked["VpcId"],
             cidr=cidr,
             zone=zone.name,
@@ -83,7 +83,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         )
         put = writes.Put(spec.subnet_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent())
         try:
-            with kept.coded({errors.NotFound: "InvalidVpcID.NotFound"}):
+            with store_access.coded({errors.NotFound: "InvalidVpcID.NotFound"}):
                 await call.store.commit(
                     put, writes.Require(vpc_key, writes.Present()), writes.Unchanged(all_subnets, revision)
                 )
@@ -97,7 +97,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("ec2", "DescribeSubnets")
 async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = [views.subnet(call.account, call.region, subnet) for subnet in await found.subnets(call)]
+    shown = [views.subnet(call.account, call.region, subnet) for subnet in await lookups.subnets(call)]
     chosen = filters.named(shown, "SubnetId", asked.get("SubnetIds"), code="InvalidSubnetID.NotFound", what="subnet")
     return {"Subnets": filters.applied(chosen, asked, FILTERS)}
 
@@ -108,10 +108,12 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
     id = asked["SubnetId"]
     changes = {member: value for member, value in asked.items() if member != "SubnetId"}
     if not changes:
-        kept.refuse("MissingParameter", "The request must contain an attribute to be changed")
+        store_access.refuse("MissingParameter", "The request must contain an attribute to be changed")
     other = {member: value for member, value in changes.items() if member != _PUBLIC and not _holds(member, value)}
     for member in other:
-        kept.refuse("UnsupportedOperation", f"{member} cannot be changed yet: a subnet here is as it is described.")
+        store_access.refuse(
+            "UnsupportedOperation", f"{member} cannot be changed yet: a subnet here is as it is described."
+        )
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         if state is None:
@@ -124,7 +126,7 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
 
     if not id:
         ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
-    await kept.changed(call, spec.subnet_key(call.account, call.region, id), change)
+    await store_access.changed(call, spec.subnet_key(call.account, call.region, id), change)
     return {}
 
 
@@ -137,17 +139,17 @@ async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if key is None or await call.store.get(key) is None:
         ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
     below = [keys.Prefix(call.account, call.region, kind) for kind in (clusters.KIND, nodegroups.KIND)]
-    (of_clusters, first), (of_groups, second) = [await kept.listed(call.store, prefix) for prefix in below]
+    (of_clusters, first), (of_groups, second) = [await store_access.listed(call.store, prefix) for prefix in below]
     users = [
         *(state.key for state in of_clusters if id in clusters.read(state.desired.body).place.subnets),
         *(state.key for state in of_groups if id in nodegroups.read(state.desired.body).subnets),
     ]
     if users:
         said = ", ".join(f"{user.kind} {'/'.join(user.names)}" for user in users)
-        kept.refuse(
+        store_access.refuse(
             "DependencyViolation", f"The subnet '{id}' has dependencies and cannot be deleted: {said} is in it."
         )
-    with kept.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidSubnetID.NotFound"}):
+    with store_access.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidSubnetID.NotFound"}):
         await call.store.commit(
             writes.Delete(key, writes.Present()),
             writes.Unchanged(below[0], first),
@@ -174,7 +176,7 @@ def zone_of(call: calls.Call, asked: calls.Asked) -> regions.Zone:
     for zone in offered:
         if name in (None, zone.name) and id in (None, zone.id):
             return zone
-    kept.refuse(
+    store_access.refuse(
         "InvalidParameterValue",
         f"Value ({name or id}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
         f"following availability zones: {', '.join(zone.name for zone in offered)}.",

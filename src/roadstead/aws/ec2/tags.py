@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, instances
-from roadstead.aws.ec2.vpc import found as of_region
+from roadstead.aws.ec2.vpc import lookups as of_region
 from roadstead.network import defaults, spec
 from roadstead.store import facts, keys, writes
 
@@ -29,11 +29,11 @@ def asked_for(asked: calls.Asked, type: str) -> dict[str, str]:
     tags: dict[str, str] = {}
     for given in asked.get("TagSpecifications", ()):
         if given.get("ResourceType") != type:
-            kept.refuse(
+            store_access.refuse(
                 "InvalidParameterValue", f"'{given.get('ResourceType')}' is not a valid taggable resource type here."
             )
         tags.update(_of(given))
-    return kept.tags_after({}, tags, code="InvalidParameterValue")
+    return store_access.tags_after({}, tags, code="InvalidParameterValue")
 
 
 @calls.operation("ec2", "CreateTags")
@@ -41,7 +41,7 @@ async def create_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Sets the tags on all resources, or on none when one of them does not exist."""
     filters.not_dry(asked)
     put = _of(asked)
-    await _change(call, asked, lambda tags: kept.tags_after(tags, put, code="InvalidParameterValue"))
+    await _change(call, asked, lambda tags: store_access.tags_after(tags, put, code="InvalidParameterValue"))
     return {}
 
 
@@ -71,7 +71,7 @@ async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         for tag in tags
     ]
     for type, (kind, _) in _KINDS.items():
-        for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, kind)):
+        for state in await store_access.everything(call.store, keys.Prefix(call.account, call.region, kind)):
             thing = _read(state)
             found += [
                 {"Key": key, "Value": value, "ResourceId": thing.id, "ResourceType": type}
@@ -99,7 +99,7 @@ def _of(given: Mapping[str, object]) -> dict[str, str]:
     assert isinstance(tags, list | tuple)
     for tag in tags:
         if not tag.get("Key"):
-            kept.refuse("MissingParameter", "A tag needs a key.")
+            store_access.refuse("MissingParameter", "A tag needs a key.")
     return {tag["Key"]: tag.get("Value") or "" for tag in tags}
 
 
@@ -107,7 +107,7 @@ async def _change(call: calls.Call, asked: calls.Asked, change: Callable[[Mappin
     """Change all in one transaction; made anew when somebody else came between."""
     named = [_key(call, id) for id in sorted(set(asked["Resources"]))]
     if not named:
-        kept.refuse("MissingParameter", "The request must contain the parameter resourceIdSet")
+        store_access.refuse("MissingParameter", "The request must contain the parameter resourceIdSet")
     first, *others = named
 
     async def changes(state: facts.State | None) -> tuple[writes.Write, ...]:
@@ -117,7 +117,7 @@ async def _change(call: calls.Call, asked: calls.Asked, change: Callable[[Mappin
             made.append(_put(there, key, change, writes.At(there.desired.generation) if there else None))
         return tuple(made)
 
-    await kept.changed(call, first, changes)
+    await store_access.changed(call, first, changes)
 
 
 def _put(
@@ -128,7 +128,7 @@ def _put(
 ) -> writes.Put:
     if state is None:
         code = _KINDS[key.names[0].partition("-")[0]][1]
-        kept.refuse(code, f"The {key.kind} ID '{key.names[0]}' does not exist")
+        store_access.refuse(code, f"The {key.kind} ID '{key.names[0]}' does not exist")
     thing = _read(state)
     return writes.Put(key, spec.written(replace(thing, tags=change(thing.tags))), expected)
 
@@ -136,7 +136,7 @@ def _put(
 def _key(call: calls.Call, id: str) -> keys.Key:
     kind = _KINDS.get(id.partition("-")[0])
     if kind is None:
-        kept.refuse("InvalidID", f"The ID '{id}' is not valid: VPCs and subnets have tags here.")
+        store_access.refuse("InvalidID", f"The ID '{id}' is not valid: VPCs and subnets have tags here.")
     return keys.Key(call.account, call.region, kind[0], id)
 
 

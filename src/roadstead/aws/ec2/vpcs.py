@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, tags
-from roadstead.aws.ec2.vpc import found, wishes
+from roadstead.aws.ec2.vpc import lookups, wishes
 from roadstead.core import errors
 from roadstead.network import spec, views
 from roadstead.store import keys, writes
@@ -34,17 +34,17 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     wishes.check(asked, "VPC")
     if not asked.get("CidrBlock"):
-        kept.refuse("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
-    with kept.coded({errors.Invalid: "InvalidParameterValue"}):
+        store_access.refuse("MissingParameter", "Either 'cidrBlock' or 'ipv4IpamPoolId' should be provided.")
+    with store_access.coded({errors.Invalid: "InvalidParameterValue"}):
         cidr = spec.canonical(asked["CidrBlock"])
-    with kept.coded({errors.Invalid: "InvalidVpc.Range"}):
+    with store_access.coded({errors.Invalid: "InvalidVpc.Range"}):
         spec.check_vpc(cidr)
     others = keys.Prefix(call.account, call.region, spec.VPC)
-    states, revision = await kept.listed(call.store, others)
+    states, revision = await store_access.listed(call.store, others)
     if len(states) >= spec.MOST_VPCS:
-        kept.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+        store_access.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
     wanted = spec.Vpc(
-        id=kept.id_of(call, "vpc"),
+        id=store_access.id_of(call, "vpc"),
         cidr=cidr,
         dns_hostnames=False,
         tags=tags.asked_for(asked, "vpc"),
@@ -60,7 +60,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("ec2", "DescribeVpcs")
 async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = [views.vpc(call.account, call.region, vpc) for vpc in await found.vpcs(call)]
+    shown = [views.vpc(call.account, call.region, vpc) for vpc in await lookups.vpcs(call)]
     chosen = filters.named(shown, "VpcId", asked.get("VpcIds"), code="InvalidVpcID.NotFound", what="vpc")
     return {"Vpcs": filters.applied(chosen, asked, FILTERS)}
 
@@ -74,13 +74,13 @@ async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if key is None or await call.store.get(key) is None:
         ids.absent(id, "InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
     all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
-    states, revision = await kept.listed(call.store, all_subnets)
+    states, revision = await store_access.listed(call.store, all_subnets)
     inside = [state.key.names[0] for state in states if spec.read_subnet(state.desired.body).vpc == id]
     if inside:
-        kept.refuse(
+        store_access.refuse(
             "DependencyViolation",
             f"The vpc '{id}' has dependencies and cannot be deleted: delete its subnets first ({', '.join(inside)}).",
         )
-    with kept.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidVpcID.NotFound"}):
+    with store_access.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidVpcID.NotFound"}):
         await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(all_subnets, revision))
     return {}

@@ -1,4 +1,4 @@
-"""The operations of EKS. They read and write the store only: the office of clusters does the work.
+"""The operations of EKS. They read and write the store only: the reconciler of clusters does the work.
 
 found        the cluster, nodegroup, role or subnets that a request names, or EKS's error
 clusters     create, describe, list, delete

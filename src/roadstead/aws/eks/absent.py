@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import found
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import lookups
 
 
 def _none(name: str, member: str) -> calls.Handler:
@@ -16,7 +16,7 @@ def _none(name: str, member: str) -> calls.Handler:
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         if "clusterName" in asked:
-            await found.cluster(call, asked["clusterName"])
+            await lookups.cluster(call, asked["clusterName"])
         return {member: []}
 
     return calls.operation("eks", name, answers="empty")(operation)
@@ -28,7 +28,7 @@ def _missing(name: str, member: str, what: str) -> calls.Handler:
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         cluster = asked.get("clusterName")
         if cluster is not None:
-            await found.cluster(call, cluster)
+            await lookups.cluster(call, cluster)
         _refuse(what, asked[member], cluster)
 
     return calls.operation("eks", name, answers="empty")(operation)
@@ -38,7 +38,7 @@ def _refuse(what: str, name: object, cluster: str | None) -> NoReturn:
     called = name["name"] if isinstance(name, dict) else name
     about = {"clusterName": cluster} if cluster is not None else {}
     within = f" in cluster: {cluster}" if cluster is not None else ""
-    kept.refuse("ResourceNotFoundException", f"No {what}: {called} found{within}", **about)
+    store_access.refuse("ResourceNotFoundException", f"No {what}: {called} found{within}", **about)
 
 
 list_addons = _none("ListAddons", "addons")

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import found
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import lookups
 from roadstead.clusters.access import entries, policies, views
 from roadstead.core import errors
 from roadstead.identity import roles, users
@@ -22,35 +22,35 @@ async def create_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
     name, arn = asked["clusterName"], asked["principalArn"]
     type = asked.get("type", entries.STANDARD)
     if type not in entries.TYPES:
-        kept.refuse("InvalidParameterException", f"The type {type!r} is none of {', '.join(entries.TYPES)}.")
+        store_access.refuse("InvalidParameterException", f"The type {type!r} is none of {', '.join(entries.TYPES)}.")
     if type != entries.STANDARD:
         said = f"Access entries of type {type} are not built: nodes come in by credentials of their own."
-        kept.refuse("InvalidParameterException", said, clusterName=name)
+        store_access.refuse("InvalidParameterException", said, clusterName=name)
     now = call.now.timestamp()
-    with kept.coded(found.CODES, clusterName=name):
+    with store_access.coded(lookups.CODES, clusterName=name):
         username = asked.get("username") or entries.default_username(arn)
         entry = entries.Entry(
             principal=arn,
             principal_id="",
             username=entries.checked_username(username, entries.principal(arn)),
             groups=entries.checked_groups(asked.get("kubernetesGroups", ())),
-            tags=kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException"),
+            tags=store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException"),
             created_at=now,
             modified_at=now,
         )
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         if state is not None:
-            kept.refuse(
+            store_access.refuse(
                 "ResourceInUseException",
                 "The specified access entry resource is already in use on this cluster.",
                 clusterName=name,
             )
         id, needed = await _principal(call, arn)
         others = entries.below(call.account, call.region, name)
-        there, revision = await kept.listed(call.store, others)
+        there, revision = await store_access.listed(call.store, others)
         if len(there) >= entries.MOST:
-            kept.refuse(
+            store_access.refuse(
                 "ResourceLimitExceededException",
                 f"Cluster {name} has {len(there)} access entries, as many as there may be.",
                 clusterName=name,
@@ -71,7 +71,7 @@ async def list_access_entries(call: calls.Call, asked: calls.Asked) -> calls.Ans
     await _cluster(call, asked["clusterName"])
     policy = asked.get("associatedPolicyArn")
     wanted = None if policy is None else _policy(policy)
-    states = await kept.everything(call.store, entries.below(call.account, call.region, asked["clusterName"]))
+    states = await store_access.everything(call.store, entries.below(call.account, call.region, asked["clusterName"]))
     there = [entries.read(state.desired.body) for state in states]
     shown = [entry for entry in there if wanted is None or any(one.policy == wanted for one in entry.policies)]
     return {"accessEntries": sorted(entry.principal for entry in shown)}
@@ -82,7 +82,7 @@ async def update_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
     """What is left out stays."""
 
     def after(entry: entries.Entry) -> entries.Entry:
-        with kept.coded(found.CODES, clusterName=asked["clusterName"]):
+        with store_access.coded(lookups.CODES, clusterName=asked["clusterName"]):
             username = asked.get("username")
             if username is not None:
                 of = entries.principal(entry.principal)
@@ -97,7 +97,7 @@ async def update_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
 @calls.operation("eks", "DeleteAccessEntry")
 async def delete_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     state = await _there(call, asked)
-    with kept.coded({errors.NotFound: "ResourceNotFoundException"}):
+    with store_access.coded({errors.NotFound: "ResourceNotFoundException"}):
         await call.store.commit(writes.Delete(state.key, writes.Present()))
     return {}
 
@@ -107,13 +107,13 @@ async def associate_access_policy(call: calls.Call, asked: calls.Asked) -> calls
     """Asking again is as good as once."""
     policy, scope = _policy(asked["policyArn"]), asked["accessScope"]
     if scope.get("type", "cluster") != "cluster":
-        kept.refuse(
+        store_access.refuse(
             "InvalidParameterException",
             "An access policy for single namespaces is not built yet: bind a kubernetes group of the access entry to "
             "a role in the namespace instead.",
         )
     if scope.get("namespaces"):
-        kept.refuse("InvalidParameterException", "An access scope of type cluster has no namespaces.")
+        store_access.refuse("InvalidParameterException", "An access scope of type cluster has no namespaces.")
     now = call.now.timestamp()
 
     def after(entry: entries.Entry) -> entries.Entry:
@@ -138,7 +138,7 @@ async def disassociate_access_policy(call: calls.Call, asked: calls.Asked) -> ca
         left = tuple(one for one in entry.policies if one.policy != policy)
         if left == entry.policies:
             said = f"The access policy {asked['policyArn']} is not associated with the principal {entry.principal}."
-            kept.refuse("ResourceNotFoundException", said, clusterName=asked["clusterName"])
+            store_access.refuse("ResourceNotFoundException", said, clusterName=asked["clusterName"])
         return replace(entry, policies=left)
 
     await _rewritten(call, asked, after)
@@ -171,11 +171,11 @@ async def _changed(call: calls.Call, asked: calls.Asked, change: _Change) -> fac
     async def held(state: facts.State | None) -> tuple[writes.Write, ...]:
         cluster = await _cluster(call, name)
         if cluster.wanted.deleting:
-            kept.refuse("InvalidRequestException", f"Cluster {name} is being deleted.", clusterName=name)
+            store_access.refuse("InvalidRequestException", f"Cluster {name} is being deleted.", clusterName=name)
         transaction = await change(state)
         return *transaction, writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation))
 
-    return await kept.changed(call, _key(call, name, asked["principalArn"]), held)
+    return await store_access.changed(call, _key(call, name, asked["principalArn"]), held)
 
 
 async def _rewritten(
@@ -190,11 +190,11 @@ async def _rewritten(
     return await _changed(call, asked, change)
 
 
-async def _cluster(call: calls.Call, name: str) -> found.Cluster:
+async def _cluster(call: calls.Call, name: str) -> lookups.Cluster:
     """Raises InvalidRequestException for a cluster whose users are in its aws-auth ConfigMap alone."""
-    cluster = await found.cluster(call, name)
+    cluster = await lookups.cluster(call, name)
     if cluster.wanted.access.mode == "CONFIG_MAP":
-        kept.refuse(
+        store_access.refuse(
             "InvalidRequestException",
             "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this "
             "operation.",
@@ -213,7 +213,7 @@ async def _there(call: calls.Call, asked: calls.Asked) -> facts.State:
 
 
 def _unknown(cluster: str) -> NoReturn:
-    kept.refuse(
+    store_access.refuse(
         "ResourceNotFoundException",
         "The specified principalArn could not be found. You can view your available access entries with "
         "'list-access-entries'.",
@@ -223,7 +223,7 @@ def _unknown(cluster: str) -> NoReturn:
 
 async def _principal(call: calls.Call, arn: str) -> tuple[str, tuple[writes.Require, ...]]:
     """The id of a principal of this account, and what a transaction that needs it holds on to."""
-    with kept.coded(found.CODES):
+    with store_access.coded(lookups.CODES):
         named = entries.principal(arn)
     if named.account == call.account:
         if named.kind == "root":
@@ -239,14 +239,14 @@ async def _principal(call: calls.Call, arn: str) -> tuple[str, tuple[writes.Requ
             role = roles.read(state.desired.body)
             if roles.arn(call.account, role) == arn:
                 return role.id, (writes.Require(key, writes.Present()),)
-    kept.refuse("InvalidParameterException", f"The specified principalArn is invalid: there is no {arn}.")
+    store_access.refuse("InvalidParameterException", f"The specified principalArn is invalid: there is no {arn}.")
 
 
 def _policy(arn: str) -> str:
     """The name of an access policy. Raises ResourceNotFoundException."""
     name = policies.name_of(arn)
     if name is None:
-        kept.refuse("ResourceNotFoundException", f"The specified policyArn could not be found: {arn}.")
+        store_access.refuse("ResourceNotFoundException", f"The specified policyArn could not be found: {arn}.")
     return name
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import found
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import lookups
 from roadstead.clusters import nodegroups, spec, updates, versions, views
 from roadstead.core import errors
 from roadstead.network import spec as network
@@ -34,20 +34,20 @@ _KINDS: Mapping[str, str] = {
 async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Change one thing of a cluster."""
     name = asked["name"]
-    with kept.coded(found.CODES, clusterName=name):
+    with store_access.coded(lookups.CODES, clusterName=name):
         spec.check_built(asked)
     members = [member for member in _KINDS if asked.get(member) is not None]
     if len(members) != 1:
-        kept.refuse(
+        store_access.refuse(
             "InvalidParameterException",
             f"One kind of change at a time, of {', '.join(_KINDS)}; asked for: {', '.join(members) or 'none'}.",
             clusterName=name,
         )
     if asked.get("resourcesVpcConfig", {}).get("securityGroupIds"):
-        kept.refuse("InvalidParameterException", "Changing security groups is not built yet.", clusterName=name)
+        store_access.refuse("InvalidParameterException", "Changing security groups is not built yet.", clusterName=name)
     subnets = await _subnets(call, asked, name)
     update = updates.Update(
-        id=kept.uuid_of(call, "update"),
+        id=store_access.uuid_of(call, "update"),
         type="VpcConfigUpdate" if subnets else _KINDS[members[0]],
         parameters=_parameters(asked, members[0]),
         created_at=call.now.timestamp(),
@@ -55,19 +55,19 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         cluster = _changeable(state, name)
-        with kept.coded(found.CODES, clusterName=name):
+        with store_access.coded(lookups.CODES, clusterName=name):
             wanted = _after(cluster.wanted, asked, members[0], subnets, call.now.date())
         if wanted == cluster.wanted:
-            kept.refuse(
+            store_access.refuse(
                 "InvalidParameterException",
                 "Cluster is already at the desired configuration: nothing would change.",
                 clusterName=name,
             )
         body = spec.written(replace(wanted, update=update.id))
-        held = found.held(call, subnets)
+        held = lookups.held(call, subnets)
         return writes.Put(cluster.state.key, body), updates.begun(cluster.state.key, update), *held
 
-    await kept.changed(call, spec.key(call.account, call.region, name), change)
+    await store_access.changed(call, spec.key(call.account, call.region, name), change)
     return {"update": views.update(update)}
 
 
@@ -78,10 +78,10 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
     Nodes may be three minors older (Kubernetes' version skew policy), which four offered minors cannot exceed.
     """
     name, version = asked["name"], asked["version"]
-    with kept.coded(found.CODES, clusterName=name):
+    with store_access.coded(lookups.CODES, clusterName=name):
         offered = versions.find(version)
     update = updates.Update(
-        id=kept.uuid_of(call, "update"),
+        id=store_access.uuid_of(call, "update"),
         type="VersionUpdate",
         parameters=(("Version", version), ("PlatformVersion", offered.platform)),
         created_at=call.now.timestamp(),
@@ -90,14 +90,14 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         cluster = _changeable(state, name)
-        with kept.coded(found.CODES, clusterName=name):
+        with store_access.coded(lookups.CODES, clusterName=name):
             versions.check_next(views.version_shown(cluster.wanted.version, cluster.seen), version)
         body = spec.written(replace(cluster.wanted, version=version, update=update.id))
-        _, revision = await kept.listed(call.store, below)
+        _, revision = await store_access.listed(call.store, below)
         begun = updates.begun(cluster.state.key, update)
         return writes.Put(cluster.state.key, body), begun, writes.Unchanged(below, revision)
 
-    await kept.changed(call, spec.key(call.account, call.region, name), change)
+    await store_access.changed(call, spec.key(call.account, call.region, name), change)
     return {"update": views.update(update)}
 
 
@@ -105,11 +105,11 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
 async def describe_update(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Also answers again for the operations that begin updates: their update has its id from their request's."""
     name = asked.get("name") or asked["clusterName"]
-    wanted = asked.get("updateId") or kept.uuid_of(call, "update")
+    wanted = asked.get("updateId") or store_access.uuid_of(call, "update")
     for update in await _updates(call, {**asked, "name": name}):
         if update.id == wanted:
             return {"update": views.update(update)}
-    kept.refuse("ResourceNotFoundException", f"No update found for ID: {wanted}", clusterName=name)
+    store_access.refuse("ResourceNotFoundException", f"No update found for ID: {wanted}", clusterName=name)
 
 
 @calls.operation("eks", "ListUpdates")
@@ -122,21 +122,21 @@ async def _updates(call: calls.Call, asked: calls.Asked) -> tuple[updates.Update
     name = asked["name"]
     for other in ("addonName", "capabilityName"):
         if asked.get(other):
-            kept.refuse("ResourceNotFoundException", f"No {other[:-4]} found for name: {asked[other]}")
+            store_access.refuse("ResourceNotFoundException", f"No {other[:-4]} found for name: {asked[other]}")
     state = (
-        (await found.nodegroup(call, name, asked["nodegroupName"])).state
+        (await lookups.nodegroup(call, name, asked["nodegroupName"])).state
         if asked.get("nodegroupName")
-        else (await found.cluster(call, name)).state
+        else (await lookups.cluster(call, name)).state
     )
-    records = await kept.records(call.store, updates.prefix(state.key))
+    records = await store_access.records(call.store, updates.prefix(state.key))
     return updates.folded(records, since=state.desired.created)
 
 
-def _changeable(state: facts.State | None, name: str) -> found.Cluster:
+def _changeable(state: facts.State | None, name: str) -> lookups.Cluster:
     """Raises ResourceInUseException for a cluster that is not ACTIVE."""
-    cluster = found.as_cluster(state, name)
+    cluster = lookups.as_cluster(state, name)
     if cluster.status != "ACTIVE":
-        kept.refuse(
+        store_access.refuse(
             "ResourceInUseException",
             f"Cannot perform update as cluster {name} is {cluster.status}, not ACTIVE.",
             clusterName=name,
@@ -145,7 +145,7 @@ def _changeable(state: facts.State | None, name: str) -> found.Cluster:
 
 
 async def _subnets(call: calls.Call, asked: calls.Asked, name: str) -> tuple[network.Subnet, ...]:
-    return await found.subnets(call, asked.get("resourcesVpcConfig", {}).get("subnetIds", ()), clusterName=name)
+    return await lookups.subnets(call, asked.get("resourcesVpcConfig", {}).get("subnetIds", ()), clusterName=name)
 
 
 def _after(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import found, room
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import admission, lookups
 from roadstead.clusters import nodegroups, spec, views
 from roadstead.clusters.access import entries
 from roadstead.clusters.capacity import sums
@@ -27,48 +27,48 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     name = asked["name"]
     key = spec.key(call.account, call.region, name)
     if await call.store.get(key) is not None:
-        kept.refuse("ResourceInUseException", f"Cluster already exists with name: {name}", clusterName=name)
-    asked_tags = kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
-    role = await found.role(call, asked["roleArn"], "eks.amazonaws.com", clusterName=name)
-    subnets = await found.subnets(call, asked["resourcesVpcConfig"].get("subnetIds", ()), clusterName=name)
+        store_access.refuse("ResourceInUseException", f"Cluster already exists with name: {name}", clusterName=name)
+    asked_tags = store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    role = await lookups.role(call, asked["roleArn"], "eks.amazonaws.com", clusterName=name)
+    subnets = await lookups.subnets(call, asked["resourcesVpcConfig"].get("subnetIds", ()), clusterName=name)
     place = await _place(call, subnets, name)
     _check_groups(asked["resourcesVpcConfig"].get("securityGroupIds", ()), place, name)
-    with kept.coded(found.CODES, clusterName=name):
+    with store_access.coded(lookups.CODES, clusterName=name):
         wanted = spec.filled({**asked, "tags": asked_tags}, place, call.now.timestamp(), call.caller.arn)
     others = keys.Prefix(call.account, call.region, spec.KIND)
-    states, revision = await kept.listed(call.store, others)
+    states, revision = await store_access.listed(call.store, others)
     if len(states) >= spec.MOST:
-        kept.refuse(
+        store_access.refuse(
             "ResourceLimitExceededException",
             f"Cluster limit exceeded: this region has {len(states)} clusters, as many as there may be.",
             clusterName=name,
         )
-    await room.for_control_plane(call, subnets, clusterName=name)
+    await admission.for_control_plane(call, subnets, clusterName=name)
     transaction = (
         writes.Put(key, spec.written(wanted), writes.Absent()),
         *_entry_of_creator(call, wanted),
-        *await room.hidden(call, wanted),
+        *await admission.hidden(call, wanted),
         role,
-        *found.held(call, subnets),
+        *lookups.held(call, subnets),
         *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST - 1 else ()),
     )
 
-    async def take(guard: room.Guard) -> None:
-        with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
+    async def take(guard: admission.Guard) -> None:
+        with store_access.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
             await call.store.commit(*transaction, *guard)
 
-    await room.taken(call, sums.Load(control_planes=1), take, clusterName=name)
+    await admission.taken(call, sums.Load(control_planes=1), take, clusterName=name)
     return {"cluster": views.cluster(await _kept(call, key))}
 
 
 @calls.operation("eks", "DescribeCluster")
 async def describe_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    return {"cluster": views.cluster((await found.cluster(call, asked["name"])).state)}
+    return {"cluster": views.cluster((await lookups.cluster(call, asked["name"])).state)}
 
 
 @calls.operation("eks", "ListClusters")
 async def list_clusters(call: calls.Call, _: calls.Asked) -> calls.Answer:
-    states = await kept.everything(call.store, keys.Prefix(call.account, call.region, spec.KIND))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, call.region, spec.KIND))
     return {"clusters": sorted(state.key.names[0] for state in states)}
 
 
@@ -80,25 +80,25 @@ async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     allowed = entries.below(call.account, call.region, name)
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        cluster = found.as_cluster(state, name)
-        states, revision = await kept.listed(call.store, below)
+        cluster = lookups.as_cluster(state, name)
+        states, revision = await store_access.listed(call.store, below)
         if cluster.wanted.deleting:
             return ()
         if cluster.wanted.deletion_protection:
-            kept.refuse(
+            store_access.refuse(
                 "InvalidRequestException",
                 f"Cluster {name} has deletion protection: switch it off with UpdateClusterConfig first.",
                 clusterName=name,
             )
         if states:
-            kept.refuse("ResourceInUseException", "Cluster has nodegroups attached", clusterName=name)
+            store_access.refuse("ResourceInUseException", "Cluster has nodegroups attached", clusterName=name)
         body = spec.written(replace(cluster.wanted, deleting=True))
-        entered, since = await kept.listed(call.store, allowed)
+        entered, since = await store_access.listed(call.store, allowed)
         gone = (writes.Delete(state.key) for state in entered)
         unchanged = writes.Unchanged(below, revision), writes.Unchanged(allowed, since)
         return writes.Put(cluster.state.key, body), *gone, *unchanged
 
-    state = await kept.changed(call, spec.key(call.account, call.region, name), change)
+    state = await store_access.changed(call, spec.key(call.account, call.region, name), change)
     return {"cluster": views.cluster(state)}
 
 
@@ -118,21 +118,21 @@ def _check_groups(ids: Sequence[str], place: spec.Place, name: str) -> None:
     for id in ids:
         if id != own:
             said = f"The security group '{id}' does not exist in {place.vpc}, or is a cluster's: {own} may be given"
-            kept.refuse("InvalidParameterException", said, clusterName=name)
+            store_access.refuse("InvalidParameterException", said, clusterName=name)
 
 
 async def _place(call: calls.Call, subnets: Sequence[network.Subnet], name: str) -> spec.Place:
     """Where the subnets are. Raises InvalidParameterException for too few, or for those of several VPCs."""
     zones = sorted({subnet.zone for subnet in subnets})
     if len(zones) < FEWEST_ZONES:
-        kept.refuse(
+        store_access.refuse(
             "InvalidParameterException",
             f"Subnets specified must be in at least two different AZs; these are in {', '.join(zones) or 'none'}.",
             clusterName=name,
         )
     vpcs = {subnet.vpc for subnet in subnets}
     if len(vpcs) > 1:
-        kept.refuse(
+        store_access.refuse(
             "InvalidParameterException",
             f"Subnets specified must belong to the same VPC; these are of {', '.join(sorted(vpcs))}.",
             clusterName=name,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from roadstead.aws import calls, kept
-from roadstead.aws.eks import found, labels, room
+from roadstead.aws import calls, store_access
+from roadstead.aws.eks import admission, labels, lookups
 from roadstead.clusters import nodegroups, spec, updates, views
 from roadstead.clusters.capacity import sums
 from roadstead.core import errors
@@ -23,31 +23,31 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
     """Ask for a nodegroup of an ACTIVE cluster."""
     name, of = asked["nodegroupName"], asked["clusterName"]
     about = {"clusterName": of, "nodegroupName": name}
-    with kept.coded(found.CODES, **about):
+    with store_access.coded(lookups.CODES, **about):
         labels.check_name(name)
         labels.check_labels(asked.get("labels", {}))
         labels.check_taints(asked.get("taints", ()))
         labels.check_count(len(asked.get("taints", ())))
-    cluster = await found.cluster(call, of)
+    cluster = await lookups.cluster(call, of)
     key = nodegroups.key(call.account, call.region, of, name)
     if await call.store.get(key) is not None:
-        kept.refuse(
+        store_access.refuse(
             "ResourceInUseException", f"NodeGroup already exists with name {name} and cluster name {of}", **about
         )
     if cluster.status not in ("ACTIVE", "UPDATING"):
-        kept.refuse(
+        store_access.refuse(
             "InvalidRequestException", f"Cluster '{of}' is not in ACTIVE status: it is {cluster.status}.", **about
         )
-    kept.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
-    role = await found.role(call, asked["nodeRole"], "ec2.amazonaws.com", **about)
-    subnets = await found.subnets(call, asked["subnets"], **about)
+    store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    role = await lookups.role(call, asked["nodeRole"], "ec2.amazonaws.com", **about)
+    subnets = await lookups.subnets(call, asked["subnets"], **about)
     strangers = [subnet.id for subnet in subnets if subnet.vpc != cluster.wanted.place.vpc]
     if strangers or not subnets:
         said = (
             f"Subnets must be of the cluster's VPC {cluster.wanted.place.vpc}; these are not: {', '.join(strangers)}."
         )
-        kept.refuse("InvalidParameterException", said if strangers else "Subnets must not be empty.", **about)
-    with kept.coded(found.CODES, **about):
+        store_access.refuse("InvalidParameterException", said if strangers else "Subnets must not be empty.", **about)
+    with store_access.coded(lookups.CODES, **about):
         wanted = nodegroups.filled(
             asked,
             vpc=cluster.wanted.place.vpc,
@@ -56,57 +56,57 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             created_at=call.now.timestamp(),
         )
     below = keys.Prefix(call.account, call.region, nodegroups.KIND, of)
-    states, revision = await kept.listed(call.store, below)
+    states, revision = await store_access.listed(call.store, below)
     if len(states) >= nodegroups.MOST:
-        kept.refuse(
+        store_access.refuse(
             "ResourceLimitExceededException",
             f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
             **about,
         )
-    await room.for_nodes(call, key, wanted, **about)
+    await admission.for_nodes(call, key, wanted, **about)
     transaction = (
         writes.Put(key, nodegroups.written(wanted), writes.Absent()),
         # The cluster as it was looked at: not one that is being deleted since.
         writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
         role,
-        *found.held(call, subnets),
+        *lookups.held(call, subnets),
         *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
     )
 
-    async def take(guard: room.Guard) -> None:
-        with kept.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
+    async def take(guard: admission.Guard) -> None:
+        with store_access.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
             await call.store.commit(*transaction, *guard)
 
-    await room.taken(call, sums.Load(nodes=wanted.scaling.desired), take, **about)
-    return {"nodegroup": views.nodegroup((await found.nodegroup(call, of, name)).state)}
+    await admission.taken(call, sums.Load(nodes=wanted.scaling.desired), take, **about)
+    return {"nodegroup": views.nodegroup((await lookups.nodegroup(call, of, name)).state)}
 
 
 @calls.operation("eks", "DescribeNodegroup")
 async def describe_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    group = await found.nodegroup(call, asked["clusterName"], asked["nodegroupName"])
+    group = await lookups.nodegroup(call, asked["clusterName"], asked["nodegroupName"])
     return {"nodegroup": views.nodegroup(group.state)}
 
 
 @calls.operation("eks", "ListNodegroups")
 async def list_nodegroups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    cluster = await found.cluster(call, asked["clusterName"])
+    cluster = await lookups.cluster(call, asked["clusterName"])
     below = keys.Prefix(call.account, call.region, nodegroups.KIND, cluster.wanted.name)
-    return {"nodegroups": sorted(state.key.names[1] for state in await kept.everything(call.store, below))}
+    return {"nodegroups": sorted(state.key.names[1] for state in await store_access.everything(call.store, below))}
 
 
 @calls.operation("eks", "DeleteNodegroup")
 async def delete_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a nodegroup to be deleted, in whatever state it is. Asking twice is as good."""
     name, of = asked["nodegroupName"], asked["clusterName"]
-    await found.cluster(call, of)
+    await lookups.cluster(call, of)
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        group = found.as_nodegroup(state, of, name)
+        group = lookups.as_nodegroup(state, of, name)
         if group.wanted.deleting:
             return ()
         return (writes.Put(group.state.key, nodegroups.written(replace(group.wanted, deleting=True))),)
 
-    state = await kept.changed(call, nodegroups.key(call.account, call.region, of, name), change)
+    state = await store_access.changed(call, nodegroups.key(call.account, call.region, of, name), change)
     return {"nodegroup": views.nodegroup(state)}
 
 
@@ -116,39 +116,41 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
     name, of = asked["nodegroupName"], asked["clusterName"]
     about = {"clusterName": of, "nodegroupName": name}
     if asked.get("warmPoolConfig"):
-        kept.refuse("InvalidParameterException", "warmPoolConfig is not built yet: leave it out", **about)
+        store_access.refuse("InvalidParameterException", "warmPoolConfig is not built yet: leave it out", **about)
     if not any(_parts(asked)):
-        kept.refuse("InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about)
-    await found.cluster(call, of)
+        store_access.refuse(
+            "InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about
+        )
+    await lookups.cluster(call, of)
     update = updates.Update(
-        id=kept.uuid_of(call, "update"),
+        id=store_access.uuid_of(call, "update"),
         type="ConfigUpdate",
         parameters=_parameters(asked),
         created_at=call.now.timestamp(),
     )
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        group = found.as_nodegroup(state, of, name)
+        group = lookups.as_nodegroup(state, of, name)
         if group.status not in ("ACTIVE", "DEGRADED"):
-            kept.refuse(
+            store_access.refuse(
                 "ResourceInUseException",
                 f"Nodegroup cannot be updated as it is currently not in Active State: it is {group.status}.",
                 **about,
             )
-        with kept.coded(found.CODES, **about):
+        with store_access.coded(lookups.CODES, **about):
             wanted = _after(group.wanted, asked)
         more = max(0, wanted.scaling.desired - group.wanted.scaling.desired)
         if more:
-            await room.for_nodes(call, group.state.key, wanted, **about)
+            await admission.for_nodes(call, group.state.key, wanted, **about)
         changed = replace(wanted, update=update.id, modified_at=call.now.timestamp())
         return (
-            *await room.on_machine(call, sums.Load(nodes=more), **about),
+            *await admission.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
             updates.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),
         )
 
-    await kept.changed(call, nodegroups.key(call.account, call.region, of, name), change)
+    await store_access.changed(call, nodegroups.key(call.account, call.region, of, name), change)
     return {"update": views.update(update)}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.clusters import nodegroups, spec, views
 from roadstead.store import facts, keys, writes
 
@@ -39,20 +39,20 @@ async def _change(call: calls.Call, arn: str, *, put: Mapping[str, str], remove:
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         state = _there(state, arn)
         thing = _read(state)
-        tags = kept.tags_after(thing.tags, put, remove, code="BadRequestException")
+        tags = store_access.tags_after(thing.tags, put, remove, code="BadRequestException")
         if isinstance(thing, spec.Cluster):
             return (writes.Put(state.key, spec.written(replace(thing, tags=tags))),)
         return (writes.Put(state.key, nodegroups.written(replace(thing, tags=tags))),)
 
-    await kept.changed(call, _key(call, arn), change)
+    await store_access.changed(call, _key(call, arn), change)
 
 
 def _key(call: calls.Call, arn: str) -> keys.Key:
     found = _ARN.fullmatch(arn)
     if found is None:
-        kept.refuse("BadRequestException", f"{arn!r} is not the ARN of a cluster or a nodegroup.")
+        store_access.refuse("BadRequestException", f"{arn!r} is not the ARN of a cluster or a nodegroup.")
     if (found["account"], found["region"]) != (call.account, call.region):
-        kept.refuse("NotFoundException", f"No resource found for ARN {arn} in this account and region.")
+        store_access.refuse("NotFoundException", f"No resource found for ARN {arn} in this account and region.")
     if found["cluster"]:
         return spec.key(call.account, call.region, found["cluster"])
     return nodegroups.key(call.account, call.region, found["of"], found["nodegroup"])
@@ -61,7 +61,7 @@ def _key(call: calls.Call, arn: str) -> keys.Key:
 def _there(state: facts.State | None, arn: str) -> facts.State:
     """Raises NotFoundException, also for the ARN of one that had the name before."""
     if state is None or views.arn(state.desired) != arn:
-        kept.refuse("NotFoundException", f"No resource found for ARN {arn}.")
+        store_access.refuse("NotFoundException", f"No resource found for ARN {arn}.")
     return state
 
 

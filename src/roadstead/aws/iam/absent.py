@@ -4,8 +4,8 @@ passwords, certificates. Lists are empty, and what is named does not exist; whos
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
-from roadstead.aws.iam import found
+from roadstead.aws import calls, store_access
+from roadstead.aws.iam import lookups
 from roadstead.identity import users
 
 
@@ -22,7 +22,7 @@ def _of_role(name: str, member: str) -> calls.Handler:
     """As _none, of a role that has to be there."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-        await found.role(call, asked["RoleName"])
+        await lookups.role(call, asked["RoleName"])
         return {member: [], "IsTruncated": False}
 
     return calls.operation("iam", name, answers="empty")(operation)
@@ -32,9 +32,9 @@ def _of_user(name: str, member: str) -> calls.Handler:
     """As _none, of the user that is named, or of who calls."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-        user = asked.get("UserName") or found.caller(call)
+        user = asked.get("UserName") or lookups.caller(call)
         if user != users.ROOT:
-            await found.user(call, user)
+            await lookups.user(call, user)
         return {member: [], "IsTruncated": False}
 
     return calls.operation("iam", name, answers="empty")(operation)
@@ -47,10 +47,10 @@ def _missing(name: str, member: str, what: str) -> calls.Handler:
     """The operation `name`, which finds nothing by the name in `member`. Its role or its user is looked for first."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-        for owner, look in (("RoleName", found.role), ("UserName", found.user)):
+        for owner, look in (("RoleName", lookups.role), ("UserName", lookups.user)):
             if owner in asked:
                 await look(call, asked[owner])
-        kept.refuse("NoSuchEntity", f"The {what} with name {asked.get(member, '')} cannot be found.")
+        store_access.refuse("NoSuchEntity", f"The {what} with name {asked.get(member, '')} cannot be found.")
 
     return calls.operation("iam", name, answers="empty")(operation)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.iam import users as keys_of
 from roadstead.identity import names, roles, users
 from roadstead.store import keys
@@ -24,10 +24,10 @@ _NONE = (
 @calls.operation("iam", "GetAccountSummary")
 async def get_account_summary(call: calls.Call, _: calls.Asked) -> calls.Answer:
     counted = {
-        name: len(await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, kind)))
+        name: len(await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, kind)))
         for name, kind in (("Roles", roles.ROLE), ("Users", users.USER))
     }
-    states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY))
     of_root = any(users.read_access_key(state.desired.body).user == users.ROOT for state in states)
     present = {"AccountAccessKeysPresent": int(of_root)}
     return {"SummaryMap": {**counted, **dict.fromkeys(_NONE, 0), **present, **_QUOTAS}}
@@ -41,4 +41,6 @@ async def list_account_aliases(_: calls.Call, __: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "GetAccountPasswordPolicy", answers="empty")
 async def get_account_password_policy(call: calls.Call, _: calls.Asked) -> calls.Answer:
     """Nobody has a password."""
-    kept.refuse("NoSuchEntity", f"The account policy with name PasswordPolicy of {call.account} cannot be found.")
+    store_access.refuse(
+        "NoSuchEntity", f"The account policy with name PasswordPolicy of {call.account} cannot be found."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.identity import names, policies, roles
 from roadstead.store import keys
 
@@ -53,7 +53,7 @@ async def list_entities_for_policy(call: calls.Call, asked: calls.Asked) -> call
 
 
 async def _roles(call: calls.Call) -> list[roles.Role]:
-    states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
     return [roles.read(state.desired.body) for state in states]
 
 
@@ -61,7 +61,7 @@ def _known(asked: calls.Asked) -> str:
     """The policy's name. Raises NoSuchEntity."""
     name = policies.name_of(asked["PolicyArn"])
     if name is None:
-        kept.refuse("NoSuchEntity", f"Policy {asked['PolicyArn']} was not found.")
+        store_access.refuse("NoSuchEntity", f"Policy {asked['PolicyArn']} was not found.")
     return name
 
 

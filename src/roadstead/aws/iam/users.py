@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from roadstead.aws import calls, kept
-from roadstead.aws.iam import found, views
+from roadstead.aws import calls, store_access
+from roadstead.aws.iam import lookups, views
 from roadstead.core import errors
 from roadstead.identity import names, users
 from roadstead.store import keys, writes
@@ -15,39 +15,39 @@ MOST_KEYS = 2
 @calls.operation("iam", "CreateUser")
 async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if asked.get("PermissionsBoundary"):
-        kept.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
+        store_access.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
     user = users.User(
         name=asked["UserName"],
         id=names.unique_id("AIDA"),
         created=call.now.timestamp(),
         path=asked.get("Path", "/"),
-        tags=found.tags(asked),
+        tags=lookups.tags(asked),
     )
-    await found.added(call, users.USER, user.name, users.put_user(call.account, user, writes.Absent()))
+    await lookups.added(call, users.USER, user.name, users.put_user(call.account, user, writes.Absent()))
     return {"User": views.user(call.account, user)}
 
 
 @calls.operation("iam", "GetUser")
 async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one that is named, or who calls."""
-    name = asked.get("UserName") or found.caller(call)
+    name = asked.get("UserName") or lookups.caller(call)
     if name == users.ROOT:
         root = {"Path": "/", "UserId": call.account, "Arn": call.caller.arn, "UserName": "root", "CreateDate": call.now}
         return {"User": root}
-    return {"User": views.user(call.account, await found.user(call, name))}
+    return {"User": views.user(call.account, await lookups.user(call, name))}
 
 
 @calls.operation("iam", "ListUsers")
 async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
-    states = await kept.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.USER))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.USER))
     there = [user for user in (users.read_user(state.desired.body) for state in states) if user.path.startswith(below)]
     return {"Users": [views.user(call.account, user, whole=False) for user in there], "IsTruncated": False}
 
 
 @calls.operation("iam", "ListUserTags")
 async def list_user_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    return {"Tags": views.tags((await found.user(call, asked["UserName"])).tags), "IsTruncated": False}
+    return {"Tags": views.tags((await lookups.user(call, asked["UserName"])).tags), "IsTruncated": False}
 
 
 @calls.operation("iam", "DeleteUser")
@@ -55,11 +55,11 @@ async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only without access keys."""
     name = asked["UserName"]
     key = users.user_key(call.account, name)
-    found.as_user(await call.store.get(key), name)
+    lookups.as_user(await call.store.get(key), name)
     owned, revision = await _keys_of(call, name)
     if owned:
-        kept.refuse("DeleteConflict", "Cannot delete entity, must delete access keys first.")
-    with kept.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ConcurrentModification"}):
+        store_access.refuse("DeleteConflict", "Cannot delete entity, must delete access keys first.")
+    with store_access.coded({errors.NotFound: "NoSuchEntity", errors.Conflict: "ConcurrentModification"}):
         await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(_all_keys(call), revision))
     return {}
 
@@ -67,11 +67,11 @@ async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "CreateAccessKey")
 async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one answer that has the secret."""
-    name = asked.get("UserName") or found.caller(call)
+    name = asked.get("UserName") or lookups.caller(call)
     needed: tuple[writes.Write, ...] = ()
     if name != users.ROOT:
         place = users.user_key(call.account, name)
-        found.as_user(await call.store.get(place), name)
+        lookups.as_user(await call.store.get(place), name)
         needed = (writes.Require(place, writes.Present()),)
     key, secret, made = users.new_access_key(call.account, name, call.now.timestamp())
     await _kept_within_quota(call, name, (*made, *needed))
@@ -81,9 +81,9 @@ async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answe
 
 @calls.operation("iam", "ListAccessKeys")
 async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    name = asked.get("UserName") or found.caller(call)
+    name = asked.get("UserName") or lookups.caller(call)
     if name != users.ROOT:
-        await found.user(call, name)
+        await lookups.user(call, name)
     owned, _ = await _keys_of(call, name)
     return {"AccessKeyMetadata": [views.access_key(key) for key in owned], "IsTruncated": False}
 
@@ -91,24 +91,24 @@ async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer
 @calls.operation("iam", "DeleteAccessKey")
 async def delete_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The key and its secret, at once."""
-    name, id = asked.get("UserName") or found.caller(call), asked["AccessKeyId"]
+    name, id = asked.get("UserName") or lookups.caller(call), asked["AccessKeyId"]
     place = users.access_key_key(call.account, id)
     state = await call.store.get(place)
     if state is None or users.read_access_key(state.desired.body).user != name:
-        kept.refuse("NoSuchEntity", f"The Access Key with id {id} cannot be found.")
-    with kept.coded({errors.NotFound: "NoSuchEntity"}):
+        store_access.refuse("NoSuchEntity", f"The Access Key with id {id} cannot be found.")
+    with store_access.coded({errors.NotFound: "NoSuchEntity"}):
         await call.store.commit(writes.Delete(place, writes.Present()), writes.DeleteSecret(place))
     return {}
 
 
 async def _kept_within_quota(call: calls.Call, name: str, made: tuple[writes.Write, ...]) -> None:
     """Commit a new access key, unless its user has as many as may be; looked at anew when another one came between."""
-    for _ in range(kept.TRIES):
+    for _ in range(store_access.TRIES):
         owned, revision = await _keys_of(call, name)
         if len(owned) >= MOST_KEYS:
-            kept.refuse("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
+            store_access.refuse("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {MOST_KEYS}")
         try:
-            with kept.coded({errors.NotFound: "NoSuchEntity"}):
+            with store_access.coded({errors.NotFound: "NoSuchEntity"}):
                 await call.store.commit(*made, writes.Unchanged(_all_keys(call), revision))
         except errors.Conflict:
             continue
@@ -122,6 +122,6 @@ def _all_keys(call: calls.Call) -> keys.Prefix:
 
 async def _keys_of(call: calls.Call, name: str) -> tuple[list[users.AccessKey], int]:
     """A user's keys, oldest first, and the revision of the list."""
-    states, revision = await kept.listed(call.store, _all_keys(call))
+    states, revision = await store_access.listed(call.store, _all_keys(call))
     there = [users.read_access_key(state.desired.body) for state in states]
     return sorted((key for key in there if key.user == name), key=lambda key: (key.created, key.id)), revision

@@ -21,7 +21,7 @@ _KEPT = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedAccess:
     """What the flags say about the kubeconfig."""
 
     files: files.Files
@@ -34,7 +34,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenAccess:
     path: str
     context: str
     usual: bool
@@ -58,7 +58,7 @@ def command(call: asked.Asked) -> None:
         log.line(f'saved kubeconfig as "{done.path}"', "✔")
 
 
-def asks(call: asked.Asked, cluster: str) -> Wanted:
+def asks(call: asked.Asked, cluster: str) -> WantedAccess:
     """Raises Invalid for flags that do not go together, Denied for a file that cannot be written: before all else."""
     explicit = call.text("kubeconfig") if "kubeconfig" in call.given else None
     automatic = call.truth("auto-kubeconfig")
@@ -71,10 +71,10 @@ def asks(call: asked.Asked, cluster: str) -> Wanted:
     with owner.acting(whose):
         files.check(found)
     program = call.text("authenticator") or "roadstead"
-    return Wanted(found, whose, call.truth("set-kubeconfig-context"), program, usual=explicit is None)
+    return WantedAccess(found, whose, call.truth("set-kubeconfig-context"), program, usual=explicit is None)
 
 
-def write(api: service.Api, found: Mapping[str, Any], wanted: Wanted, call: asked.Asked) -> Written:
+def write(api: service.Api, found: Mapping[str, Any], wanted: WantedAccess, call: asked.Asked) -> WrittenAccess:
     """Put the cluster's entries into the kubeconfig. `found`: from DescribeCluster. Raises Busy while it has none."""
     name, server = found["name"], found.get("endpoint")
     authority = found.get("certificateAuthority", {}).get("data")
@@ -86,14 +86,14 @@ def write(api: service.Api, found: Mapping[str, Any], wanted: Wanted, call: aske
     default = str(wanted.files.default)
     with owner.acting(wanted.owner):
         files.change(wanted.files, functools.partial(_put, default=default, made=made, current=wanted.current))
-    return Written(default, made.context_name, wanted.usual)
+    return WrittenAccess(default, made.context_name, wanted.usual)
 
 
 def _put(texts: Mapping[str, str], *, default: str, made: entry.Entry, current: bool) -> Mapping[str, str]:
     return merge.put(texts, default, made, current=current)
 
 
-def program(api: service.Api, name: str, wanted: Wanted, profile_asked: str | None) -> entry.Program:
+def program(api: service.Api, name: str, wanted: WantedAccess, profile_asked: str | None) -> entry.Program:
     """What kubectl runs for a token. It works in any shell: nothing of this one's environment is needed.
 
     But for keys: those that only this environment has are not written into a file.

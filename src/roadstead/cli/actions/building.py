@@ -15,8 +15,8 @@ from msgspec import structs
 
 from roadstead.cli import config, defaults, service
 from roadstead.cli.actions import get, nodegroups
-from roadstead.cli.estate import bodies, found, make, parts, refusals, together
-from roadstead.cli.live import follow, scene, warnings
+from roadstead.cli.infrastructure import bodies, lookups, make, parts, refusals, together
+from roadstead.cli.live import follow, progress, warnings
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -53,23 +53,23 @@ class Building:
     def begin(self) -> None:
         """Until the cluster is asked for. Raises Invalid, AlreadyExists, Conflict, or client.ServiceError."""
         asks: tuple[Callable[[], Any], ...] = (
-            functools.partial(found.cluster, self.api, self.name),
-            functools.partial(found.estate, self.api, self.name),
-            functools.partial(found.offers, self.api, self.groups),
+            functools.partial(lookups.cluster, self.api, self.name),
+            functools.partial(lookups.infrastructure, self.api, self.name),
+            functools.partial(lookups.offers, self.api, self.groups),
             self._given_subnets,
         )
-        there, estate, offers, given = together.together(*asks)
+        there, infrastructure, offers, given = together.together(*asks)
         refusals.check(self.wanted, offers)
         refusals.check_name(self.name, there)
         if there is not None:
             self._go_on(there)
-            given = found.subnets(self.api, there["resourcesVpcConfig"]["subnetIds"])
+            given = lookups.subnets(self.api, there["resourcesVpcConfig"]["subnetIds"])
         else:
-            refusals.check_vpc(self.wanted, estate)
+            refusals.check_vpc(self.wanted, infrastructure)
             refusals.check_room(self.api, self.wanted)
             self._announce()
         try:
-            self._parts(estate, given)
+            self._parts(infrastructure, given)
             if there is None:
                 self._ask()
         except client.ServiceError as error:
@@ -82,7 +82,7 @@ class Building:
         self.stage.log.line(f'waiting for cluster "{self.name}" to become active')
         seen = self.stage.until(
             functools.partial(follow.look, self.api, self.name, ()),
-            scene.creating,
+            progress.creating,
             lambda seen: seen.cluster in (*_THERE, "DELETING", None),
             f'cluster "{self.name}"',
         )
@@ -118,7 +118,7 @@ class Building:
         try:
             if isinstance(by, together.Abandoned):
                 raise by
-            self.asked = self.asked or found.cluster(self.api, self.name) is not None
+            self.asked = self.asked or lookups.cluster(self.api, self.name) is not None
             if not self.asked:
                 left = "nothing is left" if self._take_back() else "not all was taken back"
                 log.line(f"interrupted: the cluster was not asked for yet, and {left}", "!")
@@ -141,7 +141,7 @@ class Building:
         ids = public | {each.id for each in (vpc.subnets.private or {}).values()}
         if None in ids or not ids:
             raise errors.Invalid("vpc.subnets: each subnet needs the id of one that is there")
-        there = found.subnets(self.api, sorted(id for id in ids if id))
+        there = lookups.subnets(self.api, sorted(id for id in ids if id))
         return {id: (zone, id in public) for id, (zone, _) in there.items()}
 
     def _announce(self) -> None:
@@ -183,9 +183,9 @@ class Building:
             renamed = defaults.nodegroup(groups[0], self.metadata, first)
             self.wanted = structs.replace(self.wanted, managed_node_groups=(renamed, *groups[1:]))
 
-    def _parts(self, estate: found.Estate, given: dict[str, tuple[str, bool]] | None) -> None:
+    def _parts(self, infrastructure: lookups.Infrastructure, given: dict[str, tuple[str, bool]] | None) -> None:
         self.stage.begin("network", "roles")
-        self.ready = make.Maker(self.api, self.wanted, estate, self.ledger).everything(given)
+        self.ready = make.Maker(self.api, self.wanted, infrastructure, self.ledger).everything(given)
         self.stage.end("network", f"{len(self.ready.subnets)} subnets")
         self.stage.end("roles", f"{len(self.ready.roles)} roles" if self.ready.roles else "given")
 

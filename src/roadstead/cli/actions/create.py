@@ -14,7 +14,7 @@ from msgspec import structs
 
 from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import access, building, get, reach
-from roadstead.cli.live import follow, picture, scene
+from roadstead.cli.live import follow, picture, progress
 from roadstead.core import errors, terminal
 from roadstead.wire import client
 
@@ -27,7 +27,7 @@ def cluster(call: asked.Asked) -> None:
     name = (wanted.metadata or config.Metadata()).name or ""
     kept = access.asks(call, name) if call.truth("write-kubeconfig") else None
     begun = time.monotonic()
-    phases = [each for each in scene.CREATE if each != "nodes" or wanted.managed_node_groups]
+    phases = [each for each in progress.CREATE if each != "nodes" or wanted.managed_node_groups]
     stage = reach.stage(call, *(each for each in phases if each != "kubeconfig" or kept is not None))
     given_names = call.file is not None or call.text("nodegroup-name") is not None
     with reach.connection(call) as api, stage.screen:
@@ -51,8 +51,8 @@ def cluster(call: asked.Asked) -> None:
 
 
 def make(
-    work: building.Building, kept: access.Wanted | None, call: asked.Asked
-) -> tuple[access.Written | None, dict[str, list[str]]]:
+    work: building.Building, kept: access.WantedAccess | None, call: asked.Asked
+) -> tuple[access.WrittenAccess | None, dict[str, list[str]]]:
     """All of it, in order. The kubeconfig is written while the nodes are on their way."""
     work.begin()
     there = work.until_active()
@@ -62,7 +62,7 @@ def make(
 
 
 def summary(
-    there: Mapping[str, Any], written: access.Written | None, nodes: Mapping[str, list[str]], seconds: float
+    there: Mapping[str, Any], written: access.WrittenAccess | None, nodes: Mapping[str, list[str]], seconds: float
 ) -> dict[str, Any]:
     """The last word for programs."""
     return {
@@ -78,11 +78,11 @@ def summary(
     }
 
 
-def _tell(stage: follow.Stage, shown: Mapping[str, Any], written: access.Written | None) -> None:
+def _tell(stage: follow.Stage, shown: Mapping[str, Any], written: access.WrittenAccess | None) -> None:
     if written is not None:
         stage.log.line(written.hint)
     now = time.monotonic()
-    spent = [f"{each.name} {picture.duration(each.seconds(now) or 0.0)}" for each in stage.scene.phases]
+    spent = [f"{each.name} {picture.duration(each.seconds(now) or 0.0)}" for each in stage.shown.phases]
     stage.log.line(f"all of it took {picture.duration(shown['seconds'])}: {', '.join(spent)}")
     stage.log.line(f'EKS cluster "{shown["name"]}" in "{shown["region"]}" region is ready', "✔")
 
@@ -122,8 +122,8 @@ def from_flags(call: asked.Asked) -> config.ClusterConfig:
 
 
 def _kubeconfig(
-    work: building.Building, there: dict[str, Any], kept: access.Wanted | None, call: asked.Asked
-) -> access.Written | None:
+    work: building.Building, there: dict[str, Any], kept: access.WantedAccess | None, call: asked.Asked
+) -> access.WrittenAccess | None:
     """A cluster without a kubeconfig is still a cluster: it goes on, and the failure is told at the end."""
     if kept is None:
         return None

@@ -12,8 +12,8 @@ from typing import Any
 from roadstead.cli import asked, service
 from roadstead.cli.actions import access, get, reach
 from roadstead.cli.actions import nodegroups as groups
-from roadstead.cli.estate import found, parts, together, unmake
-from roadstead.cli.live import follow, scene
+from roadstead.cli.infrastructure import lookups, parts, together, unmake
+from roadstead.cli.live import follow, progress
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -52,7 +52,7 @@ def _goes_on(of: str, region: str) -> str:
     return f"the deletion goes on: {groups.watch_hint(of, region)}"
 
 
-def _without(shown: scene.Scene, seen: scene.Seen, now: float) -> scene.Scene:
+def _without(shown: progress.Progress, seen: progress.ProgressSeen, now: float) -> progress.Progress:
     return shown if seen.nodegroups else shown.end("nodes", now)
 
 
@@ -70,7 +70,7 @@ def wanted(call: asked.Asked) -> list[str]:
 
 def cluster(call: asked.Asked) -> None:
     name = reach.cluster(call)
-    stage = reach.stage(call, *scene.DELETE)
+    stage = reach.stage(call, *progress.DELETE)
     with reach.connection(call) as api, stage.screen:
         stage.goes_on = _goes_on(name, api.region)
         try:
@@ -89,28 +89,28 @@ def cluster(call: asked.Asked) -> None:
 
 def _cluster(api: service.Api, stage: follow.Stage, name: str, *, force: bool, wait: bool) -> None:
     asks: tuple[Any, ...] = (
-        functools.partial(found.cluster, api, name),
-        functools.partial(found.estate, api, name),
+        functools.partial(lookups.cluster, api, name),
+        functools.partial(lookups.infrastructure, api, name),
     )
-    there, estate = together.together(*asks)
+    there, infrastructure = together.together(*asks)
     servers = [there["endpoint"]] if there is not None and there.get("endpoint") else []
     if there is None:
         # What an earlier call that was cut off has left is still taken back.
-        if not (force or estate.there):
+        if not (force or infrastructure.there):
             get.cluster(api, name)
         stage.log.line(f'there is no cluster "{name}"; going on with what was made for it', "!")
-        stage.show(scene.deleting(stage.scene, scene.Seen(), time.monotonic()))
+        stage.show(progress.deleting(stage.shown, progress.ProgressSeen(), time.monotonic()))
     else:
         stage.log.line(f'deleting EKS cluster "{name}"')
         stage.begin("nodes")
         _delete_nodes(api, stage, name)
-        _delete_cluster(api, stage, name, wait=wait or estate.there)
+        _delete_cluster(api, stage, name, wait=wait or infrastructure.there)
     stage.begin("network", "roles", "kubeconfig")
-    if estate.there:
-        vpcs = "".join(f" of {id}" for id in estate.vpcs)
-        log_line = f"deleting {len(estate.subnets)} subnet(s){vpcs}, {len(estate.vpcs)} VPC(s)"
-        stage.log.line(f"{log_line}, {len(estate.roles)} role(s)")
-    unmake.estate(api, estate)
+    if infrastructure.there:
+        vpcs = "".join(f" of {id}" for id in infrastructure.vpcs)
+        log_line = f"deleting {len(infrastructure.subnets)} subnet(s){vpcs}, {len(infrastructure.vpcs)} VPC(s)"
+        stage.log.line(f"{log_line}, {len(infrastructure.roles)} role(s)")
+    unmake.infrastructure(api, infrastructure)
     stage.end("network")
     stage.end("roles")
     if there is not None:
@@ -153,7 +153,7 @@ def _delete_nodes(api: service.Api, stage: follow.Stage, name: str) -> None:
         stage.log.line(f'waiting for deletion of nodegroup "{group}"')
     stage.until(
         functools.partial(follow.look_anyway, api, name),
-        scene.deleting,
+        progress.deleting,
         lambda seen: not seen.nodegroups,
         f'deletion of the nodegroups of cluster "{name}": {", ".join(seen.nodegroups)}',
     )
@@ -166,7 +166,7 @@ def _delete_cluster(api: service.Api, stage: follow.Stage, name: str, *, wait: b
             api.call("eks", "DeleteCluster", name=name)
             break
         except client.ServiceError as error:
-            if found.is_missing(error):
+            if lookups.is_missing(error):
                 return
             if error.fault.code != "ResourceInUseException" or time.monotonic() >= stage.deadline:
                 raise
@@ -179,7 +179,7 @@ def _delete_cluster(api: service.Api, stage: follow.Stage, name: str, *, wait: b
     stage.log.line(f'waiting for deletion of cluster "{name}"')
     stage.until(
         functools.partial(follow.look_anyway, api, name),
-        scene.deleting,
+        progress.deleting,
         lambda seen: seen.cluster is None,
         f'deletion of cluster "{name}"',
     )

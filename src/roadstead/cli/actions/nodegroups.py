@@ -14,8 +14,8 @@ from msgspec import structs
 
 from roadstead.cli import asked, config, defaults, documents, service, show, validity
 from roadstead.cli.actions import get, reach
-from roadstead.cli.estate import bodies, found, make, parts, refusals, together
-from roadstead.cli.live import follow, scene, warnings
+from roadstead.cli.infrastructure import bodies, lookups, make, parts, refusals, together
+from roadstead.cli.live import follow, progress, warnings
 from roadstead.core import errors, terminal
 from roadstead.wire import client
 
@@ -35,7 +35,7 @@ def create(call: asked.Asked) -> None:
     stage = reach.stage(call, "nodes")
     with reach.connection(call) as api, stage.screen:
         there = get.cluster(api, of)
-        subnets = found.subnets(api, call.texts("subnet-ids") or there["resourcesVpcConfig"]["subnetIds"])
+        subnets = lookups.subnets(api, call.texts("subnet-ids") or there["resourcesVpcConfig"]["subnetIds"])
         groups = _fresh(api, of, _versioned(call, wanted, there["version"], stage.log), stage.log)
         _check(api, groups, subnets, there)
         stage.goes_on = f"the work goes on: {watch_hint(of, api.region)}"
@@ -130,7 +130,7 @@ def _check(
 ) -> None:
     if there.get("status") not in ("ACTIVE", "UPDATING"):
         raise errors.Conflict(f'cluster "{there["name"]}" is {there.get("status")}: nodegroups need one that is ACTIVE')
-    offers = found.offers(api, groups)
+    offers = lookups.offers(api, groups)
     zones = {zone for zone, _ in subnets.values()}
     for index, group in enumerate(groups):
         refusals.check_nodegroup(group, f"managedNodeGroups[{index}]", offers, zones)
@@ -141,8 +141,8 @@ def _role(api: service.Api, wanted: config.ClusterConfig) -> str:
     if all(make.given_role(group) for group in wanted.managed_node_groups or ()):
         return ""
     role = parts.node_role((wanted.metadata or config.Metadata()).name or "", api.region)
-    arn = found.role_arn(api, role.name)
-    there = found.Estate(roles={} if arn is None else {role.name: arn})
+    arn = lookups.role_arn(api, role.name)
+    there = lookups.Infrastructure(roles={} if arn is None else {role.name: arn})
     return make.Maker(api, wanted, there, make.Ledger()).role(role)
 
 
@@ -176,11 +176,11 @@ def wait(api: service.Api, stage: follow.Stage, of: str, groups: Sequence[config
     for group in groups:
         stage.log.line(f'waiting for {group.desired_capacity} node(s) to become ready in "{group.name}"')
     total = sum(group.desired_capacity or 0 for group in groups)
-    stage.show(stage.scene.having("nodes", wanted=total))
+    stage.show(stage.shown.having("nodes", wanted=total))
     stage.begin("nodes")
     seen = stage.until(
         functools.partial(follow.look, api, of, names),
-        scene.nodes,
+        progress.nodes,
         lambda seen: seen.cluster is None or _settled(seen, names),
         f"nodegroup(s) {', '.join(names)}",
     )
@@ -188,7 +188,7 @@ def wait(api: service.Api, stage: follow.Stage, of: str, groups: Sequence[config
         raise errors.Failed(f"nodegroup(s) {', '.join(missing)} were deleted while they were made")
 
 
-def _settled(seen: scene.Seen, names: Sequence[str]) -> bool:
+def _settled(seen: progress.ProgressSeen, names: Sequence[str]) -> bool:
     """None is still on its way."""
     return all(seen.nodegroups.get(name) in ("ACTIVE", "DELETING", None) for name in names)
 
@@ -196,7 +196,7 @@ def _settled(seen: scene.Seen, names: Sequence[str]) -> bool:
 def told(api: service.Api, of: str, groups: Sequence[config.ManagedNodeGroup], log: show.Log) -> dict[str, list[str]]:
     """A line for each node. The names of the nodes by nodegroup."""
     names = [group.name or "" for group in groups]
-    nodes = together.together(*(functools.partial(found.nodes, api, of, name) for name in names))
+    nodes = together.together(*(functools.partial(lookups.nodes, api, of, name) for name in names))
     for name, there in zip(names, nodes, strict=True):
         log.line(f'nodegroup "{name}" has {len(there)} node(s)')
         for node in there:

@@ -59,13 +59,13 @@ def log(call: asked.Asked) -> show.Log:
 
 def stage(call: asked.Asked, *phases: str) -> follow.Stage:
     """Where a long command shows what it does: a picture where somebody sees one, else lines."""
-    from roadstead.cli.live import follow, scene, screen
+    from roadstead.cli.live import follow, progress, screen
 
     plain = log(call)
     stream = terminal.stream(error=plain.to_error)
-    shown = screen.Screen(stream, live=plain.verbose >= _TOLD and screen.wanted(stream, os.environ))
+    shown = screen.LiveScreen(stream, live=plain.verbose >= _TOLD and screen.wanted(stream, os.environ))
     return follow.Stage(
-        show.Log(plain.verbose, plain.to_error, shown.line), shown, deadline(call), scene.empty(*phases)
+        show.Log(plain.verbose, plain.to_error, shown.line), shown, deadline(call), progress.empty(*phases)
     )
 
 

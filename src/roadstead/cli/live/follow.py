@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from roadstead.cli import service, show
-from roadstead.cli.estate import found
-from roadstead.cli.live import picture, screen, warnings
-from roadstead.cli.live import scene as scenes
+from roadstead.cli.infrastructure import lookups
+from roadstead.cli.live import picture, progress, screen, warnings
 from roadstead.core import errors
 from roadstead.wire import client
 
@@ -25,13 +24,13 @@ _FAILED = ("CREATE_FAILED", "DELETE_FAILED", "DEGRADED")
 
 @dataclass
 class Stage:
-    """Where a command shows what it does. `scene` is replaced as it goes on."""
+    """Where a command shows what it does. `shown` is replaced as it goes on."""
 
     log: show.Log
-    screen: screen.Screen
+    screen: screen.LiveScreen
     deadline: float
     """Of time.monotonic."""
-    scene: scenes.Scene
+    shown: progress.Progress
     told: set[str] = field(default_factory=set)
     """The phases whose end was told."""
     goes_on: str = ""
@@ -39,10 +38,10 @@ class Stage:
     warnings: warnings.Warnings | None = None
     """Of the cluster that it is about, where that is made."""
 
-    def show(self, changed: scenes.Scene) -> None:
-        """The new scene, as a picture or as lines for what has ended."""
-        hindered = changed.note and changed.note != self.scene.note
-        self.scene = changed
+    def show(self, changed: progress.Progress) -> None:
+        """The new shown, as a picture or as lines for what has ended."""
+        hindered = changed.note and changed.note != self.shown.note
+        self.shown = changed
         now = time.monotonic()
         if self.screen.live:
             self.screen.draw(changed, now)
@@ -56,24 +55,24 @@ class Stage:
                 self.log.line(f"{phase.name}: done in {spent}{f' ({phase.said})' if phase.said else ''}")
 
     def begin(self, *names: str) -> None:
-        changed = self.scene
+        changed = self.shown
         for name in names:
             changed = changed.begin(name, time.monotonic())
         self.show(changed)
 
     def end(self, name: str, said: str | None = None) -> None:
-        self.show(self.scene.end(name, time.monotonic(), said))
+        self.show(self.shown.end(name, time.monotonic(), said))
 
     def fail(self, name: str, said: str) -> None:
-        self.show(self.scene.end(name, time.monotonic(), said).having(name, failed=True))
+        self.show(self.shown.end(name, time.monotonic(), said).having(name, failed=True))
 
     def until(
         self,
-        look: Callable[[], scenes.Seen],
-        after: Callable[[scenes.Scene, scenes.Seen, float], scenes.Scene],
-        done: Callable[[scenes.Seen], bool],
+        look: Callable[[], progress.ProgressSeen],
+        after: Callable[[progress.Progress, progress.ProgressSeen, float], progress.Progress],
+        done: Callable[[progress.ProgressSeen], bool],
         what: str,
-    ) -> scenes.Seen:
+    ) -> progress.ProgressSeen:
         """Look until done. Raises Busy at the deadline, and what `look` raises but for a service that is away."""
         pause = _FIRST_PAUSE
         while True:
@@ -86,7 +85,7 @@ class Stage:
                     raise
                 # At the deadline nobody is waited for: that is not what hinders it.
                 note = _said(error) if time.monotonic() < self.deadline else ""
-            changed = replace(self.scene, note=note)
+            changed = replace(self.shown, note=note)
             self.show(changed if seen is None else after(changed, seen, time.monotonic()))
             if seen is not None and done(seen):
                 return seen
@@ -101,23 +100,23 @@ class Stage:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             if time.monotonic() >= self.deadline:
-                why = "; ".join(each for each in (self.scene.note, self.scene.hindrance) if each)
+                why = "; ".join(each for each in (self.shown.note, self.shown.hindrance) if each)
                 onwards = f"; {self.goes_on}" if self.goes_on else ""
                 raise errors.Busy(f"timed out waiting for {what}{f': {why}' if why else ''}{onwards}")
             time.sleep(min(left, _FRAME))
             if self.screen.live:
-                self.screen.draw(self.scene, time.monotonic())
+                self.screen.draw(self.shown, time.monotonic())
 
 
 def _said(error: errors.Error) -> str:
     return f"{error.fault.code}: {error.fault.message}" if isinstance(error, client.ServiceError) else error.message
 
 
-def look(api: service.Api, cluster: str, nodegroups: Iterable[str]) -> scenes.Seen:
+def look(api: service.Api, cluster: str, nodegroups: Iterable[str]) -> progress.ProgressSeen:
     """A cluster with its parts, and those nodegroups. Raises Failed for what has failed."""
-    there = found.cluster(api, cluster)
+    there = lookups.cluster(api, cluster)
     if there is None:
-        return scenes.Seen()
+        return progress.ProgressSeen()
     if there.get("status") == "FAILED":
         raise errors.Failed(f'cluster "{cluster}" is FAILED: {issues(there)}', cluster=cluster)
     groups: dict[str, str] = {}
@@ -127,20 +126,20 @@ def look(api: service.Api, cluster: str, nodegroups: Iterable[str]) -> scenes.Se
         groups[name] = str(group.get("status", ""))
         if groups[name] in _FAILED:
             raise errors.Failed(f'nodegroup "{name}" is {groups[name]}: {issues(group)}', nodegroup=name)
-    return scenes.Seen(there.get("status"), there.get("endpoint", ""), groups, _parts(api, cluster))
+    return progress.ProgressSeen(there.get("status"), there.get("endpoint", ""), groups, _parts(api, cluster))
 
 
-def look_anyway(api: service.Api, cluster: str) -> scenes.Seen:
+def look_anyway(api: service.Api, cluster: str) -> progress.ProgressSeen:
     """A cluster with its parts and all of its nodegroups, whatever became of them. For those who delete it."""
-    there = found.cluster(api, cluster)
+    there = lookups.cluster(api, cluster)
     if there is None:
-        return scenes.Seen()
+        return progress.ProgressSeen()
     groups = {name: nodegroup(api, cluster, name) for name in _listed(api, cluster)}
     statuses = {name: str(group.get("status", "")) for name, group in groups.items() if group is not None}
     for name, group in groups.items():
         if group is not None and group.get("status") == "DELETE_FAILED":
             raise errors.Failed(f'nodegroup "{name}" is DELETE_FAILED: {issues(group)}', nodegroup=name)
-    return scenes.Seen(there.get("status"), there.get("endpoint", ""), statuses, _parts(api, cluster))
+    return progress.ProgressSeen(there.get("status"), there.get("endpoint", ""), statuses, _parts(api, cluster))
 
 
 def nodegroup(api: service.Api, cluster: str, name: str) -> dict[str, object] | None:
@@ -149,7 +148,7 @@ def nodegroup(api: service.Api, cluster: str, name: str) -> dict[str, object] | 
             "nodegroup"
         ]
     except client.ServiceError as error:
-        if found.is_missing(error):
+        if lookups.is_missing(error):
             return None
         raise
     return found_one
@@ -163,20 +162,20 @@ def _listed(api: service.Api, cluster: str) -> list[str]:
             for name in page.get("nodegroups", [])
         ]
     except client.ServiceError as error:
-        if found.is_missing(error):
+        if lookups.is_missing(error):
             return []
         raise
 
 
-def _parts(api: service.Api, cluster: str) -> list[scenes.Part]:
+def _parts(api: service.Api, cluster: str) -> list[progress.ProgressPart]:
     try:
         found_ones = api.call("roadstead", "ListClusterParts", clusterName=cluster)["parts"]
     except client.ServiceError as error:
-        if found.is_missing(error):
+        if lookups.is_missing(error):
             return []
         raise
     return [
-        scenes.Part(
+        progress.ProgressPart(
             each["name"], each["state"], each.get("zone", ""), each.get("nodegroup", ""), each.get("reason", "")
         )
         for each in found_ones

@@ -1,10 +1,10 @@
-"""A scene as lines of text that fit a terminal. Pure. No colours: marks alone tell, so that it reads everywhere."""
+"""A progress as lines of text that fit a terminal. Pure. No colours: marks alone tell, so that it reads everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from roadstead.cli.live import scene
+from roadstead.cli.live import progress
 from roadstead.core import foreign
 
 _MARKS = {"waiting": " ", "done": "✔", "failed": "✖"}
@@ -16,7 +16,7 @@ _NAME = 13
 _TIME = 7
 
 
-def lines(shown: scene.Scene, now: float, width: int) -> list[str]:
+def lines(shown: progress.Progress, now: float, width: int) -> list[str]:
     """One line for each phase, none wider than `width`; what hinders it below."""
     made = [_phase(each, now, width) for each in shown.phases]
     if shown.note:
@@ -29,7 +29,7 @@ def cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
 
 
-def _phase(phase: scene.Phase, now: float, width: int) -> str:
+def _phase(phase: progress.ProgressPhase, now: float, width: int) -> str:
     spent = phase.seconds(now)
     mark = _MARKS.get(phase.state) or _SPINNER[int(now * _TURNS) % len(_SPINNER)]
     took = "" if spent is None else duration(spent)
@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def members(parts: Iterable[scene.Part]) -> str:
+def members(parts: Iterable[progress.ProgressPart]) -> str:
     """By zone: `a etcd ✔ api ·`."""
     zones: dict[str, list[str]] = {}
     for part in parts:
@@ -56,14 +56,14 @@ def members(parts: Iterable[scene.Part]) -> str:
     return "   ".join(f"{zone}: {' '.join(sorted(each, reverse=True))}" for zone, each in sorted(zones.items()))
 
 
-def nodes(phase: scene.Phase, room: int) -> str:
+def nodes(phase: progress.ProgressPhase, room: int) -> str:
     """`3 of 4 Ready   a: ✔✔  b: ✔  c: ·`; a number for each zone where marks have no room."""
     ready = sum(each.ready for each in phase.parts)
     wanted = max(phase.wanted, len(phase.parts))
     if not wanted and not phase.parts:
         return ""
     counted = f"{ready} of {wanted} Ready"
-    zones: dict[str, list[scene.Part]] = {}
+    zones: dict[str, list[progress.ProgressPart]] = {}
     for part in phase.parts:
         zones.setdefault(part.zone[-1:], []).append(part)
     marks = [f"{zone}: {''.join(_PARTS.get(one.state, '?') for one in each)}" for zone, each in sorted(zones.items())]

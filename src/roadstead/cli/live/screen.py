@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
-from roadstead.cli.live import picture, scene
+from roadstead.cli.live import picture, progress
 from roadstead.core import foreign, terminal
 
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
@@ -38,7 +38,7 @@ def wanted(stream: Stream, environment: Mapping[str, str]) -> bool:
     )
 
 
-class Screen(AbstractContextManager["Screen"]):
+class LiveScreen(AbstractContextManager["LiveScreen"]):
     """Lines and one picture on a stream. The last picture stays when it is closed, and lines go on below it."""
 
     def __init__(self, stream: Stream, *, live: bool, size: Callable[[], os.terminal_size] | None = None) -> None:
@@ -65,7 +65,7 @@ class Screen(AbstractContextManager["Screen"]):
             return
         self._write(f"{_BEGIN}{self._up()}{_CLEAR_BELOW}{text}\n{_joined(self._drawn)}{_END}")
 
-    def draw(self, shown: scene.Scene, now: float) -> None:
+    def draw(self, shown: progress.Progress, now: float) -> None:
         if not self.live:
             return
         columns, rows = self._size()

@@ -1,4 +1,4 @@
-"""The access policies there are. What each allows in a cluster is the embassy's: roles that it binds to groups.
+"""The access policies there are. What each allows in a cluster is for the controllers: roles that they bind to groups.
 
 Source: EKS user guide, "Review access policy permissions". Those for nodes and for AWS's own services are no
 customers' and not offered.

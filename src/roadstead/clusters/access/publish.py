@@ -29,8 +29,8 @@ Derived = MutableMapping[tuple[str, str, str], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where porter answers a cluster: the cluster's id at the agent, and what serve knows of the door there."""
+class WebhookEndpoint:
+    """Where porter answers a cluster: the cluster's id at the agent, and what serve knows of the endpoint there."""
 
     id: str
     """`c-1a2b3c4d`."""
@@ -45,7 +45,7 @@ class Door:
 
 
 @dataclass(frozen=True)
-class Read:
+class StoreContents:
     """What was read of the store, at `revision` or later."""
 
     revision: int
@@ -57,9 +57,9 @@ class Read:
 
 
 def snapshot(
-    read: Read, doors: Mapping[keys.Key, Door], today: dt.date, derived: Derived | None = None
+    read: StoreContents, endpoints: Mapping[keys.Key, WebhookEndpoint], today: dt.date, derived: Derived | None = None
 ) -> porter.Snapshot:
-    """The whole. `doors`: by the keys of clusters; a cluster without one is not answered yet.
+    """The whole. `endpoints`: by the keys of clusters; a cluster without one is not answered yet.
 
     `derived` is used and brought up to date; without it all keys are derived anew (some 3 ms for each access key).
     """
@@ -69,7 +69,7 @@ def snapshot(
     made = porter.Snapshot(
         format=porter.FORMAT,
         revision=read.revision,
-        clusters={door.id: _cluster(key, door, read.entries) for key, door in sorted(doors.items())},
+        clusters={endpoint.id: _cluster(key, endpoint, read.entries) for key, endpoint in sorted(endpoints.items())},
         principals={one.access_key: _principal(one, dates, before, fresh) for one in read.known},
         vpcs={each.key.names[0]: _vpc(each, read.subnets) for each in read.vpcs},
     )
@@ -79,18 +79,18 @@ def snapshot(
     return made
 
 
-def _cluster(key: keys.Key, door: Door, entered: Iterable[facts.Desired]) -> porter.Cluster:
+def _cluster(key: keys.Key, endpoint: WebhookEndpoint, entered: Iterable[facts.Desired]) -> porter.Cluster:
     below = entries.below(key.account, key.region, key.names[0])
     allowed = [entries.read(each.body) for each in entered if below.covers(each.key)]
     return porter.Cluster(
         name=key.names[0],
         account=key.account,
         region=key.region,
-        certificate=door.certificate,
-        key=door.key,
-        bearer=door.bearer,
+        certificate=endpoint.certificate,
+        key=endpoint.key,
+        bearer=endpoint.bearer,
         entries={entry.principal: _entry(entry) for entry in allowed},
-        credentials=dict(door.credentials),
+        credentials=dict(endpoint.credentials),
     )
 
 

@@ -31,16 +31,16 @@ AGAIN = 1.0
 """Seconds until what failed is tried again."""
 ANYWAY = 3600.0
 """Seconds after which the days are looked at again."""
-_TELLING = frozenset({facts.Part.DESIRED, facts.Part.SECRET})
+_TELLING = frozenset({facts.ChangedPart.DESIRED, facts.ChangedPart.SECRET})
 
-Doors = Callable[[], Awaitable[Mapping[keys.Key, publish.Door]]]
-"""The doors of all clusters that have one, by the clusters' keys."""
+Endpoints = Callable[[], Awaitable[Mapping[keys.Key, publish.WebhookEndpoint]]]
+"""The endpoints of all clusters that have one, by the clusters' keys."""
 
 
 async def run(
     store: interface.Store,
     path: Path,
-    more: Doors,
+    more: Endpoints,
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
 ) -> None:
     """Write the snapshot to `path` now, after each change and each day, until cancelled."""
@@ -60,7 +60,7 @@ async def _follow(store: interface.Store, changed: asyncio.Event) -> None:
 
 
 async def _write_all(
-    store: interface.Store, path: Path, more: Doors, now: Callable[[], dt.datetime], changed: asyncio.Event
+    store: interface.Store, path: Path, more: Endpoints, now: Callable[[], dt.datetime], changed: asyncio.Event
 ) -> None:
     derived: publish.Derived = {}
     written: porter.Snapshot | None = None
@@ -89,11 +89,11 @@ def write(path: Path, snapshot: porter.Snapshot) -> None:
     atomic.write(path, porter.written(snapshot), 0o640)
 
 
-async def _read(store: interface.Store) -> publish.Read:
+async def _read(store: interface.Store) -> publish.StoreContents:
     """All of it, as it is now. What changes while it is read wakes the task once more."""
     revision = store.revision
     known = [await users.whose(store, each.key.names[0]) for each in await _all(store, users.ACCESS_KEY)]
-    return publish.Read(
+    return publish.StoreContents(
         revision=revision,
         entries=await _all(store, entries.KIND),
         known=tuple(one for one in known if one is not None),

@@ -1,12 +1,12 @@
 """What the machine can carry: whether what is asked for fits, before anything of it is kept.
 
-The doctor counts by the same sums. For the front desk, which refuses what does not fit, and for the ground of clusters,
-which keeps clear of the machine's own networks. It reads the store alone: the machine's facts are kept there by the
-works. It never asks the agent.
+The doctor counts by the same sums. For the AWS API, which refuses what does not fit, and for the allocator, which keeps
+clear of the machine's own networks. It reads the store alone: serve's tasks keep the machine's facts there. It never
+asks the agent.
 
-    facts      the machine as it was seen last, in the store
-    sums       memory and disk: what is there, what is promised, what is asked for (pure)
-    promises   what clusters and nodegroups are promised, read from the store
-    subnets    addresses and networks of pods: whether a subnet has room for nodes
-    neighbours the machine's own networks that a VPC covers (pure)
+    facts       the machine as it was seen last, in the store
+    sums        memory and disk: what is there, what is promised, what is asked for (pure)
+    promises    what clusters and nodegroups are promised, read from the store
+    subnets     addresses and networks of pods: whether a subnet has room for nodes
+    neighbours  the machine's own networks that a VPC covers (pure)
 """

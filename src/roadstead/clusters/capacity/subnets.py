@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from roadstead.clusters import nodegroups, spec
-from roadstead.clusters.ground import allotments
-from roadstead.clusters.hands import names
+from roadstead.clusters.allocation import ipam, names
 from roadstead.contract import naming
 from roadstead.core import errors
 from roadstead.network import sizes
@@ -25,8 +24,8 @@ class _Wish:
 
 async def check(store: interface.Store, key: keys.Key, wanted: nodegroups.Nodegroup) -> None:
     """Whether the nodegroup's subnets have room for all its nodes. Raises LimitExceeded, naming the first without."""
-    kept = await store.get(allotments.key(key.account, key.region, wanted.vpc))
-    now = allotments.read(kept.desired.body) if kept else allotments.Allotments()
+    kept = await store.get(ipam.key(key.account, key.region, wanted.vpc))
+    now = ipam.read(kept.desired.body) if kept else ipam.VpcAddresses()
     holders = frozenset(now.holders.values())
     before = await _others(store, key, wanted.vpc, holders)
     mine = await _wishes(store, key, wanted, holders)
@@ -37,12 +36,12 @@ async def check(store: interface.Store, key: keys.Key, wanted: nodegroups.Nodegr
         cidr = network.read_subnet(state.desired.body).cidr
         needs = [wish.prefixes for wish in (*before, *mine) if wish.subnet == subnet]
         asked = Counter(wish.subnet for wish in mine)[subnet]
-        room = max(0, allotments.fitting(now, cidr, needs) - (len(needs) - asked))
+        room = max(0, ipam.fitting(now, cidr, needs) - (len(needs) - asked))
         if room < asked:
             each = needs[-1]
             raise errors.LimitExceeded(
                 f"Subnet {subnet} ({cidr}) has room for {room} more of the {asked} nodes that are asked for in it: "
-                f"a node of type {wanted.types[0]} needs an address and {each} networks of {allotments.PREFIX_SIZE} "
+                f"a node of type {wanted.types[0]} needs an address and {each} networks of {ipam.PREFIX_SIZE} "
                 "addresses for its pods. Use a larger subnet, a smaller instance type or fewer nodes.",
                 subnet=subnet,
             )
@@ -65,7 +64,7 @@ async def _wishes(
     cluster = await store.get(spec.key(key.account, key.region, wanted.cluster))
     group = await store.get(key)
     id = names.cluster(cluster.key, cluster.desired.created) if cluster else ""
-    count = allotments.prefixes_for(sizes.find(wanted.types[0]).pods)
+    count = ipam.prefixes_for(sizes.find(wanted.types[0]).pods)
     return [
         _Wish(nodegroups.subnet_of(wanted, part)[0], count)
         for part in nodegroups.nodes(wanted.scaling.desired)

@@ -1,4 +1,4 @@
 """One pure function per component: facts, version and digests of secrets in; a unit for the agent out.
 
-For the hands of clusters. It does no I/O, makes no secret and knows no store; each minor has golden files.
+For the provider. It does no I/O, makes no secret and knows no store; each minor has golden files.
 """

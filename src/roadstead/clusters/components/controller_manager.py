@@ -28,7 +28,7 @@ def unit(plane: facts.ControlPlane, letter: str, digests: facts.Digests) -> desi
             "cluster-signing-cert-file": file("ca.pem"),
             "cluster-signing-key-file": file("ca.key"),
             "cluster-signing-duration": "8760h",
-            # Requests of nodes are approved by the embassy, which knows whose address is whose.
+            # Requests of nodes are approved by the controllers, which know whose address is whose.
             "controllers": "*,-certificatesigningrequest-approving-controller",
             "allocate-node-cidrs": "false",
             "configure-cloud-routes": "false",

@@ -78,9 +78,9 @@ class ControlPlane:
     endpoint: Endpoint
     vpc_cidr: str
     service_cidr: str
-    doors: str
+    webhook: str
     """The address in the control-plane network where porter answers the API servers."""
-    doors_port: int = 443
+    webhook_port: int = 443
     logs: tuple[str, ...] = ()
     cores: int = 2
     """Processors of the machine that all of it is on."""

@@ -9,7 +9,7 @@ from roadstead.contract.messages import desired
 from roadstead.core import errors
 
 SHARED = "shared"
-"""The subnet of the edge and the doors; the others are called by their members' letters."""
+"""The subnet of the edge and the webhook; the others are called by their members' letters."""
 _SUBNET = 28
 _FIRST_WEIGHT, _WEIGHT = 200, 100
 
@@ -20,7 +20,7 @@ def network_id(plane: facts.ControlPlane) -> str:
 
 
 def network(plane: facts.ControlPlane, cidr: str, serve: int) -> desired.Network:
-    """Four subnets of the /26 `cidr`: a zone's members each, then the edge and the doors. `serve`: its user id."""
+    """Four subnets of the /26 `cidr`: a zone's members each, then the edge and the webhook. `serve`: its user id."""
     parts = [str(part) for part in ipaddress.IPv4Network(cidr).subnets(new_prefix=_SUBNET)]
     zones = [(each.letter, each.zone) for each in plane.members]
     return desired.Network(

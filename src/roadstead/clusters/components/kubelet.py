@@ -206,7 +206,7 @@ def effect(word: str, key: str) -> str:
 def labels(node: facts.Node) -> dict[str, str]:
     """The labels that kubelet sets when it registers, sorted; what it computes itself is not among them.
 
-    The embassy sets those that kubelet refuses to set, and what changes later.
+    The controllers set those that kubelet refuses to set, and what changes later.
     """
     return {name: value for name, value in _all_labels(node).items() if _settable(name)}
 

@@ -15,7 +15,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True)
-class Doors:
+class WebhookIdentity:
     """What porter serves API servers with, and knows them by: the bearer token of their requests."""
 
     certificate: bytes
@@ -29,15 +29,15 @@ def admin(trust: roots.Trust, now: dt.datetime) -> authorities.Credential:
     return authorities.leaf(trust.cluster, subject, now)
 
 
-def doors(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Doors:
-    """For porter's door at `plane.doors`."""
-    subject = authorities.Subject(name=kubernetes.WEBHOOK, hosts=(plane.doors,), usages=("server",))
+def webhook(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> WebhookIdentity:
+    """For porter's webhook at `plane.webhook`."""
+    subject = authorities.Subject(name=kubernetes.WEBHOOK, hosts=(plane.webhook,), usages=("server",))
     made = authorities.leaf(trust.cluster, subject, now)
-    return Doors(made.certificate, made.key, bearer(trust))
+    return WebhookIdentity(made.certificate, made.key, bearer(trust))
 
 
 def bearer(trust: roots.Trust) -> str:
-    """What API servers show at porter's door. The same for the life of the trust."""
+    """What API servers show at porter's webhook. The same for the life of the trust."""
     return _derived(trust, "doors").hex()
 
 

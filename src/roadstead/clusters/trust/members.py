@@ -44,10 +44,10 @@ def completed(plane: facts.ControlPlane, trust: roots.Trust, made: Files) -> Fil
     """All files, with those that follow from the others and from the facts as this release has them: what an earlier
     one made lacks some, or has others.
     """
-    url = f"https://{plane.doors}:{plane.doors_port}{listeners.AUTHORIZE}"
-    door = kubeconfigs.of_token(url, trust.cluster.certificate, guests.bearer(trust))
+    url = f"https://{plane.webhook}:{plane.webhook_port}{listeners.AUTHORIZE}"
+    webhook = kubeconfigs.of_token(url, trust.cluster.certificate, guests.bearer(trust))
     chain = policies.authorization(credentials(made)[kubernetes.API_SERVER]).encode()
-    added = {"authorization.kubeconfig": door, "authorization.yaml": chain}
+    added = {"authorization.kubeconfig": webhook, "authorization.yaml": chain}
     servers = {f"api-{member.letter}/kube-apiserver" for member in plane.members}
     return {unit: {**files, **(added if unit in servers else {})} for unit, files in made.items()}
 
@@ -108,7 +108,7 @@ def _api_server(
         "service-account.key": trust.service_account.private,
         "encryption.yaml": _encryption(trust.encryption_key),
         "authentication.kubeconfig": kubeconfigs.of_token(
-            f"https://{plane.doors}:{plane.doors_port}{listeners.AUTHENTICATE}",
+            f"https://{plane.webhook}:{plane.webhook_port}{listeners.AUTHENTICATE}",
             trust.cluster.certificate,
             guests.bearer(trust),
         ),

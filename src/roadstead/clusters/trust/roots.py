@@ -37,7 +37,7 @@ class Trust:
     encryption_key: bytes
     """What API servers encrypt Secrets in etcd with."""
     master: bytes
-    """What single secrets (of nodes, of doors) are derived from."""
+    """What single secrets (of nodes, of webhooks) are derived from."""
 
 
 def created(cluster_id: str, now: dt.datetime) -> Trust:

@@ -30,7 +30,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Subnet(Message, frozen=True, kw_only=True):
-    """A part of a network in one zone. Its base+1 is the router, base+2 the resolver, base+3 the doors."""
+    """A part of a network in one zone. Its base+1 is the router, base+2 the resolver, base+3 the webhook."""
 
     id: Id
     cidr: Cidr

@@ -88,7 +88,7 @@ class Snapshot(Message, frozen=True, kw_only=True):
     format: int
     revision: int
     clusters: dict[Id, Cluster] = {}
-    """By their ids at the agent: `c-1a2b3c4d`; the listener of the door is `c-1a2b3c4d.doors`."""
+    """By their ids at the agent: `c-1a2b3c4d`; the listener of the webhook is `c-1a2b3c4d.doors`."""
     principals: dict[str, Principal] = {}
     """By access key."""
     vpcs: dict[Id, Vpc] = {}

@@ -1,6 +1,6 @@
 """The workloads that every cluster has from its start: cluster DNS, storage classes and their provisioner. Pure.
 
-Who may call it: the embassy, which applies what `objects` answers, and asks `budget` what becomes of a drain. It does
+Who may call it: the controllers, which apply what `objects` answers, and ask `budget` what becomes of a drain. It does
 no I/O and reads no clock. What runs on nodes outside of pods (kube-proxy, the pods' network) is not here.
 """
 

@@ -13,7 +13,7 @@ from roadstead.engine import catalog, process
 
 if TYPE_CHECKING:
     from roadstead.engine import progress
-    from roadstead.engine.settings import Settings
+    from roadstead.engine.settings import EngineSettings
 
 _TIMEOUT = 120.0
 
@@ -22,7 +22,7 @@ def make(
     release: catalog.Release,
     programs: tuple[Path, Path, Path],
     into: Path,
-    settings: Settings,
+    settings: EngineSettings,
     teller: progress.Teller,
 ) -> None:
     """The seed of the release of Kubernetes that has this version, by its kube-apiserver, an etcd and an etcdctl.

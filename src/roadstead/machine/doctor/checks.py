@@ -29,7 +29,7 @@ OVERLAY_UPPER = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2f
 """File systems that overlay can write to: it needs whiteouts, file types in folders and xattrs."""
 
 
-def check(seen: facts.Facts) -> tuple[findings.Finding, ...]:
+def check(seen: facts.DoctorFacts) -> tuple[findings.Finding, ...]:
     """All findings, in the order of the groups."""
     found = [finding for look in CHECKS for finding in look(seen)]
     return tuple(sorted(found, key=lambda finding: findings.GROUPS.index(finding.group)))
@@ -39,7 +39,7 @@ def _gib(size: int) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def _computer(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _computer(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     title = f"{seen.distribution.name}, {seen.architecture}, {seen.cores} cores"
     if seen.architecture in ("x86_64", "aarch64"):
         yield findings.Finding("machine/architecture", "ok", title)
@@ -76,7 +76,7 @@ def _computer(seen: facts.Facts) -> Iterator[findings.Finding]:
         )
 
 
-def _memory(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _memory(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     limit = seen.memory.limit
     total = min(seen.memory.total, limit) if limit else seen.memory.total
     free = min(seen.memory.available, total)
@@ -104,7 +104,7 @@ def _memory(seen: facts.Facts) -> Iterator[findings.Finding]:
         yield findings.Finding("machine/memory", "ok", f"{title}, room for {free // USUAL} clusters of three nodes")
 
 
-def _disk(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _disk(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     disk = seen.disk
     title = f"disk: {_gib(disk.free)} free at {disk.folder} ({disk.filesystem})"
     if disk.free >= DISK_GOOD:
@@ -138,7 +138,7 @@ def _disk(seen: facts.Facts) -> Iterator[findings.Finding]:
         )
 
 
-def _loops(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _loops(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     loops = seen.loops
     if loops.control or loops.free:
         more = ", more on demand" if loops.control else ""
@@ -154,7 +154,7 @@ def _loops(seen: facts.Facts) -> Iterator[findings.Finding]:
     )
 
 
-def _descriptors(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _descriptors(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     title = f"open files of a process: {seen.descriptors}"
     if seen.descriptors >= DESCRIPTORS or "CAP_SYS_RESOURCE" in seen.capabilities:
         yield findings.Finding("machine/descriptors", "ok", title)
@@ -170,7 +170,7 @@ def _descriptors(seen: facts.Facts) -> Iterator[findings.Finding]:
     )
 
 
-def _programs(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _programs(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     found = {tool.name: tool for tool in seen.tools}
     for program in wanted.PROGRAMS:
         tool = found.get(program.name)
@@ -192,7 +192,7 @@ def _programs(seen: facts.Facts) -> Iterator[findings.Finding]:
             yield findings.Finding(f"programs/{program.name}", "ok", f"{program.name} {shown}".strip())
 
 
-def _runc(seen: facts.Facts, program: wanted.Program, tool: facts.Tool) -> findings.Finding:
+def _runc(seen: facts.DoctorFacts, program: wanted.Program, tool: facts.Tool) -> findings.Finding:
     """What is known to be wrong with the machine's runc; where there is one of ours, hosts and pods run by that."""
     shown = ".".join(str(part) for part in tool.version) if tool.version else ""
     own = next((e.version for e in seen.engines or () if e.name == "runc" and not e.broken), None)
@@ -220,7 +220,7 @@ def _runc(seen: facts.Facts, program: wanted.Program, tool: facts.Tool) -> findi
     )
 
 
-def _unfit(seen: facts.Facts, program: wanted.Program, title: str, meaning: str) -> findings.Finding:
+def _unfit(seen: facts.DoctorFacts, program: wanted.Program, title: str, meaning: str) -> findings.Finding:
     family = seen.distribution.family
     package = distributions.package(family, program.name)
     makers = distributions.MAKERS[program.name]
@@ -242,7 +242,7 @@ def _unfit(seen: facts.Facts, program: wanted.Program, title: str, meaning: str)
     )
 
 
-def _settings(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _settings(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     for setting in wanted.SYSCTLS:
         value = seen.sysctls.get(setting.name)
         name = f"settings/{setting.name}"
@@ -264,7 +264,7 @@ def _settings(seen: facts.Facts) -> Iterator[findings.Finding]:
 _LOST = "Nodes and pods reach each other, but packets between them and the world (images, the internet) are dropped."
 
 
-def _firewalls(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _firewalls(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     walls = seen.firewalls
     if not walls.read:
         yield findings.Finding(
@@ -321,7 +321,7 @@ def _dropping(chain: facts.Chain, *, docker: bool) -> findings.Finding:
     )
 
 
-def _engines(seen: facts.Facts) -> Iterator[findings.Finding]:
+def _engines(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     if seen.engines is None:
         return
     whole = [f"{engine.name} {engine.version}" for engine in seen.engines if not engine.broken]
@@ -340,7 +340,7 @@ def _engines(seen: facts.Facts) -> Iterator[findings.Finding]:
             )
 
 
-CHECKS: tuple[Callable[[facts.Facts], Iterator[findings.Finding]], ...] = (
+CHECKS: tuple[Callable[[facts.DoctorFacts], Iterator[findings.Finding]], ...] = (
     _computer,
     _memory,
     _disk,

@@ -73,7 +73,7 @@ def check_before_start(*, interactive: bool, yes: bool, may_mend: bool = True) -
 
 
 def _mend(
-    seen: facts.Facts, found: tuple[findings.Finding, ...], *, ask: bool, only: Only | None = None
+    seen: facts.DoctorFacts, found: tuple[findings.Finding, ...], *, ask: bool, only: Only | None = None
 ) -> tuple[str, ...]:
     """Mends, after a question where one is to be asked; what was done, a line each. All its words go to stderr."""
     steps = mend.chosen(mend.plan(found, seen.distribution.family), only)
@@ -87,7 +87,7 @@ def _mend(
         terminal.err(f"  {line}")
     if ask and not click.confirm("Do it?", default=True, err=True):
         return ()
-    mend.make(steps, mend.Places())
+    mend.make(steps, mend.MendPlaces())
     return lines
 
 

@@ -126,7 +126,7 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DoctorFacts:
     """All that one look at a machine gave."""
 
     root: bool

@@ -86,7 +86,7 @@ CONTROLLERS_V2 = ("cpu", "cpuset", "memory", "pids")
 """What runc and kubelet refuse to run without."""
 
 
-def version(seen: facts.Facts) -> Iterator[findings.Finding]:
+def version(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     title = f"Linux {seen.kernel.release}"
     numbers = re.match(r"(\d+)\.(\d+)", seen.kernel.release)
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
@@ -101,7 +101,7 @@ def version(seen: facts.Facts) -> Iterator[findings.Finding]:
     yield findings.Finding("kernel/version", "ok", title)
 
 
-def users(seen: facts.Facts) -> Iterator[findings.Finding]:
+def users(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     """Whether root of a node is root of the machine. The agent tries it; here the version alone decides."""
     numbers = re.match(r"(\d+)\.(\d+)", seen.kernel.release)
     name = "kernel/users-of-nodes"
@@ -118,7 +118,7 @@ def users(seen: facts.Facts) -> Iterator[findings.Finding]:
     )
 
 
-def _feature_remedy(seen: facts.Facts, needed: Needed) -> str:
+def _feature_remedy(seen: facts.DoctorFacts, needed: Needed) -> str:
     if not needed.modules:
         return (
             f"{PRIVILEGED} On the machine itself: a kernel with {needed.option} that `sysctl user` does not forbid it."
@@ -128,7 +128,7 @@ def _feature_remedy(seen: facts.Facts, needed: Needed) -> str:
     return f"Run `sudo modprobe {needed.modules}`; where that fails, boot a kernel with {needed.option}."
 
 
-def features(seen: facts.Facts) -> Iterator[findings.Finding]:
+def features(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     for feature in seen.kernel.features:
         needed = FEATURES[feature.name]
         name = f"kernel/{feature.name}"
@@ -168,7 +168,7 @@ def features(seen: facts.Facts) -> Iterator[findings.Finding]:
         )
 
 
-def capabilities(seen: facts.Facts) -> Iterator[findings.Finding]:
+def capabilities(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     missing = [name for name in CAPABILITIES if name not in seen.capabilities]
     for name in missing:
         yield findings.Finding(
@@ -196,7 +196,7 @@ def capabilities(seen: facts.Facts) -> Iterator[findings.Finding]:
         yield findings.Finding("rights/capabilities", "ok", "all capabilities that are needed")
 
 
-def cgroups(seen: facts.Facts) -> Iterator[findings.Finding]:
+def cgroups(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
     """Version, controllers, delegation."""
     groups = seen.cgroups
     match groups.version:

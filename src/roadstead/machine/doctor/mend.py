@@ -32,7 +32,7 @@ FORWARDING = "net.ipv4.ip_forward"
 
 
 @dataclass(frozen=True)
-class Places:
+class MendPlaces:
     """Where sysctls are written and remembered."""
 
     proc_sys: Path = Path("/proc/sys")
@@ -61,17 +61,17 @@ Only = Literal["packages", "settings"]
 """What `--fix` may be kept to."""
 
 
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MendChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sysctl: what it was before the doctor's first change, and what the doctor set."""
 
     before: int
     set: int
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MendRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the doctor changed on this machine, ever since it was last restored."""
 
-    sysctls: dict[str, Change] = {}
+    sysctls: dict[str, MendChange] = {}
     packages: list[str] = []
 
 
@@ -122,7 +122,7 @@ def explain(step: Step) -> str:
             assert_never(step)
 
 
-def make(steps: Iterable[Step], places: Places) -> None:
+def make(steps: Iterable[Step], places: MendPlaces) -> None:
     """Does all steps, also when one fails. Raises Failed that names each one that failed."""
     failures: list[errors.Failed] = []
     for step in steps:
@@ -141,7 +141,7 @@ def make(steps: Iterable[Step], places: Places) -> None:
         raise errors.Failed(" ".join(error.message for error in failures), **known)
 
 
-def _install(step: Install, places: Places) -> None:
+def _install(step: Install, places: MendPlaces) -> None:
     record = recorded(places)
     packages = sorted({*record.packages, *step.packages})
     _remember(msgspec.structs.replace(record, packages=packages), places)
@@ -177,7 +177,7 @@ def _install(step: Install, places: Places) -> None:
             )
 
 
-def _set(step: Set, places: Places) -> None:
+def _set(step: Set, places: MendPlaces) -> None:
     """Records, then writes the file for later boots, then sets: whatever cuts it off, `restore` knows of it."""
     record = recorded(places)
     sysctls = dict(record.sysctls)
@@ -186,7 +186,7 @@ def _set(step: Set, places: Places) -> None:
         if now is None:
             raise errors.Failed(f"{name} cannot be set: this kernel does not have it.", sysctl=name)
         before = sysctls[name].before if name in sysctls else now
-        sysctls[name] = Change(before=before, set=value)
+        sysctls[name] = MendChange(before=before, set=value)
     _remember(msgspec.structs.replace(record, sysctls=sysctls), places)
     _write(places.conf, conf(sysctls))
     refused = [reason for name, value in step.values if (reason := _apply(name, value, places))]
@@ -198,13 +198,13 @@ def _set(step: Set, places: Places) -> None:
         )
 
 
-def conf(sysctls: dict[str, Change]) -> str:
+def conf(sysctls: dict[str, MendChange]) -> str:
     """The file for sysctl.d(5). Forwarding is not in it: the agent sets it, once its rules say for whom."""
     lines = [f"{name} = {change.set}" for name, change in sorted(sysctls.items()) if name != FORWARDING]
     return "\n".join(["# Written by `roadstead doctor --fix`; `roadstead uninstall` takes it back.", *lines, ""])
 
 
-def _apply(name: str, value: int, places: Places) -> str:
+def _apply(name: str, value: int, places: MendPlaces) -> str:
     """Sets one sysctl; the reason where that was refused, else nothing."""
     try:
         (places.proc_sys / name.replace(".", "/")).write_text(f"{value}\n", encoding="ascii")
@@ -213,12 +213,12 @@ def _apply(name: str, value: int, places: Places) -> str:
     return ""
 
 
-def recorded(places: Places) -> Record:
+def recorded(places: MendPlaces) -> MendRecord:
     """What was changed so far. Raises Failed where the record cannot be understood."""
     try:
-        return msgspec.json.decode(places.record.read_bytes(), type=Record)
+        return msgspec.json.decode(places.record.read_bytes(), type=MendRecord)
     except FileNotFoundError:
-        return Record()
+        return MendRecord()
     except msgspec.MsgspecError as error:
         raise errors.Failed(
             f"The record of earlier settings, {places.record}, cannot be understood ({error}). Move it away to go "
@@ -227,7 +227,7 @@ def recorded(places: Places) -> Record:
         ) from error
 
 
-def _remember(record: Record, places: Places) -> None:
+def _remember(record: MendRecord, places: MendPlaces) -> None:
     _write(places.record, msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
 
 
@@ -240,7 +240,7 @@ def _write(path: Path, text: str) -> None:
         raise errors.Failed(f"{path} could not be written: {error.strerror}.", file=path) from error
 
 
-def restore(places: Places) -> tuple[str, ...]:
+def restore(places: MendPlaces) -> tuple[str, ...]:
     """Gives back what `make` changed of the kernel's settings; says what was done, a sentence each.
 
     A setting that someone else changed since stays. Forwarding stays on where the machine has a bridge: something

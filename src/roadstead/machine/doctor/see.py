@@ -23,7 +23,7 @@ _SAID = 500
 LIBNFTABLES = "libnftables.so.1"
 
 
-def see(state: Path = instance.STATE_ROOT) -> facts.Facts:
+def see(state: Path = instance.STATE_ROOT) -> facts.DoctorFacts:
     """Looks at the machine once; programs and probes run side by side. `state` is the folder that will grow."""
     root = os.geteuid() == 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
@@ -33,7 +33,7 @@ def see(state: Path = instance.STATE_ROOT) -> facts.Facts:
         mounts = parse.mounts(_text("/proc/mounts"))
         groups = _cgroups(mounts, root=root)
         status = _text("/proc/self/status")
-        return facts.Facts(
+        return facts.DoctorFacts(
             root=root,
             user_namespace=parse.in_user_namespace(_text("/proc/self/uid_map")),
             architecture=platform.machine(),

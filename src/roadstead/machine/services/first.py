@@ -124,7 +124,7 @@ def _foresee_dry(call: asked.Asked, *, whole: bool) -> None:
 
 
 def local(
-    environment: Mapping[str, str], config: str, credentials: str, *, kept: settings.Settings, asked: str | None
+    environment: Mapping[str, str], config: str, credentials: str, *, kept: settings.TreeSettings, asked: str | None
 ) -> Local | None:
     """This machine's own service when it is the one to ask, else None. Raises what cli.profile.settings raises."""
     if any(value and name.startswith("AWS_ENDPOINT_URL") for name, value in environment.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from roadstead.cli import asked, config, defaults
 from roadstead.cli.actions import access, create, reach
-from roadstead.cli.estate import found, refusals
+from roadstead.cli.infrastructure import lookups, refusals
 from roadstead.clusters import versions
 from roadstead.core import errors
 from roadstead.network import regions, sizes
@@ -33,9 +33,9 @@ def check_region(region: str) -> None:
         raise errors.Invalid(f"there is no region {region!r}; Roadstead has those of AWS")
 
 
-def offers(region: str) -> found.Offers:
+def offers(region: str) -> lookups.Offers:
     """What this Roadstead has to offer in a region. Raises Invalid for what is none."""
-    return found.Offers(
+    return lookups.Offers(
         tuple(zone.name for zone in regions.zones(region)),
         tuple(version.minor for version in versions.OFFERED),
         {size.name: size.architecture for size in sizes.every().values()},

@@ -32,7 +32,7 @@ class Job:
     """What all are got with."""
 
     source: install.Choice | None
-    given: engine_settings.Settings
+    given: engine_settings.EngineSettings
     arch: str | None
 
 

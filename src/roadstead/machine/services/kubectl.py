@@ -66,7 +66,7 @@ def program() -> Path:
     return newest(chosen, (chosen.cache, *shared), catalog.machine_arch())
 
 
-def newest(chosen: engine_settings.Settings, places: Sequence[Path], arch: str) -> Path:
+def newest(chosen: engine_settings.EngineSettings, places: Sequence[Path], arch: str) -> Path:
     """Of the newest whole Kubernetes in these caches; of two alike that of the first. Raises NotFound."""
     known = (release for release in catalog.releases(chosen.catalog, arch) if release.engine.name == _ENGINE)
     for release in sorted(known, key=lambda each: catalog.order(each.version), reverse=True):

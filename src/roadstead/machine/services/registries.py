@@ -28,7 +28,7 @@ _LARGEST = 1 << 20
 _PEM = "-----BEGIN"
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WrittenRegistries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file, in TOML or YAML."""
 
     mirrors: dict[str, str | list[str]] = {}
@@ -43,7 +43,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def given(path: Path) -> registries.Registries:
     """The settings in a file. Raises Invalid, which names the file and what is wrong with it."""
     try:
-        wanted = msgspec.convert(_document(path), Written)
+        wanted = msgspec.convert(_document(path), WrittenRegistries)
         return registries.Registries(
             mirrors={name: tuple(_list(urls)) for name, urls in wanted.mirrors.items()},
             authorities="".join(_pem(each, path.parent) for each in _list(wanted.authorities)),

@@ -26,7 +26,7 @@ _FORMS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TreeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an instance is reached. Addresses are IPv4 or IPv6 without brackets."""
 
     address: str = "127.0.0.1"
@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"{'http' if where.is_loopback else 'https'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def merged(kept: Settings, **asked: str | int | None) -> Settings:
+def merged(kept: TreeSettings, **asked: str | int | None) -> TreeSettings:
     """What was kept, with what is asked for in its place; None is not asked. Raises Invalid."""
     wanted = msgspec.structs.replace(kept, **{name: value for name, value in asked.items() if value is not None})
     for flag, address in (("--address", wanted.address), ("--advertise-address", wanted.advertise_address)):
@@ -88,20 +88,20 @@ def merged(kept: Settings, **asked: str | int | None) -> Settings:
     return wanted
 
 
-def read(places: instance.Instance) -> Settings:
+def read(places: instance.Instance) -> TreeSettings:
     """The settings of an instance; the usual ones when it has none. Raises Failed for a damaged file."""
     path = places.state / programs.SETTINGS
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Settings)
+        return msgspec.json.decode(path.read_bytes(), type=TreeSettings)
     except FileNotFoundError:
-        return Settings()
+        return TreeSettings()
     except msgspec.DecodeError as error:
         raise errors.Failed(
             f"{path} is damaged ({error}): mend it, or remove it and give `roadstead start` its flags again", file=path
         ) from error
 
 
-def write(places: instance.Instance, wanted: Settings | None) -> None:
+def write(places: instance.Instance, wanted: TreeSettings | None) -> None:
     """Keep these settings; None: forget them."""
     path = places.state / programs.SETTINGS
     if wanted is None:
@@ -115,7 +115,7 @@ def exist(places: instance.Instance) -> bool:
     return (places.state / programs.SETTINGS).exists()
 
 
-def instance_of(instance_id: str) -> tuple[instance.Instance, Settings]:
+def instance_of(instance_id: str) -> tuple[instance.Instance, TreeSettings]:
     """An instance as it was started, by its id. Raises Invalid for an id of another form."""
     kept = read(instance.Instance.named(instance_id))
     netns = None if kept.machine_netns is None else Path(kept.machine_netns)

@@ -57,7 +57,7 @@ class Ids:
     porter: int
 
 
-def services(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> tuple[Service, ...]:
+def services(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> tuple[Service, ...]:
     """All of an instance, in the order in which they are waited for."""
     return (
         agent(places, python, ids, kept),
@@ -71,7 +71,7 @@ def agent(
     places: instance.Instance,
     python: Path,
     ids: Ids | None = None,
-    kept: settings.Settings = settings.Settings(),  # noqa: B008 - it is frozen
+    kept: settings.TreeSettings = settings.TreeSettings(),  # noqa: B008 - it is frozen
 ) -> Service:
     """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it,
     and what of the machine those may ask for."""
@@ -81,7 +81,7 @@ def agent(
     if ids is not None:
         command += ["--allow-uid", str(ids.serve), "--listener-uid", str(ids.porter)]
     command += ["--engines", str(CACHE), "--engines-user", programs.ENGINES_USER]
-    usual = settings.Settings()
+    usual = settings.TreeSettings()
     for name in ("endpoint_ports", "machine_networks", "machine_ports"):
         if getattr(kept, name) != getattr(usual, name):
             command += [f"--{name.replace('_', '-')}", getattr(kept, name)]
@@ -93,7 +93,7 @@ def agent(
     return Service("agent", tuple(command))
 
 
-def _left(kept: settings.Settings) -> list[tuple[str, int]]:
+def _left(kept: settings.TreeSettings) -> list[tuple[str, int]]:
     """What hosts leave to the machine, as the agent takes it: bytes, and processes."""
     asked = (
         ("--keep-memory", kept.keep_memory, 1 << 20),
@@ -103,17 +103,17 @@ def _left(kept: settings.Settings) -> list[tuple[str, int]]:
     return [(flag, number * unit) for flag, number, unit in asked if number is not None]
 
 
-def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids: Ids) -> Service:
+def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> Service:
     """The AWS APIs and what works for them."""
     command = [
-        *(str(python), "-m", "roadstead.serve", "--instance", places.id, "--state", str(serve_state(places))),
+        *(str(python), "-m", "roadstead.serve.main", "--instance", places.id, "--state", str(serve_state(places))),
         *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
         *("--agent", str(places.socket), "--engines", str(CACHE), "--supplier", str(supply(places))),
         *("--snapshot", str(snapshot(places)), "--porter-uid", str(ids.porter)),
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
-    if kept.endpoint_ports != settings.Settings().endpoint_ports:
+    if kept.endpoint_ports != settings.TreeSettings().endpoint_ports:
         command += ["--endpoint-ports", kept.endpoint_ports]
     if kept.registries is not None:
         command += ["--registries", str(places.state / kept.registries)]
@@ -130,7 +130,7 @@ def serve(places: instance.Instance, python: Path, kept: settings.Settings, ids:
 
 def porter(places: instance.Instance, python: Path) -> Service:
     """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
-    words = ("-m", "roadstead.porter", "--instance", places.id, "--snapshot", str(snapshot(places)))
+    words = ("-m", "roadstead.porter.main", "--instance", places.id, "--snapshot", str(snapshot(places)))
     return Service("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
 
 

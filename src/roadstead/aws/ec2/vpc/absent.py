@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, nothing
 
 _none = functools.partial(nothing.listed, __name__)
@@ -203,7 +203,7 @@ async def describe_vpc_endpoint_services(_: calls.Call, asked: calls.Asked) -> c
     """Two lists of the same: names, and what is behind them."""
     filters.not_dry(asked)
     for name in asked.get("ServiceNames") or ():
-        kept.refuse("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
+        store_access.refuse("InvalidServiceName", f"The Vpc Endpoint Service '{name}' does not exist")
     filters.applied(
         (), asked, filters.nothing("owner service-name service-region service-type supported-ip-address-types")
     )

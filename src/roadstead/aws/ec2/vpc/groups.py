@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
 from roadstead.aws.ec2 import ids as resources
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2.vpc import lookups
 from roadstead.network import defaults
 
 _IN, _OUT = "IpPermissions", "IpPermissionsEgress"
@@ -47,12 +47,12 @@ _FOR_VPC_FILTERS: dict[str, filters.Values] = {
 @calls.operation("ec2", "DescribeSecurityGroups")
 async def describe_security_groups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = [defaults.group(call.account, call.region, group) for group in (await found.region(call)).groups]
+    shown = [defaults.group(call.account, call.region, group) for group in (await lookups.region(call)).groups]
     ids, names = asked.get("GroupIds"), asked.get("GroupNames") or ()
     chosen = filters.named(shown, "GroupId", ids, code="InvalidGroup.NotFound", what="security group")
     for name in names:
         if all(group["GroupName"] != name for group in shown):
-            kept.refuse("InvalidGroup.NotFound", f"The security group '{name}' does not exist")
+            store_access.refuse("InvalidGroup.NotFound", f"The security group '{name}' does not exist")
     chosen = [group for group in chosen if not names or group["GroupName"] in names]
     return {"SecurityGroups": filters.applied(chosen, asked, _FILTERS)}
 
@@ -60,7 +60,7 @@ async def describe_security_groups(call: calls.Call, asked: calls.Asked) -> call
 @calls.operation("ec2", "DescribeSecurityGroupRules")
 async def describe_security_group_rules(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    groups = (await found.region(call)).groups
+    groups = (await lookups.region(call)).groups
     shown = [rule for group in groups for rule in defaults.rules(call.account, call.region, group)]
     chosen = filters.named(
         shown,
@@ -75,7 +75,7 @@ async def describe_security_group_rules(call: calls.Call, asked: calls.Asked) ->
 @calls.operation("ec2", "GetSecurityGroupsForVpc")
 async def get_security_groups_for_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    vpc = await found.vpc(call, asked["VpcId"])
+    vpc = await lookups.vpc(call, asked["VpcId"])
     shown: list[dict[str, Any]] = [
         {
             "GroupId": group.id,
@@ -85,7 +85,7 @@ async def get_security_groups_for_vpc(call: calls.Call, asked: calls.Asked) -> c
             "PrimaryVpcId": vpc.id,
             "Tags": defaults.group(call.account, call.region, group)["Tags"],
         }
-        for group in (await found.region(call)).groups
+        for group in (await lookups.region(call)).groups
         if group.vpc.id == vpc.id
     ]
     return {"SecurityGroupForVpcs": filters.applied(shown, asked, _FOR_VPC_FILTERS)}
@@ -102,12 +102,12 @@ async def describe_security_group_references(call: calls.Call, asked: calls.Aske
 @calls.operation("ec2", "DescribeStaleSecurityGroups", answers="empty")
 async def describe_stale_security_groups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    await found.vpc(call, asked["VpcId"])
+    await lookups.vpc(call, asked["VpcId"])
     return {"StaleSecurityGroupSet": []}
 
 
 async def _there(call: calls.Call, ids: list[str]) -> None:
-    known = {group.id for group in (await found.region(call)).groups}
+    known = {group.id for group in (await lookups.region(call)).groups}
     for id in ids:
         if id not in known:
             resources.absent(id, "InvalidGroup.NotFound", f"The security group '{id}' does not exist")

@@ -6,11 +6,11 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2.vpc import lookups
 from roadstead.clusters import spec as clusters
-from roadstead.clusters.ground import allotments
+from roadstead.clusters.allocation import ipam
 from roadstead.core import addresses
 from roadstead.network import defaults, spec
 from roadstead.store import keys
@@ -68,19 +68,19 @@ _OF_INSTANCE = (
 @calls.operation("ec2", "DescribeNetworkInterfaces")
 async def describe_network_interfaces(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = await every(call, await found.region(call))
+    shown = await every(call, await lookups.region(call))
     ids = asked.get("NetworkInterfaceIds")
     code = "InvalidNetworkInterfaceID.NotFound"
     chosen = filters.named(shown, "NetworkInterfaceId", ids, code=code, what="networkInterface")
     return {"NetworkInterfaces": filters.applied(chosen, asked, _FILTERS)}
 
 
-async def every(call: calls.Call, there: found.Region) -> list[dict[str, Any]]:
+async def every(call: calls.Call, there: lookups.Region) -> list[dict[str, Any]]:
     """The model's NetworkInterface of all that have addresses."""
     shown: list[dict[str, Any]] = []
-    for state in await kept.everything(call.store, keys.Prefix(call.account, call.region, allotments.KIND)):
+    for state in await store_access.everything(call.store, keys.Prefix(call.account, call.region, ipam.KIND)):
         subnets = [subnet for subnet in there.subnets.values() if subnet.vpc == state.key.names[0]]
-        for one in of(there, allotments.read(state.desired.body)):
+        for one in of(there, ipam.read(state.desired.body)):
             subnet = _around(one.address, subnets)
             if subnet is not None:
                 shown.append(defaults.interface(call.account, call.region, subnet, one))
@@ -93,7 +93,7 @@ def of_instance(interface: Mapping[str, Any]) -> dict[str, Any]:
     return {**{member: interface[member] for member in _OF_INSTANCE}, "Attachment": attachment}
 
 
-def of(there: found.Region, allotted: allotments.Allotments) -> Iterable[defaults.Interface]:
+def of(there: lookups.Region, allotted: ipam.VpcAddresses) -> Iterable[defaults.Interface]:
     """Those of what has addresses in a VPC, by address. An owner is `c-1a2b3c4d`, or one of its nodes, `c-...i-...`."""
     single = sorted((each for each in allotted.holders if "/" not in each), key=ipaddress.IPv4Address)
     for address in single:

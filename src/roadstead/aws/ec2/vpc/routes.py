@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2.vpc import lookups
 from roadstead.network import defaults
 
 _TABLE_FILTERS: dict[str, filters.Values] = {
@@ -37,7 +37,7 @@ _GATEWAY_FILTERS: dict[str, filters.Values] = {
 @calls.operation("ec2", "DescribeRouteTables")
 async def describe_route_tables(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = [defaults.route_table(call.account, vpc) for vpc in await found.vpcs(call)]
+    shown = [defaults.route_table(call.account, vpc) for vpc in await lookups.vpcs(call)]
     ids = asked.get("RouteTableIds")
     chosen = filters.named(shown, "RouteTableId", ids, code="InvalidRouteTableID.NotFound", what="routeTable")
     return {"RouteTables": filters.applied(chosen, asked, _TABLE_FILTERS)}
@@ -46,7 +46,7 @@ async def describe_route_tables(call: calls.Call, asked: calls.Asked) -> calls.A
 @calls.operation("ec2", "DescribeNatGateways")
 async def describe_nat_gateways(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    shown = [defaults.nat_gateway(vpc) for vpc in await found.vpcs(call)]
+    shown = [defaults.nat_gateway(vpc) for vpc in await lookups.vpcs(call)]
     ids = asked.get("NatGatewayIds")
     chosen = filters.named(shown, "NatGatewayId", ids, code="NatGatewayNotFound", what="NAT gateway")
     return {"NatGateways": filters.applied(chosen, asked, _GATEWAY_FILTERS)}

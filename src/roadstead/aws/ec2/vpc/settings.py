@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import found
+from roadstead.aws.ec2.vpc import lookups
 from roadstead.network import defaults, spec
 from roadstead.store import facts, writes
 
@@ -42,7 +42,7 @@ _ALWAYS: Mapping[str, str] = {
 async def describe_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """One attribute at a time, as EC2 has it."""
     filters.not_dry(asked)
-    vpc = await found.vpc(call, asked["VpcId"])
+    vpc = await lookups.vpc(call, asked["VpcId"])
     name: str = asked["Attribute"]
     return {"VpcId": vpc.id, f"{name[0].upper()}{name[1:]}": {"Value": defaults.attributes(vpc)[name]}}
 
@@ -51,25 +51,27 @@ async def describe_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.
 async def modify_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """One attribute at a time, as EC2 has it. Names of the world are kept and shown; of the others only what holds."""
     wanted = {f"{name[0].lower()}{name[1:]}": value for name, value in asked.items() if name != "VpcId"}
-    vpc = await found.vpc(call, asked["VpcId"])
+    vpc = await lookups.vpc(call, asked["VpcId"])
     if not wanted:
-        kept.refuse("MissingParameter", "The request must contain an attribute to be changed")
+        store_access.refuse("MissingParameter", "The request must contain an attribute to be changed")
     if len(wanted) > 1:
-        kept.refuse("InvalidParameterCombination", f"Attributes are changed one at a time, not {', '.join(wanted)}.")
+        store_access.refuse(
+            "InvalidParameterCombination", f"Attributes are changed one at a time, not {', '.join(wanted)}."
+        )
     ((name, given),) = wanted.items()
     value = given.get("Value", False)
     if name != "enableDnsHostnames":
         if value != defaults.attributes(vpc)[name]:
-            kept.refuse("UnsupportedOperation", f"{name} cannot be {str(value).lower()} here: {_ALWAYS[name]}.")
+            store_access.refuse("UnsupportedOperation", f"{name} cannot be {str(value).lower()} here: {_ALWAYS[name]}.")
         return {}
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         if state is None:
-            kept.refuse("InvalidVpcID.NotFound", f"The vpc ID '{vpc.id}' does not exist")
+            store_access.refuse("InvalidVpcID.NotFound", f"The vpc ID '{vpc.id}' does not exist")
         now = spec.read_vpc(state.desired.body)
         return (writes.Put(state.key, spec.written(dataclasses.replace(now, dns_hostnames=value))),)
 
-    await kept.changed(call, spec.vpc_key(call.account, call.region, vpc.id), change)
+    await store_access.changed(call, spec.vpc_key(call.account, call.region, vpc.id), change)
     return {}
 
 
@@ -85,10 +87,10 @@ async def describe_dhcp_options(call: calls.Call, asked: calls.Asked) -> calls.A
 @calls.operation("ec2", "DescribeNetworkAcls")
 async def describe_network_acls(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    subnets = await found.subnets(call)
+    subnets = await lookups.subnets(call)
     shown = [
         defaults.network_acl(call.account, vpc, (subnet for subnet in subnets if subnet.vpc == vpc.id))
-        for vpc in await found.vpcs(call)
+        for vpc in await lookups.vpcs(call)
     ]
     ids = asked.get("NetworkAclIds")
     chosen = filters.named(shown, "NetworkAclId", ids, code="InvalidNetworkAclID.NotFound", what="networkAcl")
@@ -98,7 +100,7 @@ async def describe_network_acls(call: calls.Call, asked: calls.Asked) -> calls.A
 @calls.operation("ec2", "DescribeAccountAttributes")
 async def describe_account_attributes(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
-    default = next((vpc.id for vpc in await found.vpcs(call) if vpc.default), "none")
+    default = next((vpc.id for vpc in await lookups.vpcs(call) if vpc.default), "none")
     values = {"supported-platforms": "VPC", "default-vpc": default}
     wanted = asked.get("AttributeNames") or values
     shown = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from roadstead.aws import calls, kept
+from roadstead.aws import calls, store_access
 
 _POOLS: Mapping[str, str] = {
     "Ipv4IpamPoolId": "InvalidIpamPoolId.NotFound",
@@ -31,18 +31,22 @@ def check(asked: calls.Asked, what: str) -> None:
     """Raises Refused for what is wanted and there is not. what: `VPC` or `subnet`."""
     for member, code in _POOLS.items():
         if pool := asked.get(member):
-            kept.refuse(code, f"The pool ID '{pool}' does not exist")
+            store_access.refuse(code, f"The pool ID '{pool}' does not exist")
     for member, pool in _LENGTHS.items():
         if asked.get(member) is not None:
-            kept.refuse("InvalidParameterCombination", f"{member} is of a pool: it needs {pool}.")
+            store_access.refuse("InvalidParameterCombination", f"{member} is of a pool: it needs {pool}.")
     for member in _UNBUILT:
         if asked.get(member):
-            kept.refuse("UnsupportedOperation", f"{member} is not built yet: a {what} here has one IPv4 network.")
+            store_access.refuse(
+                "UnsupportedOperation", f"{member} is not built yet: a {what} here has one IPv4 network."
+            )
     if asked.get("Ipv6CidrBlockNetworkBorderGroup"):
         said = "Ipv6CidrBlockNetworkBorderGroup needs AmazonProvidedIpv6CidrBlock."
-        kept.refuse("InvalidParameterCombination", said)
+        store_access.refuse("InvalidParameterCombination", said)
     tenancy = asked.get("InstanceTenancy", "default")
     if tenancy == "host":
-        kept.refuse("InvalidParameterValue", "The tenancy 'host' is of instances: a VPC's is default or dedicated.")
+        store_access.refuse(
+            "InvalidParameterValue", "The tenancy 'host' is of instances: a VPC's is default or dedicated."
+        )
     if tenancy != "default":
-        kept.refuse("UnsupportedOperation", "Only the tenancy 'default' is offered: nodes share the machine.")
+        store_access.refuse("UnsupportedOperation", "Only the tenancy 'default' is offered: nodes share the machine.")

@@ -1,0 +1,86 @@
+"""Accepts batches: decides by generations, checks them against everything else, keeps them, wakes the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from roadstead.agent.api import bounds, checks, generations
+from roadstead.agent.records import blobs, register
+from roadstead.agent.records import desired as store
+from roadstead.contract.messages import desired, requests
+from roadstead.core import errors
+
+
+class Admission:
+    """One batch at a time, so that every check sees the state that it is kept on top of.
+
+    `allowed`: what of the machine others than root may ask for.
+    """
+
+    def __init__(
+        self,
+        records: store.DesiredStore,
+        kept_blobs: blobs.Blobs,
+        system: Iterable[str],
+        accepted: Callable[[store.DesiredRecord], None],
+        allowed: bounds.Bounds,
+        known: register.Register,
+    ) -> None:
+        self._records = records
+        self._blobs = kept_blobs
+        self._system = frozenset(system)
+        self._accepted = accepted
+        self._allowed = allowed
+        self._register = known
+        self._lock = asyncio.Lock()
+
+    async def accept(self, batch: requests.Batch, user: int) -> requests.BatchAnswer:
+        """All of the batch of a user (its id), or an error and nothing of it. What is answered is on disk."""
+        async with self._lock:
+            changed, answer = generations.decide(self._records.records, batch)
+            changed += self._with_their_hosts(changed)
+            if changed:
+                now = checks.after(self._records.records, changed)
+                checks.check(now, changed, self._facts(user))
+                await asyncio.to_thread(self._records.commit, changed, _engines(changed))
+        for record in changed:
+            self._accepted(record)
+        return requests.BatchAnswer(accepted=answer)
+
+    def _facts(self, user: int) -> checks.MachineFacts:
+        """What root asks for it vouches for, and it is bound by nothing of its own."""
+        if user == 0:
+            return checks.MachineFacts(self._blobs.has, self._system)
+        return checks.MachineFacts(self._blobs.has, self._system, self._allowed, self._register.vouches)
+
+    def _with_their_hosts(self, changed: list[store.DesiredRecord]) -> list[store.DesiredRecord]:
+        """The units of hosts that are deleted are deleted with them; what leads to such a host, too."""
+        hosts = {record.id for record in changed if record.kind == "hosts" and record.deleting}
+        asked = {record.key for record in changed}
+        return [
+            store.DesiredRecord(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec, unit.trouble)
+            for unit in self._records.of_kind("units").values()
+            if unit.id.split("/")[0] in hosts and unit.key not in asked and not unit.deleting
+        ]
+
+    def expect(self, generations_wanted: dict[str, int]) -> None:
+        """Raises Conflict unless each `KIND/ID` is here in that generation and not being deleted."""
+        for name, generation in generations_wanted.items():
+            kind, _, id = name.partition("/")
+            record = self._records.get((kind, id))
+            if record is None or record.deleting:
+                raise errors.Conflict(f"{name} is not here; generation {generation} was expected", key=name)
+            if record.generation != generation:
+                raise errors.Conflict(
+                    f"{name} is of generation {record.generation}; this was made for {generation}: "
+                    "read again and decide anew",
+                    key=name,
+                    generation=record.generation,
+                )
+
+
+def _engines(changed: Iterable[store.DesiredRecord]) -> dict[str, str]:
+    """Of an accepted batch the engines, all of them vouched for."""
+    specs = ((record.id, record.spec) for record in changed if record.kind == "engines" and not record.deleting)
+    return {id: register.written(spec) for id, spec in specs if isinstance(spec, desired.Engine)}

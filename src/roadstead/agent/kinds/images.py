@@ -1,0 +1,78 @@
+"""The images that a unit's host has before the unit is started: a kubelet that joins may be given pods at once.
+
+And it may not wait for them itself: while a kubelet has no certificate, each of its many clients is refused and tries
+again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
+
+What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
+most of them from a store before its containerd is started (`stores`), and nothing is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from roadstead.agent.kinds import context
+from roadstead.agent.units import files
+from roadstead.contract.messages import desired
+from roadstead.core import errors
+
+REASON = "waits until its host has the images that every node has"
+
+_MARK = "roadstead-images"
+"""In `lib` on the host's disk: a line for each archive."""
+_MOST = 65536
+_LOOK = 5.0
+"""Seconds until a look at what has not been heard of: its end wakes the unit."""
+
+
+def wait(now: context.StepContext, id: str, unit: desired.Unit) -> float | None:
+    """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
+    host = id.split("/")[0]
+    kept = now.importing.get(id)
+    if kept:
+        del now.importing[id]
+        raise errors.Failed(f"an image could not be imported: {kept}")
+    if kept is None:
+        lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
+        if not lacking:
+            return None
+        now.importing[id] = ""
+        engine = now.wanted().units[f"{host}/{unit.after}"].engine
+        now.spawn(_bring(now, id, engine, lacking))
+    return _LOOK
+
+
+async def _bring(now: context.StepContext, id: str, engine: str, lacking: tuple[str, ...]) -> None:
+    host = id.split("/")[0]
+    kept = "a fault of ours, which is in the agent's log"
+    try:
+        for digest in lacking:
+            await now.bring(host, engine, digest)
+            mark(now, host, [digest])
+        kept = ""
+    except (errors.Error, OSError) as error:
+        # Not every error has words, and one without would be on its way for ever.
+        kept = str(error) or type(error).__name__
+    finally:
+        # One that was deleted meanwhile has no step that would hear of it.
+        if kept and id in now.importing:
+            now.importing[id] = kept
+        else:
+            now.importing.pop(id, None)
+        now.wake("units", id)
+
+
+def _there(now: context.StepContext, host: str) -> frozenset[str]:
+    try:
+        with files.folder(now.instance.host(host).disk) as disk, files.folder("lib", disk) as lib:
+            found = files.read(lib, _MARK, _MOST)
+    except OSError:
+        return frozenset()
+    return frozenset(() if found is None else found[0].decode(errors="replace").split())
+
+
+def mark(now: context.StepContext, host: str, digests: Iterable[str]) -> None:
+    """Write on the host's disk that it has these, too. Raises OSError."""
+    with files.folder(now.instance.host(host).disk) as disk, files.folder("lib", disk) as lib:
+        lines = sorted({*_there(now, host), *digests})
+        files.replace(lib, _MARK, "".join(f"{line}\n" for line in lines).encode(), 0o444)

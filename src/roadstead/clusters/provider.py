@@ -1,0 +1,49 @@
+"""What the reconciler asks of the agent: narrow, so that tests have a small one of their own.
+
+Every call names the generation that it is made for. The agent never goes back to an older one, also not for a part
+that it has removed; a call of an older generation changes nothing. Calls answer when they are taken, never when they
+are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from roadstead.clusters import observed
+from roadstead.store import keys
+
+
+@dataclass(frozen=True)
+class PartSpec:
+    """What a part shall be: a member of a control plane, or a node of an instance type in a subnet."""
+
+    release: str
+    zone: str
+    subnet: str
+    instance_type: str | None = None
+
+
+class Provider(Protocol):
+    """The agent of one machine."""
+
+    async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, PartSpec]) -> None:
+        """These parts shall be there. One that runs already goes on as it is, until it is replaced."""
+        ...
+
+    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+        """Start the part anew as was told last. Only if generation and incarnation are still these."""
+        ...
+
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+        """These parts shall not be there, whether they were or not."""
+        ...
+
+    async def see(self, owner: keys.Key) -> observed.Projection:
+        """All parts of it that the agent knows, also removed ones."""
+        ...
+
+    def changes(self) -> AsyncIterator[keys.Key]:
+        """Whose parts have changed, for ever. One that began before a change tells of it."""
+        ...

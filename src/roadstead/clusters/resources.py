@@ -1,0 +1,76 @@
+"""A cluster or a nodegroup as the plan and the reconciler need it: what both have in common, of a desired state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from roadstead.clusters import lifecycles, nodegroups, observed, plan, provider, spec, versions
+from roadstead.core import errors, lifecycle
+from roadstead.store import facts, keys
+
+KINDS = (spec.KIND, nodegroups.KIND)
+
+
+@dataclass(frozen=True)
+class ManagedResource:
+    """What is wanted. `parts` in the order in which they are replaced; `ever`: all that were ever asked for."""
+
+    key: keys.Key
+    generation: int
+    life: lifecycle.Lifecycle
+    release: str
+    parts: Mapping[str, provider.PartSpec]
+    ever: tuple[str, ...]
+    update: str | None
+    deleting: bool
+
+
+def of(desired: facts.Desired) -> ManagedResource:
+    """Raises Invalid for a desired state of another kind."""
+    match desired.key.kind:
+        case spec.KIND:
+            return _cluster(desired)
+        case nodegroups.KIND:
+            return _nodegroup(desired)
+        case kind:
+            raise errors.Invalid(f"{desired.key} is of kind {kind}, which the reconciler of clusters knows nothing of")
+
+
+def situation(
+    resource: ManagedResource, before: observed.Observed | None, projection: observed.Projection
+) -> plan.Situation:
+    """What the plan is asked with."""
+    return plan.Situation(
+        life=resource.life,
+        status=observed.status(resource.life, before, resource.update, resource.deleting),
+        generation=resource.generation,
+        release=resource.release,
+        wanted=tuple(resource.parts),
+        ever=resource.ever,
+        seen=projection.parts,
+    )
+
+
+def _cluster(desired: facts.Desired) -> ManagedResource:
+    wanted = spec.read(desired.body)
+    release = versions.find(wanted.version).patch
+    parts = {name: provider.PartSpec(release, zone=_zone(desired.key.region, name), subnet="") for name in spec.MEMBERS}
+    life, ever = lifecycles.CLUSTER, spec.MEMBERS
+    return ManagedResource(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)
+
+
+def _zone(region: str, member: str) -> str:
+    """Of a member; the region for what is in no single one."""
+    return f"{region}{member[-1]}" if member in (*spec.ETCD, *spec.API) else region
+
+
+def _nodegroup(desired: facts.Desired) -> ManagedResource:
+    wanted = nodegroups.read(desired.body)
+    release = versions.find(wanted.version).patch
+    parts = {}
+    for name in nodegroups.nodes(wanted.scaling.desired):
+        subnet, zone = nodegroups.subnet_of(wanted, name)
+        parts[name] = provider.PartSpec(release, zone, subnet, wanted.types[0])
+    life, ever = lifecycles.NODEGROUP, nodegroups.nodes(wanted.most)
+    return ManagedResource(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)

@@ -1,0 +1,148 @@
+"""Everything behind its API, built once and run as one: who needs whom is written here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from roadstead.agent_client import asynchronous
+from roadstead.clusters import provider
+from roadstead.clusters.allocation import allocator, cluster_secrets
+from roadstead.clusters.components import registries
+from roadstead.contract import programs
+from roadstead.controllers import manager, system
+from roadstead.core import clock as clocks
+from roadstead.core import concurrency
+from roadstead.engine import settings as engine_settings
+from roadstead.provider import engine_supply, mirror
+from roadstead.serve import (
+    event_recorder,
+    machine_projection,
+    names_file,
+    renewal,
+    report_adapter,
+    system_images,
+    targets,
+    webhooks,
+    wiring,
+)
+from roadstead.store import interface
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings:
+    """What serve's tasks depend on of this machine."""
+
+    socket: Path
+    """The agent's."""
+    state: Path
+    """serve's folder."""
+    engines: Path | None = None
+    """Their cache; None: as the environment has it."""
+    supplier: Path | None = None
+    """The socket of who gets and builds them; None: serve does."""
+    snapshot: Path | None = None
+    """What porter answers from; None: there is no porter."""
+    endpoints: allocator.EndpointSettings = field(default_factory=allocator.EndpointSettings)
+    user: int = field(default_factory=os.getuid)
+    """The user id that serve runs as."""
+    porter: int = field(default_factory=os.getuid)
+    """The one that porter runs as."""
+    registries: registries.Registries = field(default_factory=registries.Registries)
+
+
+log = logging.getLogger(__name__)
+
+_ANEW = 1.0
+"""Seconds."""
+
+
+class Runs(Protocol):
+    """Works until it is cancelled, or has nothing left to do."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """`agent` is for the reconciler; `run` until cancelled."""
+
+    agent: provider.Provider
+    posted: targets.StoreTargets
+    secrets: cluster_secrets.ClusterSecrets
+    allocations: allocator.Allocator
+    tasks: tuple[Runs, ...]
+
+    async def run(self) -> None:
+        await concurrency.together(*map(_lasting, self.tasks))
+
+
+@contextlib.asynccontextmanager
+async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterator[Tasks]:
+    """Serve's tasks over a store. Nothing is asked of the agent before `run`."""
+    clock = clocks.SystemClock()
+    given = engine_settings.from_environment(
+        {**os.environ, **({programs.CACHE: str(settings.engines)} if settings.engines else {})}
+    )
+    async with asynchronous.AsyncClient(settings.socket) as client:
+        known = mirror.AgentMirror(client, clock)
+        shelved = engine_supply.EngineSupply(client, known, given, settings.supplier)
+        shown = system_images.SystemImages(shelved, given, settings.state / "images")
+        wired = wiring.wired(
+            wiring.Given(
+                store=store,
+                client=client,
+                mirror=known,
+                clock=clock,
+                now=_now,
+                supply=shelved,
+                seed=shelved.seed,
+                images=shown,
+                endpoints=settings.endpoints,
+                is_free=allocator.port_is_free,
+                user=settings.user,
+                porter=settings.porter,
+                registries=settings.registries,
+            )
+        )
+        allocations, secret, routed, stocked = wired.allocations, wired.secrets, wired.networks, wired.preloaded
+        posted = targets.StoreTargets(targets.TargetTools(store, allocations, secret, stocked, shown.names, known))
+        booked = event_recorder.EventRecorder(store, time.time)
+        sent = manager.Manager(posted, system.objects, tell=booked.tell)
+        made = wired.provider(report_adapter.ReportAdapter(sent.reports, posted.trouble))
+        looking = machine_projection.MachineProjection(store, client, known, clock)
+        follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secret, settings.registries, _now))
+        await follows.once()
+        tasks: list[Runs] = [known, shelved, shown, routed, stocked, posted, sent, booked, made, looking, follows]
+        tasks.append(names_file.NamesFile(store, settings.state))
+        if settings.snapshot is not None:
+            tasks.append(webhooks.WebhookEndpoints(store, allocations, secret, settings.snapshot))
+        yield Tasks(made, posted, secret, allocations, tuple(tasks))
+
+
+async def _lasting(task: Runs) -> None:
+    """One that fails in a way that nobody foresaw is said with its trace and begun anew: the others go on."""
+    while True:
+        try:
+            await task.run()
+            return
+        except Exception:
+            log.exception("%s failed; it is begun anew in %g s", type(task).__name__, _ANEW)
+        await asyncio.sleep(_ANEW)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def public(address: str, ports: range) -> allocator.EndpointSettings:
+    """Clusters are reached at an address of the machine, each at one of these ports."""
+    return allocator.EndpointSettings(public=address, ports=ports)

@@ -1,0 +1,131 @@
+"""Real boto3 clients in process: a store in a folder, the dispatcher, the reconciler, a simulated agent. No sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+import botocore.awsrequest  # type: ignore[import-untyped]
+import botocore.config  # type: ignore[import-untyped]
+import botocore.session  # type: ignore[import-untyped]
+from testkit.worlds import parts
+from tests.unit import whole_answers
+
+from roadstead.aws import registry
+from roadstead.aws.http import dispatch
+from roadstead.clusters import reconciler
+from roadstead.core import clock as clocks
+from roadstead.identity import accounts
+from roadstead.serve import main
+from roadstead.store import interface, local
+from roadstead.wire import exchange, services
+
+ENDPOINT = "http://127.0.0.1:4566"
+DEADLINE = 30.0
+REGION = "eu-central-1"
+
+
+class _Raw(io.BytesIO):
+    """What botocore reads a body from."""
+
+    def stream(self, **_: object) -> Any:
+        yield self.getvalue()
+
+
+@dataclass(frozen=True)
+class Place:
+    """An AWS API. `client`: of a service, as boto3 makes it; to be used in another thread."""
+
+    client: Callable[..., Any]
+    world: parts.World
+    account: accounts.Opened
+    ask: Callable[[Callable[[interface.Store], Awaitable[Any]]], Any]
+    """Something of the store, for other threads."""
+    send: Callable[[exchange.Request], exchange.Response]
+    """The answer to a request that no SDK would send; for other threads."""
+    answered: set[tuple[str, str]]
+    """Services and operations that were answered, other than by an error."""
+
+
+@asynccontextmanager
+async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
+    running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
+    async with local.opened(local.Places(folder)) as store:
+        account = await accounts.ensure(store, 0.0)
+        operations = registry.build(main.MODULES, main.STATES)
+        front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors))
+
+        def send(came: exchange.Request) -> exchange.Response:
+            return asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
+
+        def handle(request: Any, **_: object) -> Any:
+            headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
+            body = request.body or b""
+            body = body.encode() if isinstance(body, str) else body
+            came = exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
+            answer = send(came)
+            given = botocore.awsrequest.HeadersDict(answer.headers)
+            return botocore.awsrequest.AWSResponse(request.url, answer.status, given, _Raw(answer.body))
+
+        def whole(parsed: dict[str, Any], model: Any, **_: object) -> None:
+            whole_answers.check(parsed, model)
+            if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+                answered.add((model.service_model.service_name, model.name))
+
+        def client(name: str, region: str = REGION) -> Any:
+            core = botocore.session.Session()
+            core.get_component("data_loader").search_paths.append(str(services.OURS))
+            made = boto3.session.Session(botocore_session=core).client(
+                name,
+                region_name=region,
+                endpoint_url=ENDPOINT,
+                aws_access_key_id=account.account.access_key,
+                aws_secret_access_key=account.secret,
+                config=botocore.config.Config(retries={"max_attempts": 0}, inject_host_prefix=False),
+            )
+            made.meta.events.register("before-send", handle)
+            made.meta.events.register("after-call", whole)
+            return made
+
+        async def asked(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
+            return await question(store)
+
+        def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
+            return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
+
+        tools = reconciler.ReconcilerTools(store, world, lambda: 0.0, clocks.SystemClock())
+        working = asyncio.ensure_future(reconciler.ClusterReconciler(tools).run())
+        try:
+            yield Place(client, world, account, ask, send, answered)
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+def told(folder: Path, story: Callable[[Place], None], refuses: frozenset[str] = frozenset()) -> parts.World:
+    """Run a story of synchronous calls against an AWS API of its own."""
+
+    async def live() -> parts.World:
+        async with opened(folder, parts.World(clocks.FakeClock(), refuses=refuses)) as place:
+            async with asyncio.timeout(DEADLINE):
+                await asyncio.to_thread(story, place)
+            return place.world
+
+    return asyncio.run(live())
+
+
+def trust(service: str) -> str:
+    return json.dumps(
+        {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
