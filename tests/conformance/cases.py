@@ -12,6 +12,7 @@ LABEL = "Conformance"
 """Of the cases that certified Kubernetes must pass; what the suite's own list of them has."""
 _AREA = re.compile(r"\[(sig-[a-z-]+)\]")
 _NONE = "sig-none"
+_SERIAL = "Serial"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,15 @@ class Spec(msgspec.Struct, rename="pascal"):
     container_hierarchy_texts: list[str] | None = None
     leaf_node_text: str = ""
     leaf_node_labels: list[str] | None = None
-    is_serial: bool = False
+    container_hierarchy_labels: list[list[str] | None] | None = None
     run_time: int = 0
     failure: Failure | None = None
+
+    @property
+    def serial(self) -> bool:
+        """By its labels: the suite's processes know of no others here, and ginkgo's own word is for those."""
+        above = (label for labels in self.container_hierarchy_labels or () for label in labels or ())
+        return _SERIAL in (*above, *(self.leaf_node_labels or ()))
 
     @property
     def name(self) -> str:
@@ -62,7 +69,7 @@ def read(content: bytes) -> Report:
 def of(report: Report) -> tuple[Case, ...]:
     """The cases of a report that were run, or would have been: others are skipped in it."""
     specs = (spec for spec in report.spec_reports or () if spec.leaf_node_type == "It")
-    return tuple(Case(spec.name, spec.is_serial) for spec in specs if spec.state == "passed")
+    return tuple(Case(spec.name, spec.serial) for spec in specs if spec.state == "passed")
 
 
 def chosen(cases: Iterable[Case], focus: str = "", area: str = "") -> tuple[Case, ...]:

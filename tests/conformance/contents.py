@@ -21,7 +21,7 @@ from roadstead.engine import images
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TOOLS = (
-    *("bash", "coreutils", "libc-bin", "util-linux", "iproute2", "hostname", "busybox-static"),
+    *("coreutils", "libc-bin", "util-linux", "iproute2", "hostname"),
     *("bind9-dnsutils", "curl", "netcat-openbsd", "socat", "iperf"),
 )
 _NAMES = "hosts: files dns\n"
@@ -83,13 +83,13 @@ class Sources:
     def packages(self, *names: str) -> Tree:
         """Debian's packages, a shell, and busybox for what they lack; unpacked once."""
         if names not in self._trees:
-            root = debs.tree(names, self.folder / names[0])
+            root = debs.tree(("bash", "busybox-static", *names), self.folder / "-".join(("tree", *names)))
             self._trees[names] = {**_applets(root), **_base(), **images.tree_of(root)}
-        # Whatever Debian's own is: upstream's images have this one, which passes on variables with odd names.
-        return {**self._trees[names], "usr/bin/sh": images.Link("busybox")}
+        # Debian's dash and busybox do not pass on variables with odd names, and that busybox prefers its own nc.
+        return {**self._trees[names], "usr/bin/sh": images.Link("bash")}
 
     def busybox(self) -> Tree:
-        return self.packages("busybox-static")
+        return self.packages()
 
     def tools(self) -> Tree:
         return self.packages(*_TOOLS)
@@ -161,7 +161,7 @@ def _page(name: str) -> Callable[[Sources], Content]:
 
 def _nginx(of: Sources) -> Content:
     tree = {
-        **of.packages("nginx-light", "busybox-static"),
+        **of.packages("nginx-light"),
         "etc/nginx/nginx.conf": images.File(_NGINX.encode()),
         "usr/share/nginx/html/index.html": images.File(_PAGE.encode()),
     }

@@ -67,4 +67,4 @@ def arguments(of: catalog.Release, name: str, package: str, output: Path) -> Seq
     engine = of.engine.build
     assert engine is not None
     words = recipe.arguments(of, engine, recipe.Target(package, (name,)), output)
-    return ["test", "-c", *words[1:]] if name == SUITE else words
+    return ["test", "-c", "-vet=off", *words[1:]] if name == SUITE else words

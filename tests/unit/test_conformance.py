@@ -33,8 +33,10 @@ def report(*specs: dict[str, Any]) -> cases.Report:
 
 
 def test_cases_are_what_a_report_would_run() -> None:
-    of = cases.of(report(spec(POD), spec(HOST, IsSerial=True), spec("[sig-apps] others", "skipped")))
+    of = cases.of(report(spec(POD), spec(HOST, LeafNodeLabels=["Serial"]), spec("[sig-apps] others", "skipped")))
     assert of == (cases.Case(POD), cases.Case(HOST, serial=True))
+    above = spec(HOST, ContainerHierarchyLabels=[["Serial"], None])
+    assert cases.of(report(above))[0].serial
     assert [case.area for case in of] == ["sig-node", "sig-network"]
     assert cases.chosen(of, "gone") == of[:1]
     assert cases.chosen(of, area="network") == cases.chosen(of, area="sig-network") == of[1:]
