@@ -103,7 +103,7 @@ def _all(suite: running.Suite, record: records.Record, wanted: Sequence[cases.Ca
         _batches(suite, record, batches, 1 if serial else workers, alone=False)
     again = record.once_more(wanted)
     if again:
-        print(f"\n{len(again)} cases failed: once more, each alone", flush=True)
+        print(f"\n{len(again)} cases failed or were lost: once more, each alone", flush=True)
         _batches(suite, record, [(case,) for case in again], 1, alone=True)
 
 

@@ -46,7 +46,7 @@ def _logged_in(cluster: shared.Cluster) -> Iterator[None]:
             with contextlib.suppress(AssertionError):
                 # On a machine that is very busy the next one will do.
                 cluster.service.forget_tokens()
-                cluster.log_in()
+                cluster.keep_token()
 
     thread = threading.Thread(target=work, name="tokens")
     thread.start()

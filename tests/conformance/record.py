@@ -57,9 +57,9 @@ class Record(msgspec.Struct):
         return tuple(case for case in wanted if not self.attempts.get(case.name))
 
     def once_more(self, wanted: Iterable[cases.Case]) -> tuple[cases.Case, ...]:
-        """Those that failed, and were not run alone since."""
+        """Those that failed or were lost, and were not run alone since."""
         tried = ((case, self.attempts.get(case.name)) for case in wanted)
-        return tuple(case for case, of in tried if of and of[-1].outcome == "failed" and not of[-1].alone)
+        return tuple(case for case, of in tried if not of or (of[-1].outcome == "failed" and not of[-1].alone))
 
     def forget_failures(self, wanted: Iterable[cases.Case]) -> None:
         for case in wanted:
@@ -72,13 +72,14 @@ class Record(msgspec.Struct):
 
 
 def outcomes(report: cases.Report | None, batch: Iterable[cases.Case], log: str, *, alone: bool) -> dict[str, Attempt]:
-    """What came of each case of a batch. One that the report does not have was lost with e2e.test, which failed."""
+    """What came of each case of a batch. One that the report does not have was lost: alone, that is to fail."""
     specs = {spec.name: spec for spec in report.spec_reports or ()} if report else {}
     found = {}
     for case in batch:
         spec = specs.get(case.name)
         if spec is None:
-            found[case.name] = Attempt("failed", message="e2e.test ended without a word of it", log=log, alone=alone)
+            if alone:
+                found[case.name] = Attempt("failed", message="e2e.test ended without a word of it", log=log, alone=True)
             continue
         outcome = _GINKGO.get(spec.state, "failed")
         said = spec.failure.message[:_SHOWN] if spec.failure else ""
