@@ -21,11 +21,12 @@ from roadstead.engine import images
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TOOLS = (
-    *("coreutils", "libc-bin", "util-linux", "iproute2", "hostname"),
+    *("bash", "coreutils", "libc-bin", "util-linux", "iproute2", "hostname"),
     *("bind9-dnsutils", "curl", "netcat-openbsd", "socat", "iperf"),
 )
 _NAMES = "hosts: files dns\n"
 _NGINX = """\
+user nobody nogroup;
 pid /tmp/nginx.pid;
 error_log /dev/stderr;
 events { worker_connections 512; }
@@ -43,6 +44,8 @@ http {
 _PAGE = "<html><body><h1>Welcome to nginx!</h1></body></html>\n"
 _IN_IMAGE = (1000, 50000)
 """The user and the group that a case of supplemental groups looks for in the image."""
+
+_NOBODY = "nobody:x:65534:65534:nobody:/:/bin/false\n"
 
 Tree = Mapping[str, images.Node]
 
@@ -64,6 +67,8 @@ class Sources:
     programs: Path
     engines: Mapping[str, Path]
     """Programs of engines: `etcd`, `etcdctl`, `coredns`, `pause`."""
+    box: Path
+    """busybox, static."""
     folder: Path
     _trees: dict[tuple[str, ...], Tree] = field(default_factory=dict)
     _contents: dict[str, Content] = field(default_factory=dict)
@@ -83,10 +88,10 @@ class Sources:
     def packages(self, *names: str) -> Tree:
         """Debian's packages, a shell, and busybox for what they lack; unpacked once."""
         if names not in self._trees:
-            root = debs.tree(("bash", "busybox-static", *names), self.folder / "-".join(("tree", *names)))
-            self._trees[names] = {**_applets(root), **_base(), **images.tree_of(root)}
-        # Debian's dash and busybox do not pass on variables with odd names, and that busybox prefers its own nc.
-        return {**self._trees[names], "usr/bin/sh": images.Link("bash")}
+            root = debs.tree(names, self.folder / "-".join(("tree", *names)))
+            self._trees[names] = {**_applets(self.box), **_base(), **images.tree_of(root)}
+        shell: Tree = {"usr/bin/busybox": images.File(self.box, 0o755), "usr/bin/sh": images.Link("busybox")}
+        return {**self._trees[names], **shell}
 
     def busybox(self) -> Tree:
         return self.packages()
@@ -95,16 +100,16 @@ class Sources:
         return self.packages(*_TOOLS)
 
 
-def _applets(root: Path) -> dict[str, images.Node]:
-    program = root / "usr" / "bin" / "busybox"
+def _applets(program: Path) -> dict[str, images.Node]:
     listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=30).stdout
     return {f"usr/bin/{name}": images.Link("busybox") for name in listed.split() if name != "busybox"}
 
 
 def _base() -> dict[str, images.Node]:
     user, group = _IN_IMAGE
-    passwd = f"root:x:0:0:root:/root:/bin/sh\nuser-defined-in-image:x:{user}:{user}::/:/bin/sh\n"
-    groups = f"root:x:0:\nuser-defined-in-image:x:{user}:\ngroup-defined-in-image:x:{group}:user-defined-in-image\n"
+    passwd = f"root:x:0:0:root:/root:/bin/sh\n{_NOBODY}user-defined-in-image:x:{user}:{user}::/:/bin/sh\n"
+    groups = f"root:x:0:\nnogroup:x:65534:\nuser-defined-in-image:x:{user}:\n"
+    groups += f"group-defined-in-image:x:{group}:user-defined-in-image\n"
     return {
         "etc/passwd": images.File(passwd.encode()),
         "etc/group": images.File(groups.encode()),

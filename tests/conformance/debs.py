@@ -21,7 +21,7 @@ def tree(packages: Sequence[str], folder: Path) -> Path:
     for name in _MERGED:
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to(f"usr/{name}")
-    for deb in debian.download_all(packages, SUITE, lists):
+    for deb in debian.download_all(packages, SUITE, lists) if packages else ():
         content = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], capture_output=True, check=True, timeout=120)
         into = ("tar", "--extract", "--keep-directory-symlink", "--no-same-owner", f"--directory={root}")
         subprocess.run(into, input=content.stdout, check=True, timeout=120)

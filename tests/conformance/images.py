@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import tarfile
 import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from tests.conformance import contents, debs, programs
+from tests.conformance import busybox, contents, debs, programs
 from tests.live import registry_lab, world
 from tests.vm import cabinet
 
@@ -25,8 +27,6 @@ MIRRORED = "registry.k8s.io"
 PORT = 5000
 ADDRESS = f"http://{world.WORLD}:{PORT}"
 """Of the registry, as nodes see it: a mirror of MIRRORED."""
-_PUSHED = "agnhost"
-"""The one image that cases ask for with `imagePullPolicy: Always`."""
 
 
 def asked(suite: Path) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def asked(suite: Path) -> tuple[str, ...]:
 def have(of: catalog.Release, built: Path) -> Path:
     """An archive with all images of the suite in that folder that there is a recipe for; made once."""
     names = tuple(name for name in asked(built / programs.SUITE) if contents.recipe(name))
-    texts = (Path(contents.__file__).read_text(), Path(debs.__file__).read_text())
+    texts = (Path(module).read_text() for module in (contents.__file__, debs.__file__, busybox.__file__))
     key = cabinet.key(built.name, *names, *texts)
     folder = cabinet.have(f"images-{of.fill('{minor}')}", key, lambda into: _make(of, built, names, into))
     return folder / "images.tar"
@@ -48,7 +48,7 @@ def _make(of: catalog.Release, built: Path, names: tuple[str, ...], folder: Path
     print(f"making {len(names)} images: a minute, once", flush=True)
     engines = (engine.get(name) for name in ("etcd", "coredns", "pause"))
     found = {name: path for one in engines for name, path in one.components.items()}
-    sources = contents.Sources(built, found, folder / "trees")
+    sources = contents.Sources(built, found, busybox.have(), folder / "trees")
     made = [image for name in names if (image := contents.image(name, sources, of.arch)) is not None]
     # Not compressed: on two processors that takes longer than all that it would save.
     oci.write_all(made, folder / "images.tar")
@@ -57,7 +57,7 @@ def _make(of: catalog.Release, built: Path, names: tuple[str, ...], folder: Path
 
 @contextlib.contextmanager
 def registry(netns: Path, archive: Path, folder: Path) -> Iterator[None]:
-    """One out in the world, with the images that are pulled."""
+    """One out in the world, with all images: some cases pull what is there."""
     settings = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
@@ -91,11 +91,11 @@ def _until_answers(process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def _ask(method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream") -> str:
+def _ask(method: str, path: str, body: bytes | IO[bytes] | None = None, kind: str = "application/octet-stream") -> str:
     """The address of what was made, for requests that make something. A connection for each."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
     with contextlib.closing(connection):
-        connection.request(method, path, body, {"Content-Type": kind})
+        connection.request(method, path, body, {"Content-Type": kind, **_sized(body)})
         answer = connection.getresponse()
         said = answer.read()
         if answer.status >= 300:
@@ -103,23 +103,30 @@ def _ask(method: str, path: str, body: bytes | None = None, kind: str = "applica
         return answer.getheader("Location", "")
 
 
+def _sized(body: bytes | IO[bytes] | None) -> dict[str, str]:
+    """A layer may be larger than the memory that one would like to take for it."""
+    if body is None or isinstance(body, bytes):
+        return {}
+    size = body.seek(0, os.SEEK_END)
+    body.seek(0)
+    return {"Content-Length": str(size)}
+
+
 def _push(archive: Path) -> None:
     """Source: OCI distribution specification 1.1, "Push"."""
     with tarfile.open(archive) as opened:
 
-        def blob(digest: str) -> bytes:
+        def blob(digest: str) -> IO[bytes]:
             content = opened.extractfile(f"blobs/{digest.replace(':', '/')}")
             assert content is not None
-            return content.read()
+            return content
 
         index = opened.extractfile("index.json")
         assert index is not None
         for one in json.load(index)["manifests"]:
             name = one["annotations"]["io.containerd.image.name"].removeprefix(f"{MIRRORED}/")
             repository, _, tag = name.rpartition(":")
-            if repository.rpartition("/")[2] != _PUSHED:
-                continue
-            manifest = blob(one["digest"])
+            manifest = blob(one["digest"]).read()
             parts = json.loads(manifest)
             for digest in (parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])):
                 began = urllib.parse.urlsplit(_ask("POST", f"/v2/{repository}/blobs/uploads/"))

@@ -72,12 +72,13 @@ class Record(msgspec.Struct):
 
 
 def outcomes(report: cases.Report | None, batch: Iterable[cases.Case], log: str, *, alone: bool) -> dict[str, Attempt]:
-    """What came of each case of a batch. One that the report does not have was lost: alone, that is to fail."""
+    """What came of each case of a batch. One that was not run was lost: alone, that is to fail."""
     specs = {spec.name: spec for spec in report.spec_reports or ()} if report else {}
     found = {}
     for case in batch:
         spec = specs.get(case.name)
-        if spec is None:
+        # One that says itself that it is to be skipped says why.
+        if spec is None or (spec.state == "skipped" and spec.failure is None):
             if alone:
                 found[case.name] = Attempt("failed", message="e2e.test ended without a word of it", log=log, alone=True)
             continue

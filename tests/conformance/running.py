@@ -18,7 +18,7 @@ from tests.vm import cabinet
 
 BATCH = 6
 """Cases: as much as is lost when a run is cut off. Each call of e2e.test takes some seconds of its own."""
-_BATCH_SECONDS = 3600.0
+_BATCH_SECONDS = 1800.0
 Popen = Callable[..., subprocess.Popen[str]]
 """Starts a program where the cluster's endpoint is."""
 

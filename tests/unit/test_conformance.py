@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conformance import cases, causes, contents, page, programs, running
+from tests.conformance import busybox, cases, causes, contents, page, programs, running
 from tests.conformance import record as records
 
 from roadstead.engine import catalog
@@ -64,6 +64,9 @@ def test_a_case_that_failed_and_passes_alone_is_unsteady() -> None:
     failed = report(spec(POD, "timedout", Failure={"Message": "late"}))
     record.note(records.outcomes(failed, (pod, host), "1.log", alone=False))
     assert record.left((pod, host)) == (host,)
+    assert records.outcomes(report(spec(POD, "skipped")), (pod,), "1.log", alone=False) == {}
+    says_why = report(spec(POD, "skipped", Failure={"Message": "not here"}))
+    assert records.outcomes(says_why, (pod,), "1.log", alone=False)[POD].outcome == "skipped"
     assert record.message(POD) == "late"
     assert record.once_more((pod, host)) == (pod, host)
     record.note(records.outcomes(report(spec(POD)), (pod,), "2.log", alone=True))
@@ -206,3 +209,9 @@ def test_what_is_cut_off_is_no_outcome(tmp_path: Path) -> None:
 
     of.popen = ends_it
     assert list(of.each([(first,), (second,)], 1)) == [{}, {}]
+
+
+def test_busybox_is_static_and_has_no_tc() -> None:
+    given = "# CONFIG_STATIC is not set\n# CONFIG_STATIC_LIBGCC is not set\nCONFIG_TC=y\nCONFIG_TCPSVD=y\n"
+    wanted = "CONFIG_STATIC=y\n# CONFIG_STATIC_LIBGCC is not set\nCONFIG_TC=n\nCONFIG_TCPSVD=y\n"
+    assert busybox.configured(given) == wanted

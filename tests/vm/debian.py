@@ -86,11 +86,21 @@ def download_all(packages: Sequence[str], suite: str, folder: Path) -> tuple[Pat
     return tuple(sorted((folder / "apt" / "cache" / "archives").glob("*.deb")))
 
 
+def source(package: str, suite: str, folder: Path) -> Path:
+    """The newest source of a package as its project has it, without Debian's changes: a tarball below a folder."""
+    log = folder / "apt.log"
+    words = ("source", "--download-only", package)
+    cabinet.call("env", "-C", folder, *_apt(suite, folder / "apt", log), *words, seconds=900, log=log)
+    (tarball,) = folder.glob(f"{package}_*.orig.tar.*z*")
+    return tarball
+
+
 def _apt(suite: str, own: Path, log: Path) -> list[str]:
     """apt-get with lists of its own, which are read, and nothing installed."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (own / name).mkdir(parents=True)
-    (own / "sources.list").write_text(f"deb [signed-by={KEYRING}] {archive()} {suite} main\n")
+    where = f"[signed-by={KEYRING}] {archive()} {suite} main"
+    (own / "sources.list").write_text(f"deb {where}\ndeb-src {where}\n")
     options = {
         "Dir::State": own / "state",
         "Dir::State::status": "/dev/null",
