@@ -1,5 +1,5 @@
 # The same stages for hands that like make. Everything is in tests/run, which needs no make.
-.PHONY: test gates unit live vm bench soak docs clean
+.PHONY: test gates unit live vm conformance bench soak docs clean
 .DEFAULT_GOAL := test
 
 PYTHON = $$(ROADSTEAD_ENV=dev ./roadstead --print-python)
@@ -12,6 +12,10 @@ gates unit live: ## one stage
 
 vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux, VM="--debian 12 --short"
 	PYTHONPATH=src $(PYTHON) -m tests.vm $(VM)
+
+conformance: ## as root: upstream's conformance suite, two hours for each of VERSIONS="1.37", CONFORMANCE="--only node"
+	for version in $(or $(VERSIONS),1.37); do \
+	  PYTHONPATH=src $(PYTHON) -m tests.conformance --version $$version $(CONFORMANCE) || exit; done
 
 bench: ## figures, side by side with the bare way
 	PYTHONPATH=src $$(ROADSTEAD_ENV=peer ./roadstead --print-python) -m bench

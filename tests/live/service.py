@@ -246,7 +246,7 @@ class Service:
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Service]:
+def running_service(folder: Path, minors: tuple[str, ...] = (), registries: Path | None = None) -> Iterator[Service]:
     """Afterwards everything of the instance is gone, or the test fails. `minors`: more releases of Kubernetes."""
     # Had before anything is started: what is built now is found by serve.
     runc = ("runc",) if engine.find("runc") else ()
@@ -269,6 +269,7 @@ def running_service(folder: Path, minors: tuple[str, ...] = ()) -> Iterator[Serv
             *("roadstead.serve.main", "--instance", places.id, "--state", str(tree.serve_state(places))),
             *("--agent", str(places.socket), "--engines", str(cache), "--snapshot", snapshot),
             f"--porter-uid={PORTER}",
+            *(() if registries is None else (f"--registries={registries}",)),
         )
         porter = ("roadstead.porter.main", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
         service = Service(

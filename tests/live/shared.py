@@ -80,7 +80,7 @@ class Cluster:
     def log_in(self) -> None:
         """A kubeconfig with a token, good for some minutes: kubectl then needs no other program at each call."""
         cluster = self.described
-        (self.service.folder / "token").write_text(self.service.token(NAME))
+        self.keep_token()
         authority = cluster["certificateAuthority"]["data"]
         (self.service.folder / "ca.pem").write_bytes(base64.b64decode(authority))
         self.endpoint = cluster["endpoint"]
@@ -97,8 +97,14 @@ class Cluster:
         }
         self.kubeconfig.write_text(json.dumps(written))
 
+    def keep_token(self) -> None:
+        """In its place at once: who reads the file at this moment finds one."""
+        beside = self.service.folder / ".token"
+        beside.write_text(self.service.token(NAME))
+        beside.rename(self.service.folder / "token")
+
     def try_kubectl(self, *words: str, text: str = "", timeout: float = 30) -> subprocess.CompletedProcess[str]:
-        (self.service.folder / "token").write_text(self.service.token(NAME))
+        self.keep_token()
         return self.service.machine(*self.kubectl_command, *words, text=text, timeout=timeout)
 
     def kubectl(self, *words: str, text: str = "", timeout: float = 30) -> str:

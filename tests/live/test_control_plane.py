@@ -6,8 +6,10 @@ Cost: about 30 s, 1 GB of memory; builds of Kubernetes and etcd when they are no
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import os
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -171,6 +173,120 @@ def test_every_built_in_group_of_the_api_is_available(plane: control_plane.Plane
     conditions = {s["metadata"]["name"]: s["status"]["conditions"][0] for s in services}
     assert len(conditions) > 15
     assert [name for name, one in conditions.items() if one["status"] != "True"] == []
+
+
+def test_what_one_api_server_is_told_the_others_go_by(plane: control_plane.Plane) -> None:
+    """Upstream's conformance suite writes by one connection and reads by another, which leads to another server."""
+    by(plane, "a", "create", "namespace", "told")
+    _until_it_has_a_service_account(plane, "told")
+
+    # What is asked without a version is as new as what was written before.
+    by(plane, "a", "create", "configmap", "told", "-n", "told")
+    for letter in "bc":
+        assert by(plane, letter, "get", "configmap", "told", "-n", "told", "-o", "name").strip() == "configmap/told"
+        assert "configmap/told" in by(plane, letter, "get", "configmaps", "-n", "told", "-o", "name").split()
+    by(plane, "b", "delete", "--raw", "/api/v1/namespaces/told/configmaps?fieldSelector=metadata.name%3Dtold")
+    for letter in "abc":
+        assert "configmap/told" not in by(plane, letter, "get", "configmaps", "-n", "told", "-o", "name").split()
+
+    # Admission goes by what it has heard of: by and by.
+    by(plane, "c", "create", "-n", "told", "-f", "-", stdin=json.dumps(LIMITS))
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": {"containers": [CONTAINER]}}
+    for letter in "abc":
+
+        def has_defaults(letter: str = letter) -> bool:
+            asked = ("create", "-n", "told", "--dry-run=server", "-o", "json", "-f", "-")
+            made = json.loads(by(plane, letter, *asked, stdin=json.dumps(pod)))
+            return bool(made["spec"]["containers"][0]["resources"].get("limits") == {"memory": "64Mi"})
+
+        waiting.until(f"api-{letter} has the defaults of a LimitRange", has_defaults, 20)
+
+
+def test_a_resource_that_one_api_server_is_told_of_is_published_by_all(plane: control_plane.Plane) -> None:
+    definition = json.dumps(WIDGETS)
+    by(plane, "a", "create", "-f", "-", stdin=definition)
+
+    def explained(letter: str) -> bool:
+        """By discovery, and by the schema in OpenAPI v3."""
+        done = tried(plane, letter, "explain", "widgets.spec.size")
+        return done.returncode == 0 and "how large it is" in done.stdout
+
+    def published(letter: str) -> bool:
+        document = json.loads(by(plane, letter, "get", "--raw", "/openapi/v2"))
+        return "dev.roadstead.told.v1.Widget" in document["definitions"]
+
+    for letter in "abc":
+        waiting.until(f"api-{letter} explains it", functools.partial(explained, letter), 40)
+        waiting.until(f"api-{letter} publishes it", functools.partial(published, letter), 40)
+    by(plane, "b", "delete", "-f", "-", stdin=definition)
+    for letter in "abc":
+        waiting.until(f"api-{letter} explains it no more", lambda at=letter: not explained(at), 40)
+        waiting.until(f"api-{letter} has forgotten it", lambda at=letter: not published(at), 40)
+
+
+CONTAINER = {"name": "c", "image": "none.test/none:1"}
+LIMITS = {
+    "apiVersion": "v1",
+    "kind": "LimitRange",
+    "metadata": {"name": "told"},
+    "spec": {"limits": [{"type": "Container", "default": {"memory": "64Mi"}}]},
+}
+WIDGETS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.told.roadstead.dev"},
+    "spec": {
+        "group": "told.roadstead.dev",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {
+                                "type": "object",
+                                "properties": {"size": {"type": "integer", "description": "how large it is"}},
+                            }
+                        },
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+def by(plane: control_plane.Plane, letter: str, *words: str, stdin: str = "") -> str:
+    """kubectl as serve's user at one API server; its output."""
+    done = tried(plane, letter, *words, stdin=stdin)
+    assert done.returncode == 0, f"api-{letter}: kubectl {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+def tried(plane: control_plane.Plane, letter: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    netns = plane.agent.places.host(f"{plane.plane.id}.api-{letter}").netns
+    known = (f"--kubeconfig={plane.folder / 'admin.kubeconfig'}", f"--cache-dir={plane.folder / f'at-{letter}'}")
+    return subprocess.run(
+        [
+            "nsenter",
+            f"--net={netns}",
+            str(plane.components["kubectl"]),
+            *known,
+            "--server=https://127.0.0.1:443",
+            *words,
+        ],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PATH": os.environ["PATH"], "HOME": str(plane.folder)},
+    )
 
 
 def test_nothing_died_on_the_way(plane: control_plane.Plane) -> None:

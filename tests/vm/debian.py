@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +71,36 @@ def archive() -> str:
 
 def download(package: str, suite: str, folder: Path) -> Path:
     """The newest .deb of a package in a suite, into a folder; with lists of its own, which stay there."""
-    own = folder / "apt"
+    log = folder / "apt.log"
+    # apt-get downloads into the folder that it is in.
+    cabinet.call("env", "-C", folder, *_apt(suite, folder / "apt", log), "download", package, seconds=900, log=log)
+    (deb,) = folder.glob(f"{package}_*.deb")
+    return deb
+
+
+def download_all(packages: Sequence[str], suite: str, folder: Path) -> tuple[Path, ...]:
+    """The newest .debs of packages and of what they depend on, below a folder; with lists of its own."""
+    log = folder / "apt.log"
+    words = ("install", "-y", "--download-only", "--no-install-recommends", *packages)
+    cabinet.call(*_apt(suite, folder / "apt", log), *words, seconds=900, log=log)
+    return tuple(sorted((folder / "apt" / "cache" / "archives").glob("*.deb")))
+
+
+def source(package: str, suite: str, folder: Path) -> Path:
+    """The newest source of a package as its project has it, without Debian's changes: a tarball below a folder."""
+    log = folder / "apt.log"
+    words = ("source", "--download-only", package)
+    cabinet.call("env", "-C", folder, *_apt(suite, folder / "apt", log), *words, seconds=900, log=log)
+    (tarball,) = folder.glob(f"{package}_*.orig.tar.*z*")
+    return tarball
+
+
+def _apt(suite: str, own: Path, log: Path) -> list[str]:
+    """apt-get with lists of its own, which are read, and nothing installed."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (own / name).mkdir(parents=True)
-    (own / "sources.list").write_text(f"deb [signed-by={KEYRING}] {archive()} {suite} main\n")
+    where = f"[signed-by={KEYRING}] {archive()} {suite} main"
+    (own / "sources.list").write_text(f"deb {where}\ndeb-src {where}\n")
     options = {
         "Dir::State": own / "state",
         "Dir::State::status": "/dev/null",
@@ -88,12 +114,8 @@ def download(package: str, suite: str, folder: Path) -> Path:
         "Acquire::Retries": "3",
     }
     apt = ["apt-get", "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
-    log = folder / "apt.log"
     cabinet.call(*apt, "update", seconds=300, log=log)
-    # apt-get downloads into the folder that it is in.
-    cabinet.call("env", "-C", folder, *apt, "download", package, seconds=900, log=log)
-    (deb,) = folder.glob(f"{package}_*.deb")
-    return deb
+    return apt
 
 
 def need(*programs: tuple[str, str]) -> None:

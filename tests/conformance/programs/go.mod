@@ -1,0 +1,3 @@
+module roadstead.dev/tests/conformance
+
+go 1.26.0
