@@ -220,8 +220,8 @@ def test_a_resource_that_one_api_server_is_told_of_is_published_by_all(plane: co
         waiting.until(f"api-{letter} publishes it", functools.partial(published, letter), 40)
     by(plane, "b", "delete", "-f", "-", stdin=definition)
     for letter in "abc":
-        waiting.until(f"api-{letter} explains it no more", lambda at=letter: not explained(at), 40)
-        waiting.until(f"api-{letter} has forgotten it", lambda at=letter: not published(at), 40)
+        waiting.until(f"api-{letter} explains it no more", lambda at=letter: not explained(at), 40)  # type: ignore[misc]
+        waiting.until(f"api-{letter} has forgotten it", lambda at=letter: not published(at), 40)  # type: ignore[misc]
 
 
 CONTAINER = {"name": "c", "image": "none.test/none:1"}
