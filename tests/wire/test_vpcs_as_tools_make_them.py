@@ -6,6 +6,7 @@ send members that change nothing, change attributes after that, and read the ids
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.wire.test_reads import by, error
 from roadstead.wire import services
 
 EC2 = services.load("ec2")
+AT_ONCE = 24
 POOL = "ipam-pool-0123456789abcdef0"
 NO_POOL, UNBUILT, COMBINED = "InvalidIpamPoolId.NotFound", "UnsupportedOperation", "InvalidParameterCombination"
 DONE = frozenset({"CidrBlock", "TagSpecifications", "DryRun", "VpcId", "AvailabilityZone", "AvailabilityZoneId"})
@@ -146,5 +148,21 @@ def test_a_subnet_stays_public(tmp_path: Path) -> None:
         assert public() == [first]
         ec2.modify_subnet_attribute(SubnetId=first, MapPublicIpOnLaunch={"Value": False})
         assert public() == []
+
+    told(tmp_path, story)
+
+
+def test_many_subnets_are_made_at_once(tmp_path: Path) -> None:
+    """Each is made, however many others come in between."""
+
+    def story(customer: Customer) -> None:
+        def made(number: int) -> str:
+            cidr = f"192.168.{128 + number}.0/24"
+            id: str = customer.ec2.create_subnet(VpcId=customer.vpc, CidrBlock=cidr)["Subnet"]["SubnetId"]
+            customer.ec2.modify_subnet_attribute(SubnetId=id, MapPublicIpOnLaunch={"Value": True})
+            return id
+
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as side_by_side:
+            assert len(set(side_by_side.map(made, range(AT_ONCE)))) == AT_ONCE
 
     told(tmp_path, story)

@@ -12,8 +12,8 @@ from roadstead.aws import calls
 from roadstead.core import errors
 from roadstead.store import facts, interface, keys, writes
 
-TRIES = 8
-"""Times that a change is made anew when another one came first."""
+TRIES = 100
+"""Of a change that others' changes come in between of: each of them has gone on, so this many at once wait in turn."""
 MOST_TAGS = 50
 
 

@@ -106,6 +106,7 @@ async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer
 async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Of the attributes MapPublicIpOnLaunch is kept; to say of the others what holds anyway changes nothing."""
     id = asked["SubnetId"]
+    ids.check([id], "InvalidSubnetID.NotFound")
     changes = {member: value for member, value in asked.items() if member != "SubnetId"}
     if not changes:
         store_access.refuse("MissingParameter", "The request must contain an attribute to be changed")
@@ -124,8 +125,6 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
             return ()
         return (writes.Put(state.key, spec.written(replace(wanted, public_addresses=public))),)
 
-    if not id:
-        ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
     await store_access.changed(call, spec.subnet_key(call.account, call.region, id), change)
     return {}
 
