@@ -115,7 +115,7 @@ class Plane:
         whole = porter.Snapshot(format=porter.FORMAT, revision=1, clusters={self.plane.id: known})
         publisher.write(folder / "snapshot", whole)
         os.chown(folder / "snapshot", SERVE, SERVE)
-        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.main.log")
+        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.log")
 
     def machine(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """A command in the namespace that stands for the machine's."""

@@ -13,11 +13,11 @@ from tests.live import conftest
 # takes away (/proc/self is root's then) an exec would give back: s6-setuidgid, which execs, needs none of this.
 START = """
 import asyncio.selector_events, asyncio.sslproto, concurrent.futures.thread, ctypes, encodings.idna, os, signal, sys
-from roadstead import porter
+from roadstead.porter import main as porter
 import aiohttp.web_protocol
 os.setgroups([]); os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
-sys.exit(porter.main.main(sys.argv[2:]))
+sys.exit(porter.main(sys.argv[2:]))
 """
 
 UPSTREAM = """

@@ -277,8 +277,8 @@ def running_service(folder: Path, minors: tuple[str, ...] = (), registries: Path
             folder,
             places.machine_netns,
             built["1.37"].components["kubectl"],
-            Program("serve", serve, places.machine_netns, folder / "serve.main.log"),
-            Program("porter", porter, places.machine_netns, folder / "porter.main.log", PORTER),
+            Program("serve", serve, places.machine_netns, folder / "serve.log"),
+            Program("porter", porter, places.machine_netns, folder / "porter.log", PORTER),
         )
         try:
             service.start()

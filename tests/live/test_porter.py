@@ -59,11 +59,11 @@ class Place:
     def start(self) -> None:
         """A porter, until it says that it is ready."""
         more = ("--resolver", "127.0.0.1:5353")
-        self.running = porter_lab.started(self.agent, USER, self.file, self.folder / "porter.main.log", *more)
+        self.running = porter_lab.started(self.agent, USER, self.file, self.folder / "porter.log", *more)
         self.processes.append(self.running)
 
     def log(self) -> str:
-        return (self.folder / "porter.main.log").read_text()
+        return (self.folder / "porter.log").read_text()
 
     def publish(self, **changes: Any) -> None:
         """A new snapshot, written as serve does."""

@@ -51,7 +51,7 @@ def resolver(subnet: str) -> str:
 
 
 def webhook(subnet: str) -> str:
-    """The address of the AWS webhook in a subnet: base+3."""
+    """The address of porter's webhook in a subnet: base+3."""
     return _plus(subnet, 3)
 
 
