@@ -42,7 +42,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="AREA", help="cases of one area: node, network, apps ...")
     parser.add_argument("--focus", default="", metavar="REGEX", help="cases whose name has it")
     parser.add_argument("--nodes", type=int, default=2, help="at least 2; 2 unless told")
-    parser.add_argument("--workers", type=int, default=3, help="batches side by side; 3 unless told")
+    parser.add_argument("--workers", type=int, default=6, help="batches side by side; 6 unless told")
     parser.add_argument("--resume", action="store_true", help="go on from what the last run has recorded")
     parser.add_argument("--again", action="store_true", help="with --resume: what failed is run as if it never was")
     parser.add_argument("--write", action="store_true", help=f"write the result into docs/{PAGE.name}")
