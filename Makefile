@@ -13,7 +13,7 @@ gates unit live: ## one stage
 vm: ## as root: Debian 12 and 13 with systemd and cgroup v2, in user-mode Linux, VM="--debian 12 --short"
 	PYTHONPATH=src $(PYTHON) -m tests.vm $(VM)
 
-conformance: ## as root: upstream's conformance suite, two hours for each of VERSIONS="1.37", CONFORMANCE="--only node"
+conformance: ## as root: upstream's conformance suite, an hour for each of VERSIONS="1.37", CONFORMANCE="--only node"
 	for version in $(or $(VERSIONS),1.37); do \
 	  PYTHONPATH=src $(PYTHON) -m tests.conformance --version $$version $(CONFORMANCE) || exit; done
 

@@ -2,7 +2,7 @@
 
 What for: to show by others' tests that what runs is Kubernetes. The suite and all that its pods run are built here,
 from the Kubernetes modules and from Debian's packages: nothing is pulled. A run has a Roadstead of its own, as live
-tests have, with a cluster made by the AWS API; it takes an hour and more, says what it does, can be cut off at any time
+tests have, with a cluster made by the AWS API; it takes an hour, says what it does, can be cut off at any time
 and gone on with, and leaves nothing but its results.
 
     python -m tests.conformance --version 1.37 [--only node] [--focus REGEX] [--nodes 2] [--resume] [--write]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from tests.conformance import cases, causes, cluster, images, page, programs, running
@@ -34,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (cabinet.Failed, pytest.fail.Exception) as error:
         print(f"\nError: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -42,7 +47,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="AREA", help="cases of one area: node, network, apps ...")
     parser.add_argument("--focus", default="", metavar="REGEX", help="cases whose name has it")
     parser.add_argument("--nodes", type=int, default=2, help="at least 2; 2 unless told")
-    parser.add_argument("--workers", type=int, default=3, help="batches side by side; 3 unless told")
+    parser.add_argument("--workers", type=int, default=6, help="batches side by side; 6 unless told")
     parser.add_argument("--resume", action="store_true", help="go on from what the last run has recorded")
     parser.add_argument("--again", action="store_true", help="with --resume: what failed is run as if it never was")
     parser.add_argument("--write", action="store_true", help=f"write the result into docs/{PAGE.name}")
@@ -57,7 +62,7 @@ def _ended(number: int, _frame: FrameType | None) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     of = programs.release(options.version)
-    minor = of.fill("{minor}")
+    minor = options.version = of.fill("{minor}")
     built = programs.have(of)
     archive = images.have(of, built)
     if options.prepare:
@@ -69,30 +74,51 @@ def _run(options: argparse.Namespace) -> int:
         folder.mkdir()
         record = records.Record(of.version, options.nodes)
     print(f"results and logs are in {folder}", flush=True)
+    nowhere = Path("/dev/null")
+    suite = running.Suite(built / programs.SUITE, nowhere, nowhere, folder, _popen)
+    all_cases = suite.listed()
+    wanted = cases.chosen(all_cases, options.focus, options.only)
+    if options.again:
+        record.forget_failures(wanted)
+    print(f"{len(wanted)} of {len(all_cases)} conformance cases, {len(record.attempts)} run before", flush=True)
+    try:
+        if record.once_more(wanted):
+            _on_a_cluster(suite, record, wanted, archive, options)
+    finally:
+        why = _tell(record, wanted, folder)
+    if options.write:
+        PAGE.write_text(page.written(PAGE.read_text(), minor, page.section(record, wanted, why)))
+    return 0 if not record.left(wanted) and None not in why.failed.values() else 1
+
+
+def _popen(*words: str, **more: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(words, text=True, stdin=subprocess.DEVNULL, **more)
+
+
+def _on_a_cluster(
+    suite: running.Suite,
+    record: records.Record,
+    wanted: Sequence[cases.Case],
+    archive: Path,
+    options: argparse.Namespace,
+) -> None:
     lab = Path(tempfile.mkdtemp(prefix="roadstead-conformance-"))
     try:
-        with cluster.running(lab, minor, options.nodes, archive) as made:
+        with cluster.running(lab, options.version, options.nodes, archive) as made:
             print(f"the cluster is there: {made.kubeconfig}", flush=True)
-            kubectl = made.service.kubectl_program
-            suite = running.Suite(built / programs.SUITE, kubectl, made.kubeconfig, folder, made.service.popen)
-            all_cases = suite.listed()
-            wanted = cases.chosen(all_cases, options.focus, options.only)
-            if options.again:
-                record.forget_failures(wanted)
-            print(f"{len(wanted)} of {len(all_cases)} conformance cases, {len(record.attempts)} run before", flush=True)
+            service = made.service
+            at = dataclasses.replace(
+                suite, kubectl=service.kubectl_program, kubeconfig=made.kubeconfig, popen=service.popen
+            )
             try:
-                _all(suite, record, wanted, options.workers)
+                _all(at, record, wanted, options.workers)
                 if options.hold:
                     print("held: interrupt it to end", flush=True)
                     signal.pause()
             finally:
-                suite.end()
-                why = _tell(record, wanted, folder)
+                at.end()
     finally:
         shutil.rmtree(lab)
-    if options.write:
-        PAGE.write_text(page.written(PAGE.read_text(), minor, page.section(record, wanted, why)))
-    return 0 if not record.left(wanted) and None not in why.failed.values() else 1
 
 
 def _all(suite: running.Suite, record: records.Record, wanted: Sequence[cases.Case], workers: int) -> None:

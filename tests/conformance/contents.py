@@ -42,6 +42,8 @@ http {
 }
 """
 _PAGE = "<html><body><h1>Welcome to nginx!</h1></body></html>\n"
+_RELEASE = b'NAME="in place of Alpine Linux"\n'
+"""By the name in it a case knows a volume that is an image."""
 _IN_IMAGE = (1000, 50000)
 """The user and the group that a case of supplemental groups looks for in the image."""
 
@@ -157,6 +159,7 @@ def _page(name: str) -> Callable[[Sources], Content]:
             **of.busybox(),
             "agnhost": of.program("agnhost"),
             "data.json": images.File(data.encode()),
+            "etc/os-release": images.File(_RELEASE),
             f"{name}.jpg": images.File(b"\xff\xd8\xff\xd9"),
         }
         return Content(tree, ("/agnhost",), ("test-webserver",))
