@@ -164,6 +164,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         # The VPC's resolver, by UDP and TCP in each of its subnets, is the last that is made of it.
         waiting.until("the VPC's network", lambda: len(running.agent.client.wanted().get("listeners", {})) == 6, 20)
         running.agent.client.wait_ready(20)
+        # A region has its default VPC from the first look at it.
+        running.aws("ec2", "describe_vpcs")
         made.before = things(running)
         yield made
         log = running.serve.log.read_text()
