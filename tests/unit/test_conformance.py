@@ -208,7 +208,7 @@ def test_what_is_cut_off_is_no_outcome(tmp_path: Path) -> None:
         return process
 
     of.popen = ends_it
-    assert list(of.each([(first,), (second,)], 1)) == [{}, {}]
+    assert list(of.each([(first,), (second,)], 1, alone=True)) == [{}, {}]
 
 
 def test_busybox_is_static_and_has_no_tc() -> None:
