@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -176,10 +175,8 @@ def test_logs_exec_and_port_forward(cluster: shared.Cluster, app: dict[str, dict
         answered = cluster.service.machine(str(cluster.visitor), "ask", "http://127.0.0.1:18080")
         assert answered.stdout.split(" ")[0] == other, answered.stderr
     finally:
-        forward.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            forward.communicate(timeout=10)
         forward.kill()
+        forward.communicate(timeout=10)
 
 
 def test_a_volume_keeps_its_data_when_its_node_dies(cluster: shared.Cluster) -> None:

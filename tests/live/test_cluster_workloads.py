@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -102,10 +101,9 @@ def test_services_pods_and_nodes_by_the_api_server(cluster: shared.Cluster) -> N
         url = f"http://127.0.0.1:18081{below}/https:{bundle.HOOKS}:443/proxy/"
         assert cluster.service.machine(str(cluster.visitor), "ask", url).stdout.split()[0] in pods
     finally:
-        proxy.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            proxy.communicate(timeout=10)
+        # Not by SIGINT, which those ignore that were started by who ignored it.
         proxy.kill()
+        proxy.communicate(timeout=10)
     for service, said in (
         (f"{bundle.HOOKS}-empty", "no endpoints available"),
         (f"{bundle.HOOKS}-outside", "no service port 443 found"),
