@@ -108,8 +108,6 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
     id = asked["SubnetId"]
     ids.check([id], "InvalidSubnetID.NotFound")
     changes = {member: value for member, value in asked.items() if member != "SubnetId"}
-    if not changes:
-        store_access.refuse("MissingParameter", "The request must contain an attribute to be changed")
     other = {member: value for member, value in changes.items() if member != _PUBLIC and not _holds(member, value)}
     for member in other:
         store_access.refuse(
@@ -119,6 +117,8 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         if state is None:
             ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
+        if not changes:
+            store_access.refuse("MissingParameter", "The request must contain an attribute to be changed")
         wanted = _read(state)
         public = asked.get(_PUBLIC, {}).get("Value", wanted.public_addresses)
         if public == wanted.public_addresses:
