@@ -99,3 +99,15 @@ def test_states(
 
 def test_the_start_of_the_program_is_after_its_pause() -> None:
     assert state.judge(state.UnitFacts(UP, LATER, False, False, 1)).since == pytest.approx(SINCE + 3.2)
+
+
+def test_a_status_and_a_record_are_of_one_moment() -> None:
+    """A process dies between the two looks: the record is of a death that the first status knows nothing of."""
+    said = iter([UP, DIED, DIED])
+    kept = iter([(FIRST, False), (LATER, False)])
+    assert state.of_one_moment(lambda: next(said), lambda: next(kept)) == (DIED, (LATER, False))
+    # What goes on is looked at once; what never rests is not looked at for ever.
+    assert state.of_one_moment(lambda: UP, iter([FIRST]).__next__) == (UP, FIRST)
+    numbers = iter(range(100))
+    assert state.of_one_moment(numbers.__next__, lambda: LATER)[1] == LATER
+    assert next(numbers) < 20

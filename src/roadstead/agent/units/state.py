@@ -6,15 +6,20 @@ Source of the layout: s6 2.11 s6_svstatus_unpack.c (35 bytes); s6 2.13 has the p
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from roadstead.contract.messages import observed
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 MOST_BYTES = 64
 """More than any status or record file holds."""
 _TAI_EPOCH = 2**62 + 37
 """What a TAI64 label has more than Unix time: skalibs counts the leap seconds, 37 since 2017."""
+_LOOKS = 8
 _OLD = struct.Struct(">QIQIQHB")
 _NEW = struct.Struct(">QIQIQQHB")
 
@@ -102,6 +107,20 @@ def record(raw: bytes, written: float) -> UnitRecord | None:
     code, signal, deaths, _row, pause = (int(word) for word in words)
     ended = observed.Exit(signal=signal, at=written) if code == 256 else observed.Exit(code=code, at=written)
     return UnitRecord(ended, deaths, pause / 1000)
+
+
+def of_one_moment(status: Callable[[], A], records: Callable[[], B]) -> tuple[A, B]:
+    """Both as they were together: a record is written while the supervisor says something else than before and after.
+
+    One that dies all the time is taken as it was seen last.
+    """
+    before, seen = status(), records()
+    for _ in range(_LOOKS):
+        now = status()
+        if now == before:
+            break
+        before, seen = now, records()
+    return before, seen
 
 
 def judge(facts: UnitFacts) -> UnitStatus:

@@ -191,8 +191,9 @@ class Units:
         places = self._places(host_id, unit_id)
         if not places.service.exists():
             return UnitStatus("down", "is not installed")
-        now = supervision.supervised(places.service)
-        record, waiting = supervision.recorded(places.service)
+        now, (record, waiting) = state.of_one_moment(
+            lambda: supervision.supervised(places.service), lambda: supervision.recorded(places.service)
+        )
         written = folders.definitions(places).written
         facts = state.UnitFacts(
             supervised=now,
