@@ -29,7 +29,7 @@ itself.
 - **differs**: something else, which is told. "Says yes" is an error of AWS that a test would not meet.
 - **refused**: there is no such operation, or the case needs an answer that did not come ("not reached").
 
-How both were run: Roadstead with its own door, operations and store, and with a simulated agent in place of real
+How both were run: Roadstead with its own server, operations and store, and with a simulated agent in place of real
 machines, which makes everything at once. moto's server with its defaults and `MOTO_IAM_LOAD_MANAGED_POLICIES=true`. By
 default moto checks no signature and no policy; `INITIAL_NO_AUTH_ACTION_COUNT` has it check both, which Roadstead does
 for signatures only. The cases were chosen from what Roadstead does, and some from what it lacks: the counts say
