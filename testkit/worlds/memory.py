@@ -16,7 +16,7 @@ from roadstead.store import facts, interface, keys, writes
 
 
 @dataclass
-class MemoryStore:
+class MemoryStore(interface.Store):
     """See interface.Store."""
 
     revision: int = 0
@@ -101,18 +101,6 @@ class MemoryStore:
                 return []
             case _:
                 assert_never(write)
-
-    async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Put(key, body, expected))
-
-    async def delete(self, key: keys.Key, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Delete(key, expected))
-
-    async def observe(self, key: keys.Key, body: bytes, generation: int) -> int:
-        return await self.commit(writes.Observe(key, body, generation))
-
-    async def append(self, key: keys.Key, body: bytes, at: float) -> int:
-        return await self.commit(writes.Append(key, body, at))
 
     async def get(self, key: keys.Key) -> facts.State | None:
         there = self.desired.get(key)

@@ -1,4 +1,4 @@
-"""What an answer has to have, whatever it says: held against every answer that a client of `front_desk` is given.
+"""What an answer has to have, whatever it says: held against every answer that a client of `aws_api` is given.
 
 Three rules: members that the model requires of its shape; lists of the answer itself, and whether it is cut off (AWS
 sends them empty, and programs iterate over them); and members that programs read without asking, which is `READ`.

@@ -30,7 +30,7 @@ class _Raw(io.BytesIO):
         yield self.getvalue()
 
 
-def front_desk(name: str, answer: Answer) -> Callable[..., Any]:
+def answering(name: str, answer: Answer) -> Callable[..., Any]:
     """A handler of botocore's `before-send` that answers in place of the network."""
     service = peer.ours(name)
 
@@ -77,7 +77,7 @@ def client(name: str, answer: Answer) -> Any:
         aws_session_token=KEYS.token,
         config=botocore.config.Config(retries={"max_attempts": 0}, inject_host_prefix=False),
     )
-    made.meta.events.register("before-send", front_desk(name, answer))
+    made.meta.events.register("before-send", answering(name, answer))
     return made
 
 

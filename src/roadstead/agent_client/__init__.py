@@ -1,4 +1,4 @@
-"""Asks the agent, over its unix socket: for the local commands, the tests, and later the offices.
+"""Asks the agent, over its unix socket: for the local commands, the tests, and serve.
 
 It holds no state but one connection. It never decides anything.
 """

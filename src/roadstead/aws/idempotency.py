@@ -119,7 +119,7 @@ class Tokens:
                 self._locks[name] = (lock, users - 1)
 
 
-class _Marking:
+class _Marking(interface.Store):
     """The store, but the first transaction that lasts also keeps the token."""
 
     def __init__(self, store: interface.Store, mark: writes.Put) -> None:
@@ -136,18 +136,6 @@ class _Marking:
             return await self._store.commit(*transaction)
         self.generation = await self._store.commit(*transaction, self._mark)
         return self.generation
-
-    async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Put(key, body, expected))
-
-    async def delete(self, key: keys.Key, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Delete(key, expected))
-
-    async def observe(self, key: keys.Key, body: bytes, generation: int) -> int:
-        return await self.commit(writes.Observe(key, body, generation))
-
-    async def append(self, key: keys.Key, body: bytes, at: float) -> int:
-        return await self.commit(writes.Append(key, body, at))
 
     async def get(self, key: keys.Key) -> facts.State | None:
         return await self._store.get(key)

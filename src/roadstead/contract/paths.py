@@ -1,6 +1,6 @@
 """The paths of the agent's API. With `{name}` for an argument they are the patterns of its routes.
 
-A kind's objects are at `/v1/KIND/ID`; see agent/api/api.
+A kind's objects are at `/v1/KIND/ID`; see agent.api.server.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ async def _work(
             registries=registries,
         )
         async with tasks.opened(store, settings) as opened:
-            await concurrency.together(opened.run(), _reconciler(store, opened.agent).run())
+            await concurrency.together(opened.run(), _reconciler(store, opened.provider).run())
 
 
 def _reconciler(store: interface.Store, agent: providers.Provider) -> reconciler.ClusterReconciler:

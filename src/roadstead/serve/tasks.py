@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from roadstead.agent_client import asynchronous
-from roadstead.clusters import provider
-from roadstead.clusters.allocation import allocator, cluster_secrets
+from roadstead.clusters import provider as providers
+from roadstead.clusters.allocation import allocator
 from roadstead.clusters.components import registries
 from roadstead.contract import programs
 from roadstead.controllers import manager, system
@@ -73,12 +73,9 @@ class Runs(Protocol):
 
 @dataclass(frozen=True)
 class Tasks:
-    """`agent` is for the reconciler; `run` until cancelled."""
+    """`provider` is for the reconciler; `run` until cancelled."""
 
-    agent: provider.Provider
-    posted: targets.StoreTargets
-    secrets: cluster_secrets.ClusterSecrets
-    allocations: allocator.Allocator
+    provider: providers.Provider
     tasks: tuple[Runs, ...]
 
     async def run(self) -> None:
@@ -94,8 +91,8 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
     )
     async with asynchronous.AsyncClient(settings.socket) as client:
         known = mirror.AgentMirror(client, clock)
-        shelved = engine_supply.EngineSupply(client, known, given, settings.supplier)
-        shown = system_images.SystemImages(shelved, given, settings.state / "images")
+        supply = engine_supply.EngineSupply(client, known, given, settings.supplier)
+        images = system_images.SystemImages(supply, given, settings.state / "images")
         wired = wiring.wired(
             wiring.Given(
                 store=store,
@@ -103,9 +100,9 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
                 mirror=known,
                 clock=clock,
                 now=_now,
-                supply=shelved,
-                seed=shelved.seed,
-                images=shown,
+                supply=supply,
+                seed=supply.seed,
+                images=images,
                 endpoints=settings.endpoints,
                 is_free=allocator.port_is_free,
                 user=settings.user,
@@ -113,19 +110,32 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
                 registries=settings.registries,
             )
         )
-        allocations, secret, routed, stocked = wired.allocations, wired.secrets, wired.networks, wired.preloaded
-        posted = targets.StoreTargets(targets.TargetTools(store, allocations, secret, stocked, shown.names, known))
-        booked = event_recorder.EventRecorder(store, time.time)
-        sent = manager.Manager(posted, system.objects, tell=booked.tell)
-        made = wired.provider(report_adapter.ReportAdapter(sent.reports, posted.trouble))
-        looking = machine_projection.MachineProjection(store, client, known, clock)
-        follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secret, settings.registries, _now))
+        allocations, secrets, networks, preloaded = wired.allocations, wired.secrets, wired.networks, wired.preloaded
+        clusters = targets.StoreTargets(
+            targets.TargetTools(store, allocations, secrets, preloaded, images.names, known)
+        )
+        recorder = event_recorder.EventRecorder(store, time.time)
+        controllers = manager.Manager(clusters, system.objects, tell=recorder.tell)
+        provider = wired.provider(report_adapter.ReportAdapter(controllers.reports, clusters.trouble))
+        seen = machine_projection.MachineProjection(store, client, known, clock)
+        follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secrets, settings.registries, _now))
         await follows.once()
-        tasks: list[Runs] = [known, shelved, shown, routed, stocked, posted, sent, booked, made, looking, follows]
-        tasks.append(names_file.NamesFile(store, settings.state))
+        tasks: list[Runs] = [
+            known,
+            supply,
+            images,
+            networks,
+            preloaded,
+            clusters,
+            controllers,
+            recorder,
+            provider,
+            seen,
+        ]
+        tasks += [follows, names_file.NamesFile(store, settings.state)]
         if settings.snapshot is not None:
-            tasks.append(webhooks.WebhookEndpoints(store, allocations, secret, settings.snapshot))
-        yield Tasks(made, posted, secret, allocations, tuple(tasks))
+            tasks.append(webhooks.WebhookEndpoints(store, allocations, secrets, settings.snapshot))
+        yield Tasks(provider, tuple(tasks))
 
 
 async def _lasting(task: Runs) -> None:

@@ -13,7 +13,10 @@ LONGEST_PAGE = 1_000
 
 
 class Store(Protocol):
-    """Desired states, observations, records and secrets by their keys. Called in one event loop."""
+    """Desired states, observations, records and secrets by their keys. Called in one event loop.
+
+    What is a store says so by its bases, and has the short ways of one write from here.
+    """
 
     @property
     def revision(self) -> int:
@@ -32,19 +35,19 @@ class Store(Protocol):
 
     async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
         """`commit` of one Put; the generation."""
-        ...
+        return await self.commit(writes.Put(key, body, expected))
 
     async def delete(self, key: keys.Key, expected: writes.Expected = None) -> int:
         """`commit` of one Delete."""
-        ...
+        return await self.commit(writes.Delete(key, expected))
 
     async def observe(self, key: keys.Key, body: bytes, generation: int) -> int:
         """`commit` of one Observe."""
-        ...
+        return await self.commit(writes.Observe(key, body, generation))
 
     async def append(self, key: keys.Key, body: bytes, at: float) -> int:
         """`commit` of one Append."""
-        ...
+        return await self.commit(writes.Append(key, body, at))
 
     async def get(self, key: keys.Key) -> facts.State | None:
         """A desired state and what was seen of it."""

@@ -80,7 +80,7 @@ def _check_sealers(rows: Sequence[tuple[str]], sealer: sealing.Sealer, places: P
         )
 
 
-class LocalStore:
+class LocalStore(interface.Store):
     """See interface.Store. Made by `opened`."""
 
     def __init__(
@@ -141,18 +141,6 @@ class LocalStore:
             self._revision = revision
             self._moved.set()
             self._moved = asyncio.Event()
-
-    async def put(self, key: keys.Key, body: bytes, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Put(key, body, expected))
-
-    async def delete(self, key: keys.Key, expected: writes.Expected = None) -> int:
-        return await self.commit(writes.Delete(key, expected))
-
-    async def observe(self, key: keys.Key, body: bytes, generation: int) -> int:
-        return await self.commit(writes.Observe(key, body, generation))
-
-    async def append(self, key: keys.Key, body: bytes, at: float) -> int:
-        return await self.commit(writes.Append(key, body, at))
 
     async def get(self, key: keys.Key) -> facts.State | None:
         return self._reader.state(key)
