@@ -23,7 +23,7 @@ class MemoryStore(interface.Store):
     desired: dict[keys.Key, facts.Desired] = field(default_factory=dict)
     observed: dict[keys.Key, facts.Observation] = field(default_factory=dict)
     secrets: dict[keys.Key, facts.Secret] = field(default_factory=dict)
-    book: list[facts.Record] = field(default_factory=list)
+    appended: list[facts.Record] = field(default_factory=list)
     changes: list[facts.Changes] = field(default_factory=list)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -89,7 +89,7 @@ class MemoryStore(interface.Store):
                 self.observed[write.key] = facts.Observation(write.key, write.body, write.generation, revision)
                 return [facts.Change(facts.ChangedPart.OBSERVED, write.key)]
             case writes.Append():
-                self.book.append(facts.Record(write.key, len(self.book) + 1, write.at, write.body, revision))
+                self.appended.append(facts.Record(write.key, len(self.appended) + 1, write.at, write.body, revision))
                 return [facts.Change(facts.ChangedPart.RECORDS, write.key)]
             case writes.PutSecret():
                 self.secrets[write.key] = facts.Secret(write.key, revision, write.value)
@@ -128,7 +128,7 @@ class MemoryStore(interface.Store):
     ) -> tuple[facts.Record, ...]:
         _check_limit(limit)
         covers = of.covers if isinstance(of, keys.Prefix) else of.__eq__
-        found = [record for record in (reversed(self.book) if newest else self.book) if covers(record.key)]
+        found = [record for record in (reversed(self.appended) if newest else self.appended) if covers(record.key)]
         if after is not None:
             found = [record for record in found if (record.number < after if newest else record.number > after)]
         return tuple(found[:limit])

@@ -296,7 +296,7 @@ class Place:
     def news(self, key: keys.Key) -> list[events.Event]:
         """Of a cluster or a nodegroup."""
         names = (key.kind, *key.names)
-        return [events.read(record.body) for record in self.store.book if record.key.names == names]
+        return [events.read(record.body) for record in self.store.appended if record.key.names == names]
 
     def state(self, key: keys.Key) -> facts.State:
         return facts.State(self.store.desired[key], self.store.observed.get(key))
@@ -337,7 +337,7 @@ class Place:
         return [*there, *held, *kept, *(key.text for key in self.store.secrets)]
 
     def events(self) -> list[events.Event]:
-        return [events.read(record.body) for record in self.store.book if record.key.kind == events.KIND]
+        return [events.read(record.body) for record in self.store.appended if record.key.kind == events.KIND]
 
     def _subnets(self) -> tuple[str, ...]:
         return tuple(f"subnet-{zone}" for zone in self.zones)

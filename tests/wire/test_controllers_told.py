@@ -91,7 +91,7 @@ class Posted:
 
 
 def told(store: memory.MemoryStore, of: keys.Key) -> list[tuple[str, str, str]]:
-    found = [events.read(record.body) for record in store.book if record.key.names == (of.kind, *of.names)]
+    found = [events.read(record.body) for record in store.appended if record.key.names == (of.kind, *of.names)]
     return sorted((event.severity, event.reason, event.message) for event in found)
 
 
@@ -103,7 +103,7 @@ def test_what_is_decided_in_a_cluster_is_in_its_events_with_why() -> None:
             working = manager.Manager(Posted(server), lambda _: (), tell=booked.tell, drain=8.0)
             tasks = [asyncio.create_task(each.run()) for each in (working, booked)]
             async with asyncio.timeout(60):
-                while len(store.book) < 3:
+                while len(store.appended) < 3:
                     await store.moved.wait()
             for task in tasks:
                 task.cancel()
@@ -135,14 +135,14 @@ def test_who_asks_for_certificates_without_end_does_not_fill_the_book() -> None:
         task = asyncio.create_task(booked.run())
 
         async def denied(messages: int) -> int:
-            before = len(store.book)
+            before = len(store.appended)
             for number in range(messages):
                 notice = reports.Notice(reason="CertificateDenied", message=f"denied: {number}")
                 booked.tell(CLUSTER.text, notice)
                 booked.tell(CLUSTER.text, notice)
             for _ in range(5 * messages):
                 await asyncio.sleep(0)
-            return len(store.book) - before
+            return len(store.appended) - before
 
         assert await denied(5) == 5
         assert await denied(5) == 0

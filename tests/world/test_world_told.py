@@ -19,7 +19,7 @@ WORDS = {"tell": "Making", "remove": "Removing", "replace": "Replacing"}
 
 
 def book(story: told.Story) -> list[events.Event]:
-    return [events.read(record.body) for record in story.store.book if record.key.kind == events.KIND]
+    return [events.read(record.body) for record in story.store.appended if record.key.kind == events.KIND]
 
 
 def decisions(found: list[events.Event]) -> Counter[tuple[str, str]]:

@@ -84,7 +84,7 @@ class LocalStore(interface.Store):
     """See interface.Store. Made by `opened`."""
 
     def __init__(
-        self, reading: reader.Reader, hand: apply.Applier, counter: database.Counter, limits: writer.WriterLimits
+        self, reading: reader.Reader, applier: apply.Applier, counter: database.Counter, limits: writer.WriterLimits
     ) -> None:
         self._reader = reading
         self._loop = asyncio.get_running_loop()
@@ -93,7 +93,7 @@ class LocalStore(interface.Store):
         self._gathered: list[writer.WriteJob[asyncio.Future[int]]] = []
         self._waiting = 0
         self._closed = False
-        self._writer = writer.Writer(hand, counter, self._answer_from_thread, limits)
+        self._writer = writer.Writer(applier, counter, self._answer_from_thread, limits)
         self._writer.start()
 
     def close(self) -> None:

@@ -52,13 +52,13 @@ class Writer(Generic[Ticket]):
 
     def __init__(
         self,
-        hand: apply.Applier,
+        applier: apply.Applier,
         counter: database.Counter,
         answer: Callable[[list[tuple[Ticket, Outcome]], int], None],
         limits: WriterLimits,
     ) -> None:
-        self._hand = hand
-        self._connection = hand.connection
+        self._applier = applier
+        self._connection = applier.connection
         self._counter = counter
         self._answer = answer
         self._limits = limits
@@ -135,7 +135,7 @@ class Writer(Generic[Ticket]):
         try:
             for transaction in transactions:
                 try:
-                    changes = self._hand.apply(transaction, counter.revision + 1)
+                    changes = self._applier.apply(transaction, counter.revision + 1)
                 except errors.Error as error:
                     outcomes.append(error)
                     continue

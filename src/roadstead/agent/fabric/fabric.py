@@ -45,10 +45,10 @@ class Fabric:
         self._monitors: dict[str, tuple[int, monitor.Monitor]] = {}
         """By network, with the inode of the namespace."""
         self._machine_monitor: monitor.Monitor | None = None
-        self._hand = fabric_executor.FabricExecutor(instance)
+        self._executor = fabric_executor.FabricExecutor(instance)
 
     async def __aenter__(self) -> Fabric:
-        await self._do(self._hand.open)
+        await self._do(self._executor.open)
         self._machine_monitor = monitor.Monitor(self._instance.machine_netns, self._changed.set, neighbours=False)
         return self
 
@@ -60,12 +60,12 @@ class Fabric:
         self._monitors.clear()
         if self._machine_monitor is not None:
             self._machine_monitor.close()
-        await self._do(self._hand.close)
+        await self._do(self._executor.close)
         self._thread.shutdown()
 
     async def make_network(self, id: str, topology: topologies.Topology) -> None:
         """The router of a network with its uplink and rules. Raises Failed, LimitExceeded."""
-        await self._do(self._hand.make_network, id, topology)
+        await self._do(self._executor.make_network, id, topology)
         self._watch(id)
 
     async def make_host(self, id: str, topology: topologies.Topology, ids: ranges.Range | None = None) -> None:
@@ -73,26 +73,26 @@ class Fabric:
 
         Raises Busy while a network of the host has not been made, Failed.
         """
-        await self._do(self._hand.make_host, id, topology, ids)
+        await self._do(self._executor.make_host, id, topology, ids)
 
     async def apply_zones(self, topology: topologies.Topology) -> None:
         """Links of hosts in black zones carry nothing from now on, all others do: one transaction per router."""
-        await self._do(self._hand.apply_rules, topology)
+        await self._do(self._executor.apply_rules, topology)
 
     async def apply_publishes(self, topology: topologies.Topology) -> None:
         """Exactly these ports of the machine lead to hosts."""
-        await self._do(self._hand.apply_rules, topology)
+        await self._do(self._executor.apply_rules, topology)
 
     async def remove_host(self, id: str) -> None:
         """A host's legs in every network and its namespace, also half-made ones."""
-        await self._do(self._hand.remove_host, id)
+        await self._do(self._executor.remove_host, id)
 
     async def remove_network(self, id: str) -> None:
         """A network's router, its uplink, and the machine's rules about it, also half-made ones."""
         _, watch = self._monitors.pop(id, (0, None))
         if watch is not None:
             watch.close()
-        await self._do(self._hand.remove_network, id)
+        await self._do(self._executor.remove_network, id)
 
     async def drift(self, topology: topologies.Topology, *, deep: bool = False) -> dict[tuple[str, str], str]:
         """What differs from the topology, by kind and id, for a human; empty when all is as it was made.
@@ -100,11 +100,11 @@ class Fabric:
         MACHINE differs where there is no network to tell it of.
         Looks at routers and at the machine; `deep` looks into every host's namespace as well.
         """
-        return await self._do(self._hand.drift, topology, deep)
+        return await self._do(self._executor.drift, topology, deep)
 
     async def problems(self, topology: topologies.Topology) -> list[str]:
         """What keeps networks from working and is not the agent's to mend."""
-        return await self._do(self._hand.problems, topology)
+        return await self._do(self._executor.problems, topology)
 
     def changed(self) -> asyncio.Event:
         """Set when something in a router or in the machine's namespace has changed; whoever waits clears it.

@@ -62,7 +62,7 @@ class Pods:
         self._thread = thread
         self._host = host
         self._spawn = spawn
-        self._hand = executors.PodExecutor(places)
+        self._executor = executors.PodExecutor(places)
         self._servers: dict[str, asyncio.Task[None]] = {}
 
     async def listen(self, id: str) -> None:
@@ -76,19 +76,19 @@ class Pods:
         if id not in self._servers:
             server = _server(wanted.pods(self._places.host(id)))
             self._servers[id] = self._spawn(self._serve(id, server))
-        for lost in await self._thread(self._hand.restore, self._node(id)):
+        for lost in await self._thread(self._executor.restore, self._node(id)):
             log.warning("node %s: %s; mended", id, lost)
 
     async def forget(self, id: str) -> None:
         """The node is about to be removed, its pods with it: nothing of it is held any more."""
         self._close(id)
-        await self._thread(self._hand.forget, id)
+        await self._thread(self._executor.forget, id)
 
     async def close_all(self) -> None:
         """Answer nobody; pods and sockets stay as they are for the next agent."""
         for id in list(self._servers):
             self._close(id)
-        await self._thread(self._hand.close)
+        await self._thread(self._executor.close)
 
     def _close(self, id: str) -> None:
         server = self._servers.pop(id, None)
@@ -155,16 +155,16 @@ class Pods:
         node = self._node(id)
         match asked.command:
             case "ADD":
-                pod = self._hand.add(node, asked, namespace)
+                pod = self._executor.add(node, asked, namespace)
                 return cni.result(asked.config.cni_version, pod, asked.netns)
             case "DEL":
-                self._hand.delete(node, asked.container, asked.device)
+                self._executor.delete(node, asked.container, asked.device)
             case "CHECK":
-                self._hand.check(node, asked, namespace)
+                self._executor.check(node, asked, namespace)
             case "GC":
                 if asked.config.valid is None:
                     raise cni.CniRefused(cni.BAD_CONFIG, "cni.dev/valid-attachments is missing: nothing is collected")
-                self._hand.collect(node, asked.config.name, cni.kept(asked.config.valid))
+                self._executor.collect(node, asked.config.name, cni.kept(asked.config.valid))
             case "STATUS":
                 if not node.prefixes:
                     raise cni.CniRefused(cni.UNAVAILABLE, f"node {id} has no prefixes for pods")
