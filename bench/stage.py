@@ -155,15 +155,15 @@ def _start(stage: Stage) -> None:
     stage.processes["agent"] = _process(stage, "agent", agent, root=True)
     waiting.until("the agent", lambda: _answers(stage), 60, every=0.02)
     state = folder / "serve"
-    snapshot = folder / "porter" / "snapshot"
-    for path in (state, snapshot.parent):
+    sections = folder / "porter"
+    for path in (state, sections):
         path.mkdir()
         os.chown(path, USER, USER)
     serve = [*SERVE, "--instance", instance_id, "--state", str(state), "--agent", str(stage.places.socket)]
-    serve += ["--engines", str(folder / "cache"), "--snapshot", str(snapshot)]
+    serve += ["--engines", str(folder / "cache"), "--sections", str(sections)]
     stage.processes["serve"] = _process(stage, "serve", serve)
     waiting.until("serve", (state / admin.FILE).exists, 60, every=0.02)
-    porter = [*PORTER, "--instance", instance_id, "--snapshot", str(snapshot)]
+    porter = [*PORTER, "--instance", instance_id, "--sections", str(sections)]
     stage.processes["porter"] = _process(stage, "porter", porter)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.contract import programs
+from roadstead.contract.messages.sections import catalog
 from roadstead.core import instance
 from roadstead.machine import installation
 from roadstead.machine.supervision import tree
@@ -55,7 +56,10 @@ STATE = (
     row("serve/images/[^/]+", (0o600, 0o644), SERVE),
     row("serve/.*", 0o600, SERVE),
     row("porter/", 0o2750, SERVE, PORTER),
-    row(r"porter/(\.snapshot\.new|snapshot)", (0o640, 0o600), SERVE, PORTER),
+    *(
+        row(rf"porter/(\.{one.name}\.json\.new|{one.name}\.json)", (0o640, 0o600), SERVE, PORTER)
+        for one in catalog.SECTIONS
+    ),
     row("blobs/", 0o700),
     row(f"blobs/({_DIGEST}|\\..*\\.new)", (0o600, 0o555)),
     # In every host, read-only; programs of others.

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.live import conftest
+
+from roadstead.contract.messages.sections import section
+from roadstead.serve.sections import publisher
 
 # The interpreter may lie where only root can read: everything is imported before the user is changed. What setuid
 # takes away (/proc/self is root's then) an exec would give back: s6-setuidgid, which execs, needs none of this.
@@ -91,12 +95,19 @@ print(json.dumps(told))
 """
 
 
-def started(agent: conftest.RunningAgent, user: int, snapshot: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+def publish(folder: Path, user: int, *sections: tuple[section.Section[Any], section.Body]) -> None:
+    """Sections as serve writes them, for porter's user."""
+    for of, content in sections:
+        publisher.write(folder, of, content)
+        os.chown(folder / of.file, user, user)
+
+
+def started(agent: conftest.RunningAgent, user: int, sections: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
     """A porter of a user, as soon as it says that it is ready."""
     read, write = os.pipe()
     netns = f"--net={agent.places.machine_netns}"
     command = ["nsenter", netns, sys.executable, "-c", START, str(user)]
-    command += ["--instance", agent.places.id, "--snapshot", str(snapshot), *more]
+    command += ["--instance", agent.places.id, "--sections", str(sections), *more]
     environment = {**os.environ, "PYTHONPATH": str(conftest.ROOT / "src"), "ROADSTEAD_NOTIFY_FD": str(write)}
     with log.open("ab") as out:
         running = subprocess.Popen(command, env=environment, pass_fds=[write], stdout=out, stderr=out, cwd="/")

@@ -259,19 +259,19 @@ def running_service(folder: Path, minors: tuple[str, ...] = (), registries: Path
         _lend_engines({next(iter(one.components.values())).parent for one in built.values()}, cache)
         for owned, group, mode in (
             (tree.serve_state(places), USER, 0o700),
-            (tree.snapshot(places).parent, PORTER, 0o2750),
+            (tree.sections(places), PORTER, 0o2750),
         ):
             owned.mkdir()
             os.chown(owned, USER, group)
             owned.chmod(mode)
-        snapshot = str(tree.snapshot(places))
+        sections = str(tree.sections(places))
         serve = (
             *("roadstead.serve.main", "--instance", places.id, "--state", str(tree.serve_state(places))),
-            *("--agent", str(places.socket), "--engines", str(cache), "--snapshot", snapshot),
+            *("--agent", str(places.socket), "--engines", str(cache), "--sections", sections),
             f"--porter-uid={PORTER}",
             *(() if registries is None else (f"--registries={registries}",)),
         )
-        porter = ("roadstead.porter.main", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
+        porter = ("roadstead.porter.main", "--instance", places.id, "--sections", sections, f"--resolver={WORLD}")
         service = Service(
             agent,
             folder,

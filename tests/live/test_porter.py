@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from testkit import waiting
 from tests.live import conftest, fleet, porter_lab
 
-from roadstead.clusters.access import publish, publisher
 from roadstead.clusters.trust import authorities
-from roadstead.contract.messages import desired, porter
+from roadstead.contract.messages import desired
+from roadstead.contract.messages.sections import access, catalog, names, principals, webhooks
 from roadstead.core import addresses
+from roadstead.serve.sections import principals as sources
 from roadstead.wire import sigv4
 
 pytestmark = pytest.mark.live
@@ -52,46 +52,46 @@ class Place:
     agent: conftest.RunningAgent
     folder: Path
     ca: authorities.Authority
-    file: Path
     running: subprocess.Popen[bytes] | None = None
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
         """A porter, until it says that it is ready."""
         more = ("--resolver", "127.0.0.1:5353")
-        self.running = porter_lab.started(self.agent, USER, self.file, self.folder / "porter.log", *more)
+        self.running = porter_lab.started(self.agent, USER, self.folder, self.folder / "porter.log", *more)
         self.processes.append(self.running)
 
     def log(self) -> str:
         return (self.folder / "porter.log").read_text()
 
-    def publish(self, **changes: Any) -> None:
-        """A new snapshot, written as serve does."""
+    def publish(self, *, entered: bool = True) -> None:
+        """All of it anew, written as serve does."""
         subject = authorities.Subject(name="doors", hosts=(DOOR,), usages=("server",))
         made = authorities.leaf(self.ca, subject, dt.datetime.now(dt.UTC))
-        entry = porter.Entry(principal_id="AIDA1", username="ann", policies=(porter.Policy(name="Admin"),))
-        cluster = porter.Cluster(
+        entry = access.Entry(principal_id="AIDA1", username="ann", policies=(access.Policy(name="Admin"),))
+        cluster = webhooks.Cluster(
             name="shop",
             account=ACCOUNT,
             region=REGION,
             certificate=made.certificate.decode(),
             key=made.key.decode(),
             bearer=BEARER,
-            entries={ARN: entry},
         )
         today = dt.datetime.now(dt.UTC).date()
-        dates = [f"{today + dt.timedelta(days=day):%Y%m%d}" for day in publish.DAYS]
+        dates = [f"{today + dt.timedelta(days=day):%Y%m%d}" for day in sources.DAYS]
         keys = {date: {REGION: sigv4.signing_key(KEYS.secret, sigv4.Scope(date, REGION, "sts"))} for date in dates}
         resolvers = {subnet.id: addresses.resolver(subnet.cidr) for subnet in PRIVATE.subnets}
-        snapshot = porter.Snapshot(
-            format=porter.FORMAT,
-            revision=time.monotonic_ns(),
-            clusters={CLUSTER: msgspec.structs.replace(cluster, **changes)},
-            principals={KEYS.access_key: porter.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)},
-            vpcs={VPC: porter.Vpc(region=REGION, cidr="192.168.7.0/24", resolvers=resolvers)},
+        principal = principals.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)
+        vpc = names.Vpc(region=REGION, cidr="192.168.7.0/24", resolvers=resolvers)
+        of = {"format": 1, "revision": time.monotonic_ns()}
+        porter_lab.publish(
+            self.folder,
+            USER,
+            (webhooks.SECTION, webhooks.Webhooks(**of, clusters={CLUSTER: cluster})),
+            (access.SECTION, access.Access(**of, entries={CLUSTER: {ARN: entry} if entered else {}})),
+            (principals.SECTION, principals.Principals(**of, principals={KEYS.access_key: principal})),
+            (names.SECTION, names.Names(**of, vpcs={VPC: vpc})),
         )
-        publisher.write(self.file, snapshot)
-        os.chown(self.file, USER, USER)
 
     def review(self, *tokens: str, bearer: str = BEARER, held: int = 0, raw: str | None = None) -> list[Any]:
         """What API servers are answered, from a host in the control plane's network."""
@@ -169,11 +169,11 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def place(agent: conftest.RunningAgent, folder: Path) -> Iterator[Place]:
     ca = authorities.authority("test", dt.datetime.now(dt.UTC))
-    made = Place(agent, folder, ca, folder / "snapshot")
+    made = Place(agent, folder, ca)
     hosts = {"api": fleet.host(0, f"{CLUSTER}.cp", CONTROL), "node": fleet.host(1, VPC, PRIVATE)}
     with upstream(agent.places.machine_netns):
         try:
-            # Nothing is there yet: neither a snapshot nor a socket.
+            # Nothing is there yet: neither a section nor a socket.
             made.start()
             agent.client.accept(fleet.put(1, networks={f"{CLUSTER}.cp": CONTROL, VPC: PRIVATE}, hosts=hosts))
             agent.client.accept(fleet.put(1, listeners=listeners()))
@@ -230,12 +230,13 @@ def test_an_api_server_asks_and_is_told_who_it_is(place: Place) -> None:
 
 def test_what_serve_changes_counts_within_a_second(place: Place) -> None:
     mine = token()
-    place.publish(entries={})
+    place.publish(entered=False)
     taken = until(lambda: not json.loads(place.review(mine)[0][1])["status"]["authenticated"], 3)
     # With another certificate, too.
     place.publish()
     until(lambda: json.loads(place.review(mine)[0][1])["status"]["authenticated"], 3)
-    place.file.write_text("{")
+    for one in catalog.SECTIONS:
+        (place.folder / one.file).write_text("{")
     time.sleep(0.5)
     assert json.loads(place.review(mine)[0][1])["status"]["authenticated"]
     place.publish()
@@ -318,4 +319,4 @@ def test_it_is_small_has_no_rights_and_ends_when_told(place: Place) -> None:
 def test_the_door_is_known_by_its_certificate(place: Place) -> None:
     other = authorities.authority("other", dt.datetime.now(dt.UTC))
     with pytest.raises(AssertionError, match="CERTIFICATE_VERIFY_FAILED"):
-        Place(place.agent, place.folder, other, place.file).review("x")
+        Place(place.agent, place.folder, other).review("x")

@@ -87,13 +87,11 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     assert " ".join(serve.command[1:]) == (
         f"-m roadstead.serve.main --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
         "--region eu-central-1 --agent /run/roadstead/t-one/agent.sock --engines /var/cache/roadstead "
-        f"--supplier /run/roadstead/t-one/supplier/socket --snapshot {state}/porter/snapshot --porter-uid 994 "
+        f"--supplier /run/roadstead/t-one/supplier/socket --sections {state}/porter --porter-uid 994 "
         "--advertise-address 10.1.2.3"
     )
     assert "ROADSTEAD_CACHE=/var/cache/roadstead" in _words(serve)
-    assert (
-        " ".join(porter.command[1:]) == f"-m roadstead.porter.main --instance t-one --snapshot {state}/porter/snapshot"
-    )
+    assert " ".join(porter.command[1:]) == f"-m roadstead.porter.main --instance t-one --sections {state}/porter"
     modes = {str(place): mode for place, mode in serve.folders}
     assert modes == {f"{state}/serve": 0o700}
     # What serve makes there is porter's to read, who has nothing of its own.

@@ -1,9 +1,10 @@
 """The composition root of `porter`: what answers running clusters, also while serve is down.
 
-    python -m roadstead.porter.main --instance ID --snapshot FILE [--resolver ADDRESS[:PORT]]...
+    python -m roadstead.porter.main --instance ID --sections FOLDER [--resolver ADDRESS[:PORT]]...
 
-It reads one file, asks the agent for its sockets, and answers there: token reviews of API servers, and the resolvers of
-VPCs. Without a snapshot it waits for one. SIGTERM and SIGINT end it; API servers keep what they were told for a while.
+It reads what serve has left in one folder, asks the agent for its sockets, and answers there: token reviews of API
+servers, and the resolvers of VPCs. Where nothing is there yet it waits for it. SIGTERM and SIGINT end it; API servers
+keep what they were told for a while.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from roadstead.aws.http import logs
 from roadstead.core import concurrency, errors, instance, program, structs
-from roadstead.porter import listeners, snapshot, upstream
+from roadstead.porter import listeners, sections, upstream
 
 log = logging.getLogger("roadstead.porter")
 
@@ -33,7 +34,7 @@ class Options:
     """What the command line says."""
 
     places: instance.Instance
-    snapshot: Path
+    sections: Path
     resolvers: tuple[upstream.UpstreamServer, ...]
     """In place of the machine's own; empty: the machine's."""
 
@@ -46,13 +47,13 @@ async def run(options: Options) -> None:
     counts: Counter[str] = Counter()
     configured = upstream.Configured()
     servers = (lambda: options.resolvers) if options.resolvers else configured
-    reader = snapshot.SnapshotReader(options.snapshot)
-    listening = listeners.Listeners(reader, listeners.ListenerSettings(options.places.passing_socket, servers, counts))
-    reader.look()
+    known = sections.Sections(options.sections)
+    listening = listeners.Listeners(known, listeners.ListenerSettings(options.places.passing_socket, servers, counts))
+    known.look()
     await listening.step()
     async with asyncio.TaskGroup() as group:
         working = [
-            group.create_task(reader.follow()),
+            group.create_task(known.follow()),
             group.create_task(listening.run()),
             group.create_task(_tell(counts)),
         ]
@@ -76,7 +77,7 @@ async def _tell(counts: Counter[str]) -> None:
 def _options(arguments: list[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="roadstead-porter", description="Answers the clusters of one Roadstead.")
     parser.add_argument("--instance", default="main", help="the name of this Roadstead on its machine")
-    parser.add_argument("--snapshot", type=Path, required=True, help="the file that serve writes")
+    parser.add_argument("--sections", type=Path, required=True, help="the folder that serve writes to")
     parser.add_argument("--resolver", action="append", default=[], help="ADDRESS[:PORT], in place of the machine's")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     read = parser.parse_args(arguments)
@@ -86,7 +87,7 @@ def _options(arguments: list[str] | None) -> Options:
         resolvers = tuple(upstream.server(text) for text in read.resolver)
     except errors.Invalid as error:
         parser.error(error.message)
-    return Options(places, read.snapshot, resolvers)
+    return Options(places, read.sections, resolvers)
 
 
 def main(arguments: list[str] | None = None) -> int:

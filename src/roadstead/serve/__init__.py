@@ -6,7 +6,7 @@ wiring           what works on clusters, joined; simulations join it in the same
 targets          the clusters that the controllers go to
 report_adapter   what the controllers report, as the provider asks for it
 event_recorder   what the controllers decide, kept as events
-webhooks         the webhooks of clusters, for porter's snapshot
+sections/        what porter is told, in sections: a source for each, and who writes them
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store
 system_images    the images that every node has from its start

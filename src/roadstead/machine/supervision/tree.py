@@ -109,7 +109,7 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
         *(str(python), "-m", "roadstead.serve.main", "--instance", places.id, "--state", str(serve_state(places))),
         *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
         *("--agent", str(places.socket), "--engines", str(CACHE), "--supplier", str(supply(places))),
-        *("--snapshot", str(snapshot(places)), "--porter-uid", str(ids.porter)),
+        *("--sections", str(sections(places)), "--porter-uid", str(ids.porter)),
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
@@ -124,13 +124,13 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
         user=programs.USER,
         netns=places.machine_netns,
         folders=((serve_state(places), 0o700),),
-        rooms=((snapshot(places).parent, programs.PORTER_USER),),
+        rooms=((sections(places), programs.PORTER_USER),),
     )
 
 
 def porter(places: instance.Instance, python: Path) -> Service:
     """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
-    words = ("-m", "roadstead.porter.main", "--instance", places.id, "--snapshot", str(snapshot(places)))
+    words = ("-m", "roadstead.porter.main", "--instance", places.id, "--sections", str(sections(places)))
     return Service("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
 
 
@@ -162,9 +162,9 @@ def serve_state(places: instance.Instance) -> Path:
     return places.state / "serve"
 
 
-def snapshot(places: instance.Instance) -> Path:
-    """What serve writes for porter, so that porter answers while serve is down."""
-    return places.state / "porter" / "snapshot"
+def sections(places: instance.Instance) -> Path:
+    """The folder of what serve writes for porter, so that porter answers while serve is down."""
+    return places.state / "porter"
 
 
 def supply(places: instance.Instance) -> Path:
