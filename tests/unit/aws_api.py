@@ -24,7 +24,8 @@ from roadstead.clusters import reconciler
 from roadstead.core import clock as clocks
 from roadstead.identity import accounts
 from roadstead.serve import main
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 from roadstead.wire import exchange, services
 
 ENDPOINT = "http://127.0.0.1:4566"
@@ -59,7 +60,7 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
     running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
     async with local.opened(local.Places(folder)) as store:
         account = await accounts.ensure(store, 0.0)
-        operations = registry.build(main.MODULES, main.STATES)
+        operations = registry.build(main.SERVICES)
         front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors))
 
         def send(came: exchange.Request) -> exchange.Response:

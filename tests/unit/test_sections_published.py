@@ -29,7 +29,8 @@ from roadstead.porter import sections
 from roadstead.serve.sections import access as access_source
 from roadstead.serve.sections import catalog, publisher, source
 from roadstead.serve.sections import principals as principals_source
-from roadstead.store import facts, interface, keys, local, writes
+from roadstead.store import facts, interface, keys, writes
+from roadstead.store.sqlite import local
 from roadstead.wire import sigv4
 
 REGION = "eu-central-1"
@@ -283,7 +284,7 @@ def test_what_has_secrets_does_not_show_them() -> None:
 def test_who_is_woken_by_what(tmp_path: Path, part: facts.ChangedPart, kind: str, woken: set[str]) -> None:
     async def concerned() -> set[str]:
         async with local.opened(local.Places(tmp_path / "state")) as store:
-            change = facts.Changes(1, (facts.Change(part, keys.Key("123456789012", REGION, kind, "x")),))
+            change = facts.Change(part, keys.Key("123456789012", REGION, kind, "x"))
             return {one.of.name for one in catalog.sources(given(store)) if one.concerns(change)}
 
     assert asyncio.run(concerned()) == woken

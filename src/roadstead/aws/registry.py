@@ -1,4 +1,4 @@
-"""The operations there are: collected from modules, held against the models, counted.
+"""The operations there are: collected from services, held against the models, counted.
 
 Built once in `serve` and passed on; a program with an operation that its model lacks does not start.
 """
@@ -56,6 +56,15 @@ class States:
 
 
 @dataclass(frozen=True)
+class Service:
+    """What `serve` is given of a service: each folder of `aws` that is one has it as `service.SERVICE`."""
+
+    operations: tuple[types.ModuleType, ...]
+    """Modules with marked functions."""
+    states: tuple[States, ...] = ()
+
+
+@dataclass(frozen=True)
 class Registry:
     """Operations by service and name, and the models of the services that have any."""
 
@@ -69,19 +78,18 @@ class Registry:
         return self.bound.get((service, operation))
 
 
-def build(
-    modules: Iterable[types.ModuleType], states: Iterable[States] = (), known: Iterable[str] = SERVICES
-) -> Registry:
-    """The registry of all marked functions of these modules.
+def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry:
+    """The registry of all marked functions of these services.
 
     Raises Invalid, naming everything that is wrong: an operation that the model lacks, marked twice, or with an error
     (note `errors`, codes divided by spaces) or an `again` that the model lacks; a code of a table; a state.
     """
+    given = tuple(given)
     wrong: list[str] = []
     models: dict[str, services.Service] = {}
     rules: dict[str, Mapping[str, paging.Rule]] = {}
     bound: dict[tuple[str, str], Bound] = {}
-    for handler, mark in _marked(modules):
+    for handler, mark in _marked(module for one in given for module in one.operations):
         name = f"{mark.service} {mark.operation}"
         try:
             service = models.get(mark.service) or models.setdefault(mark.service, services.load(mark.service))
@@ -104,7 +112,7 @@ def build(
     ]
     for service in models.values():
         wrong += _codes_unknown(service)
-    wrong += [said for one in states for said in _states_unknown(models, one)]
+    wrong += [said for one in given for states in one.states for said in _states_unknown(models, states)]
     if wrong:
         raise errors.Invalid(f"the operations do not fit their models: {'; '.join(sorted(wrong))}")
     by_scope = {service.signing_name: service for service in models.values()}

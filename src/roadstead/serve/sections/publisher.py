@@ -7,7 +7,6 @@ written is said and tried again: porter goes on with the last one meanwhile.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,16 +14,16 @@ from pathlib import Path
 import msgspec
 
 from roadstead.contract.messages.sections import former, section
-from roadstead.core import complaints, concurrency, errors, loop
+from roadstead.core import errors
 from roadstead.core.files import atomic
+from roadstead.core.loops import loop, reconciler
 from roadstead.serve.sections import source
-from roadstead.store import interface
+from roadstead.store import facts, following, interface
 
 log = logging.getLogger(__name__)
 
 TOGETHER = 0.03
 """Seconds from a change to the reading: what comes together is written together."""
-_BACKOFF = loop.Backoff(first=0.5, most=10.0)
 
 
 class Publisher:
@@ -35,23 +34,24 @@ class Publisher:
         self._folder = folder
         self._sources = {each.of.name: each for each in sources}
         self._written: dict[str, section.Body] = {}
-        said = complaints.Complaints[str](log, lambda name: f"the section {name} for porter, which has the last one")
-        self._loop = loop.Loop(self._one, failed=said.failed, backoff=_BACKOFF)
+        self._reconciler = reconciler.Reconciler(
+            self._one, (self._follow,), log=log, named=_named, backoff=loop.Backoff(first=0.5, most=10.0)
+        )
 
     async def run(self) -> None:
-        await concurrency.together(self._follow(), self._loop.run())
+        await self._reconciler.run()
 
-    async def _follow(self) -> None:
-        while True:
-            revision = self._store.revision
-            # At first, or too slow to be told of every change: all of them.
+    async def _follow(self, wake: reconciler.Wake[str]) -> None:
+        async def look() -> None:
             for name in self._sources:
-                self._loop.wake(name)
-            with contextlib.suppress(errors.Gone):
-                async for changes in self._store.watch(revision):
-                    for name, each in self._sources.items():
-                        if each.concerns(changes):
-                            self._loop.wake(name, TOGETHER)
+                wake(name)
+
+        async def take(change: facts.Change) -> None:
+            for name, each in self._sources.items():
+                if each.concerns(change):
+                    self._reconciler.wake(name, TOGETHER)
+
+        await following.follow(self._store, "what porter is told", look, take)
 
     async def _one(self, name: str) -> float | None:
         """Write a section if it is another than the one that is there. Raises core.errors."""
@@ -66,6 +66,10 @@ class Publisher:
             if before is None and self._written.keys() == self._sources.keys():
                 await asyncio.to_thread(_clear, self._folder)
         return wanted.every
+
+
+def _named(name: str) -> str:
+    return f"the section {name} for porter, which has the last one"
 
 
 def write(folder: Path, of: section.Section[section.Content], content: section.Content) -> None:

@@ -33,8 +33,8 @@ class Source:
     every: float | None = None
     """Seconds after which it is looked at again if nothing has changed; None: never."""
 
-    def concerns(self, changes: facts.Changes) -> bool:
-        return any((change.part, change.key.kind) in self.wakes for change in changes.changes)
+    def concerns(self, change: facts.Change) -> bool:
+        return (change.part, change.key.kind) in self.wakes
 
 
 async def all_of(store: interface.Store, kind: str) -> tuple[facts.Desired, ...]:
