@@ -51,7 +51,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         created_at=call.now.timestamp(),
     )
     await call.store.commit(
-        writes.Put(spec.vpc_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent()),
+        spec.VPCS.put(spec.vpc_key(call.account, call.region, wanted.id), wanted, writes.Absent()),
         *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST_VPCS - 1 else ()),
     )
     return {"Vpc": views.vpc(call.account, call.region, wanted)}
@@ -67,20 +67,18 @@ async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 
 @calls.operation("ec2", "DeleteVpc")
 async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """Only when no subnet is in it."""
+    """Only when nothing is in it."""
     filters.not_dry(asked)
     id = asked["VpcId"]
     key = spec.vpc_key(call.account, call.region, id) if id else None
     if key is None or await call.store.get(key) is None:
         ids.absent(id, "InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
-    all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
-    states, revision = await store_access.listed(call.store, all_subnets)
-    inside = [state.key.names[0] for state in states if spec.read_subnet(state.desired.body).vpc == id]
-    if inside:
+    users = await call.kinds.users(call.store, key)
+    if users.keys:
         store_access.refuse(
             "DependencyViolation",
-            f"The vpc '{id}' has dependencies and cannot be deleted: delete its subnets first ({', '.join(inside)}).",
+            f"The vpc '{id}' has dependencies and cannot be deleted: delete what is in it first ({users}).",
         )
     with store_access.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidVpcID.NotFound"}):
-        await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(all_subnets, revision))
+        await call.store.commit(writes.Delete(key, writes.Present()), *users.guards)
     return {}

@@ -122,7 +122,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
             "InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about
         )
     await lookups.cluster(call, of)
-    update = updates.Update(
+    update = updates.asked(
         id=store_access.uuid_of(call, "update"),
         type="ConfigUpdate",
         parameters=_parameters(asked),
@@ -146,7 +146,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
         return (
             *await admission.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
-            updates.begun(group.state.key, update),
+            updates.UPDATES.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),
         )
 

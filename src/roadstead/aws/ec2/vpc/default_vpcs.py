@@ -57,7 +57,7 @@ async def create_default_subnet(call: calls.Call, asked: calls.Asked) -> calls.A
             made = default_vpc.subnet(vpc, zone, others, id, call.now.timestamp())
         try:
             await call.store.commit(
-                writes.Put(spec.subnet_key(call.account, call.region, id), spec.written(made), writes.Absent()),
+                spec.SUBNETS.put(spec.subnet_key(call.account, call.region, id), made, writes.Absent()),
                 writes.Require(spec.vpc_key(call.account, call.region, vpc.id), writes.Present()),
                 writes.Unchanged(below, revision),
             )
