@@ -17,9 +17,8 @@ from roadstead.network import spec as networks
 from roadstead.store import keys, kinds
 
 KIND = "nodegroup"
-MOST = 30
-"""Nodegroups of a cluster, and below the nodes of a nodegroup: EKS's default quotas."""
 MOST_NODES = 450
+"""Nodes of a nodegroup: EKS's default quota."""
 MOST_TYPES = 20
 """Instance types of a nodegroup, below the nodes that an update may take away at once, and the GiB of a disk."""
 MOST_UNAVAILABLE = 100
@@ -108,6 +107,8 @@ NODEGROUPS = kinds.Kind(
     service="eks",
     arn=kinds.ArnTemplate(KIND, "arn:aws:eks:{region}:{account}:nodegroup/{0}/{1}/{id}"),
     refers={networks.SUBNET: _subnets, spec.KIND: _cluster},
+    # EKS's default quota of a cluster.
+    quota=30,
     operations="nodegroup-update",
 )
 key, read, written = NODEGROUPS.key, NODEGROUPS.read, NODEGROUPS.written

@@ -17,8 +17,6 @@ from roadstead.network import spec as networks
 from roadstead.store import keys, kinds
 
 KIND = "cluster"
-MOST = 100
-"""Clusters in a region: EKS's default quota."""
 ETCD = ("etcd-a", "etcd-b", "etcd-c")
 API = ("api-a", "api-b", "api-c")
 EDGE = "edge"
@@ -108,6 +106,8 @@ CLUSTERS = kinds.Kind(
     service="eks",
     arn=kinds.ArnTemplate(KIND, "arn:aws:eks:{region}:{account}:cluster/{0}"),
     refers={networks.SUBNET: _subnets},
+    # EKS's default quota of a region.
+    quota=100,
     operations="update",
 )
 key, read, written = CLUSTERS.key, CLUSTERS.read, CLUSTERS.written

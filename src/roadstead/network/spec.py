@@ -15,9 +15,8 @@ from roadstead.store import keys, kinds
 
 VPC = "vpc"
 SUBNET = "subnet"
-MOST_VPCS = 100
-"""VPCs of a region, and below the subnets of a VPC."""
 MOST_SUBNETS = 200
+"""Subnets of a VPC."""
 LARGEST = 16
 """The shortest prefix."""
 
@@ -53,7 +52,9 @@ def _vpc(key: keys.Key, subnet: Subnet) -> tuple[keys.Key]:
     return (VPCS.key(key.account, key.region, subnet.vpc),)
 
 
-VPCS = kinds.Kind(VPC, Vpc, service="ec2", arn=kinds.ArnTemplate(VPC, "arn:aws:ec2:{region}:{account}:vpc/{0}"))
+VPCS = kinds.Kind(
+    VPC, Vpc, service="ec2", arn=kinds.ArnTemplate(VPC, "arn:aws:ec2:{region}:{account}:vpc/{0}"), quota=100
+)
 SUBNETS = kinds.Kind(
     SUBNET,
     Subnet,

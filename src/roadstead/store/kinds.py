@@ -51,8 +51,16 @@ class Kind(Generic[T]):
     """Whether it belongs to an account and to no region."""
     refers: Mapping[str, Callable[[keys.Key, T], Iterable[keys.Key]]] = field(default_factory=dict)
     """By the kinds of what cannot be deleted as long as this refers to it: the keys of what it refers to."""
+    quota: int | None = None
+    """How many there may be of one parent, or of a region where it has none; None: as many as there is room for."""
     operations: str = ""
     """The kind of the records of operations on it (`store.operations`); empty: there are none."""
+
+    @property
+    def plural(self) -> str:
+        """For people: `clusters`, `access entries`, `access keys`."""
+        word = self.name.replace("-", " ")
+        return f"{word[:-1]}ies" if word.endswith("y") and word[-2] not in "aeiou" else f"{word}s"
 
     @property
     def taggable(self) -> bool:

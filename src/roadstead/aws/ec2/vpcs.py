@@ -7,7 +7,7 @@ from roadstead.aws.ec2 import filters, ids, tags
 from roadstead.aws.ec2.vpc import lookups, wishes
 from roadstead.core import errors
 from roadstead.network import spec, views
-from roadstead.store import keys, writes
+from roadstead.store import writes
 
 FILTERS = {
     "vpc-id": filters.plain("VpcId"),
@@ -39,10 +39,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         cidr = spec.canonical(asked["CidrBlock"])
     with store_access.coded({errors.Invalid: "InvalidVpc.Range"}):
         spec.check_vpc(cidr)
-    others = keys.Prefix(call.account, call.region, spec.VPC)
-    states, revision = await store_access.listed(call.store, others)
-    if len(states) >= spec.MOST_VPCS:
-        store_access.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+    last = await store_access.quota(call, spec.VPCS, code="VpcLimitExceeded")
     wanted = spec.Vpc(
         id=store_access.id_of(call, "vpc"),
         cidr=cidr,
@@ -52,7 +49,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     )
     await call.store.commit(
         spec.VPCS.put(spec.vpc_key(call.account, call.region, wanted.id), wanted, writes.Absent()),
-        *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST_VPCS - 1 else ()),
+        *last,
     )
     return {"Vpc": views.vpc(call.account, call.region, wanted)}
 

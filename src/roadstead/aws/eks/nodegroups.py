@@ -55,22 +55,15 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             version=views.version_shown(cluster.wanted.version, cluster.seen),
             created_at=call.now.timestamp(),
         )
-    below = keys.Prefix(call.account, call.region, nodegroups.KIND, of)
-    states, revision = await store_access.listed(call.store, below)
-    if len(states) >= nodegroups.MOST:
-        store_access.refuse(
-            "ResourceLimitExceededException",
-            f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
-            **about,
-        )
+    last = await store_access.quota(call, nodegroups.NODEGROUPS, of, code="ResourceLimitExceededException", **about)
     await admission.for_nodes(call, key, wanted, **about)
-    transaction = (
+    transaction: tuple[writes.Write, ...] = (
         writes.Put(key, nodegroups.written(wanted), writes.Absent()),
         # The cluster as it was looked at: not one that is being deleted since.
         writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
         role,
         *lookups.held(call, subnets),
-        *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
+        *last,
     )
 
     async def take(guard: admission.Guard) -> None:

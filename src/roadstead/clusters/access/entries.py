@@ -16,8 +16,6 @@ from roadstead.core import errors
 from roadstead.store import facts, keys, kinds
 
 KIND = "access-entry"
-MOST = 200
-"""Entries of a cluster: they go with it in one transaction."""
 STANDARD = "STANDARD"
 TYPES = (STANDARD, "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX")
 _LONGEST = 1024
@@ -82,7 +80,8 @@ class EntryArn:
         return found and keys.Prefix(found["account"], found["region"], KIND, found["cluster"])
 
 
-ENTRIES = kinds.Kind(KIND, Entry, service="eks", arn=EntryArn())
+ENTRIES = kinds.Kind(KIND, Entry, service="eks", arn=EntryArn(), quota=200)
+"""No more than go with their cluster in one transaction."""
 key, below, read, written = ENTRIES.key, ENTRIES.below, ENTRIES.read, ENTRIES.written
 
 
