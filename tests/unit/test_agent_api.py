@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from roadstead.agent import jobs
-from roadstead.agent.api import admission, bounds, server
-from roadstead.agent.records import blobs, observation_log, register
+from roadstead.agent import jobs, kinds
+from roadstead.agent.api import admission, server
+from roadstead.agent.kinds import bounds, kind
+from roadstead.agent.records import blobs, kept_jobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import Client
 from roadstead.contract.messages import desired, observed
@@ -36,9 +37,12 @@ class Rooms:
         self.timeouts: list[float] = []
         known = register.Register(self.records, None, frozenset())
         self.admission = admission.Admission(
-            self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known
+            kind.by_name(kinds.KINDS), self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known
         )
-        self.jobs = jobs.Jobs(self.records, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7)
+        results = kept_jobs.KeptJobs(self.records)
+        self.jobs = jobs.Jobs(
+            self.records, results, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7
+        )
 
     def _accept(self, record: store.DesiredRecord) -> None:
         self.accepted.append(record.key)
