@@ -102,7 +102,13 @@ NET = desired.Network(cidrs=("10.0.0.0/16",), subnets=(desired.Subnet(id="a", ci
 
 
 def host(address: str = "10.0.0.4") -> desired.Host:
-    return desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address=address),), hostname="h")
+    return desired.Host(
+        role="api",
+        privilege="unprivileged",
+        zone="a",
+        legs=(desired.Leg(network="net", address=address),),
+        hostname="h",
+    )
 
 
 def test_a_batch_is_kept_and_woken_and_its_repetition_changes_nothing(bench: Bench) -> None:

@@ -15,7 +15,9 @@ from roadstead.core import errors
 NETWORK = desired.Network(
     cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),), egress=False
 )
-HOST = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+HOST = desired.Host(
+    role="api", privilege="unprivileged", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h"
+)
 
 
 DIGEST = f"sha256:{'0' * 64}"

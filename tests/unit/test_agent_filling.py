@@ -27,8 +27,9 @@ CONTAINERD = desired.Unit(engine="containerd-2.3", component="containerd")
 KUBELET = desired.Unit(engine="kubernetes", component="kubelet", after="containerd", images=(SECOND, FIRST))
 
 
-def host(kind_: str) -> desired.Host:
-    return desired.Host(kind=kind_, zone="a", legs=(), hostname="h")  # type: ignore[arg-type]
+def host(role: desired.Role) -> desired.Host:
+    privilege: desired.Privilege = "privileged" if role == "node" else "unprivileged"
+    return desired.Host(role=role, privilege=privilege, zone="a", legs=(), hostname="h")
 
 
 def wanted(
@@ -47,7 +48,7 @@ class Agent:
     folder: Path
     store: Path | None
     units: dict[str, desired.Unit] = field(default_factory=dict)
-    kind: str = "node"
+    role: desired.Role = "node"
     fault: Exception | None = None
     vouched: bool = True
     got: list[str] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Agent:
         return await copying.fill(store, host.disk)
 
     def wanted(self) -> Any:
-        hosts = {f"n{number}": host(self.kind) for number in range(4)}
+        hosts = {f"n{number}": host(self.role) for number in range(4)}
         return wanted(hosts, self.units, {"containerd-2.3": desired.Engine(components=COMPONENTS)})
 
     def memory(self, of: type[object]) -> Any:
@@ -187,10 +188,10 @@ def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store
         (agent.places("n3").node_root / "stores").rmdir()
         assert agent.wait("n3/containerd") is None, "an older agent made it, and it sees no stores"
         (agent.places("n3").root / "stores").mkdir(parents=True)
-        agent.kind = "control"
+        agent.role = "api"
         assert agent.wait("n3/containerd") is None
         assert agent.tasks == []
-        agent.kind = "node"
+        agent.role = "node"
         assert agent.wait("n3/containerd") is not None, "one that does had its root beside its disk"
         await asyncio.gather(*agent.tasks)
 

@@ -64,24 +64,30 @@ def test_puts_that_are_refused(before: store.DesiredRecord, generation: int, sta
 
 
 def test_a_host_of_one_kind_never_becomes_one_of_another() -> None:
-    def host(kind: str) -> bytes:
+    def host(role: str, privilege: str = "unprivileged") -> bytes:
         leg = {"network": "net", "address": "10.0.0.4"}
-        return msgspec.json.encode({"kind": kind, "zone": "a", "legs": [leg], "hostname": "h"})
+        said = {"role": role, "privilege": privilege, "zone": "a", "legs": [leg], "hostname": "h"}
+        return msgspec.json.encode(said)
 
-    before = store.understood("hosts", "h", 1, host("control").decode(), False)
+    before = store.understood("hosts", "h", 1, host("api").decode(), False)
     assert before.spec is not None
-    for kind in ("node", "edge"):
-        put_ = requests.Put(generation=2, spec=msgspec.Raw(host(kind)))
-        with pytest.raises(errors.Conflict, match=f"does not become a {kind}"):
+    for other, words in (
+        (host("node", "privileged"), "is unprivileged and does not become privileged"),
+        (host("edge"), "is a host of api and does not become one of edge"),
+    ):
+        put_ = requests.Put(generation=2, spec=msgspec.Raw(other))
+        with pytest.raises(errors.Conflict, match=words):
             decide(before, requests.Batch(put={"hosts": {"h": put_}}))
-    again = requests.Put(generation=2, spec=msgspec.Raw(host("control")))
+    again = requests.Put(generation=2, spec=msgspec.Raw(host("api")))
     assert decide(before, requests.Batch(put={"hosts": {"h": again}}))[1] == "unchanged"
 
 
 def test_equal_specs_written_differently_are_the_same_content() -> None:
-    raw = msgspec.Raw(b'{ "names": {}, "legs": [], "hostname":"h", "zone":"a",  "kind":"node"}')
+    raw = msgspec.Raw(
+        b'{ "names": {}, "legs": [], "hostname":"h", "zone":"a",  "role":"node","privilege":"privileged"}'
+    )
     first, _ = generations.decide(KINDS, {}, requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=raw)}}))
-    other = msgspec.Raw(b'{"kind":"node","zone":"a","legs":[],"hostname":"h"}')
+    other = msgspec.Raw(b'{"privilege":"privileged","role":"node","zone":"a","legs":[],"hostname":"h"}')
     again = requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=other)}})
     changed, accepted = generations.decide(KINDS, {first[0].key: first[0]}, again)
     assert changed == []

@@ -118,7 +118,7 @@ def test_an_instance_whose_nodes_had_users_of_their_own_makes_none_without_unles
     ids = host_ids.HostIds(records)
     now: Any = SimpleNamespace(ids=ids, hosts=room, instance=SimpleNamespace(id="main"))
     leg = desired.Leg(network="net", address="10.0.0.4")
-    node = desired.Host(kind="node", zone="a", legs=(leg,), hostname="n")
+    node = desired.Host(role="node", privilege="privileged", zone="a", legs=(leg,), hostname="n")
     assert asyncio.run(hosts.ids_of(now, "n1", node)) is None
     why[0] = None
     assert asyncio.run(hosts.ids_of(now, "n2", node)) == ids.range("n2")

@@ -23,7 +23,9 @@ from roadstead.core import errors
 KINDS = kind.by_name(kinds.KINDS)
 DIGEST = f"sha256:{'0' * 64}"
 NETWORK = desired.Network(cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),))
-HOST = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+HOST = desired.Host(
+    role="api", privilege="unprivileged", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h"
+)
 PROBE = desired.CommandProbe(engine="probes", component="look")
 UNIT = desired.Unit(
     engine="etcd",

@@ -225,7 +225,8 @@ def test_what_an_older_agent_kept_is_understood(kind: str, id: str, text: str) -
     record = store.understood(kind, id, 1, text, False)
     assert record.trouble == ""
     assert record.spec is not None
-    assert json.loads(msgspec.json.encode(record.spec)) == json.loads(text)
+    if kind != "hosts":  # Of these see test_messages_earlier.
+        assert json.loads(msgspec.json.encode(record.spec)) == json.loads(text)
 
 
 def test_the_older_agents_wishes_name_every_kind() -> None:

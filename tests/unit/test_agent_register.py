@@ -31,7 +31,9 @@ GOOD = {"containerd": b"containerd", "ctr": b"ctr"}
 SCRIPT = {**GOOD, "containerd": b"#!/bin/sh\nid >/tmp/owned\n"}
 NOBODYS = "its files are not those of an engine that root or the supplier got"
 EARLIER = "is of an earlier release, and nobody vouches for its files"
-NODE = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+NODE = desired.Host(
+    role="api", privilege="unprivileged", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h"
+)
 NET = desired.Network(cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),))
 KINDS = kind.by_name(kind_room.KINDS)
 UNIT = desired.Unit(engine=ID, component="containerd")

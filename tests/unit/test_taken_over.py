@@ -39,7 +39,14 @@ def network(cidr: str = "198.19.0.0/26", *users: int) -> Spec:
 
 
 def host(**more: object) -> Spec:
-    return {"kind": "node", "zone": "a", "legs": [{"network": "net", "address": "198.19.0.4"}], "hostname": "h", **more}
+    return {
+        "role": "node",
+        "privilege": "privileged",
+        "zone": "a",
+        "legs": [{"network": "net", "address": "198.19.0.4"}],
+        "hostname": "h",
+        **more,
+    }
 
 
 def unit(**more: object) -> Spec:

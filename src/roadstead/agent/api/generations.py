@@ -17,7 +17,7 @@ import msgspec
 
 from roadstead.agent.kinds import kind as descriptors
 from roadstead.agent.records import desired as store
-from roadstead.contract.messages import forms, requests
+from roadstead.contract.messages import earlier, forms, requests
 from roadstead.core import errors
 
 _ID = msgspec.json.Decoder(forms.Id)
@@ -77,7 +77,7 @@ def _put(
     _check_id(kind, id)
     name = f"{kind.name}/{id}"
     try:
-        spec = msgspec.json.decode(bytes(put.spec), type=kind.message)
+        spec = earlier.read(kind.message, id, bytes(put.spec))
     except msgspec.DecodeError as error:
         raise errors.Invalid(f"{name}: {error}", kind=kind.name, id=id) from error
     # The text is ours again, so that equal specs are equal texts however they were written.
@@ -88,7 +88,9 @@ def _put(
         _refuse_older(before, put.generation)
         if before.deleting:
             raise errors.Conflict(f"{name} is being deleted; put it again when it is gone", kind=kind.name, id=id)
-        if before.generation == put.generation and before.text != text:
+        # What an earlier release wrote is the same in other words.
+        same = before.text == text or before.spec == spec
+        if before.generation == put.generation and not same:
             raise errors.Conflict(
                 f"{name}: generation {put.generation} is here with another content; a change needs a newer generation",
                 kind=kind.name,
@@ -99,7 +101,6 @@ def _put(
             return None, msgspec.structs.replace(answer, outcome="unchanged")
         if before.spec is not None and (refusal := kind.refuses(before.spec, spec)):
             raise errors.Conflict(f"{name} {refusal}: delete it first", id=id)
-        same = before.text == text
         answer = msgspec.structs.replace(answer, outcome="unchanged" if same else "changed")
     return store.DesiredRecord(kind.name, id, put.generation, text, False, spec), answer
 

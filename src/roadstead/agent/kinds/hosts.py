@@ -11,7 +11,7 @@ from roadstead.agent.idmaps import ranges
 from roadstead.agent.kinds import context, groups, networks
 from roadstead.agent.kinds import kind as kinds
 from roadstead.agent.records import desired as store
-from roadstead.contract.messages import desired
+from roadstead.contract.messages import desired, earlier
 from roadstead.core import errors, loop
 
 _STOP_TIMEOUT = 15.0
@@ -50,6 +50,8 @@ def _check(new: Mapping[str, desired.Host], _now: kinds.Wanted, _facts: kinds.Fa
 
 
 def _one(id: str, host: desired.Host) -> Iterator[str]:
+    if (host.role == "node") != (host.privilege == "privileged"):
+        yield f"host {id}: nodes are privileged, since they run containers of their own, and no others are"
     if (host.disk.kind == "ext4") != (host.disk.size is not None):
         yield f"host {id}: a disk of kind ext4 has a size, a folder has none"
     if host.disk.size is not None and host.disk.size < 16 * 2**20:
@@ -70,7 +72,11 @@ def _uses(_id: str, host: desired.Host) -> list[store.Key]:
 
 def _refuses(before: desired.Host, host: desired.Host) -> str:
     """A node is made with users of its own or without by what is on its disk: never by that of another kind of host."""
-    return "" if before.kind == host.kind else f"is a {before.kind} host and does not become a {host.kind}"
+    if before.privilege != host.privilege:
+        return f"is {before.privilege} and does not become {host.privilege}"
+    if earlier.kind(before.role) != earlier.kind(host.role):
+        return f"is a host of {before.role} and does not become one of {host.role}"
+    return ""
 
 
 async def _step(now: context.StepContext, record: store.DesiredRecord) -> float | None:
@@ -87,7 +93,7 @@ async def _step(now: context.StepContext, record: store.DesiredRecord) -> float 
     if missing:
         now.observe(record, "pending", reason=f"waits for the network {', '.join(missing)}")
         return None
-    if host.kind == "node" and (coming := runc_to_come(now)) is not None and not _was_made(now, record.id):
+    if host.privilege == "privileged" and (coming := runc_to_come(now)) is not None and not _was_made(now, record.id):
         # By the machine's own runc it might be made without users of its own, for its life.
         now.observe(record, "pending", reason=f"waits for the engine {coming}")
         return None
@@ -112,7 +118,7 @@ async def _step(now: context.StepContext, record: store.DesiredRecord) -> float 
 
 
 def _uid(now: context.StepContext, id: str, host: desired.Host) -> int:
-    return 0 if host.kind == "node" else now.ids.uid(id, now.instance.id)
+    return 0 if host.privilege == "privileged" else now.ids.uid(id, now.instance.id)
 
 
 async def ids_of(now: context.StepContext, id: str, host: desired.Host) -> ranges.Range | None:
@@ -121,7 +127,7 @@ async def ids_of(now: context.StepContext, id: str, host: desired.Host) -> range
     What it was made with stays for as long as it has its disk: containerd marks on it what layers of images hide, with
     users of its own in another way than without.
     """
-    if host.kind != "node":
+    if host.privilege != "privileged":
         return None
     if _was_made(now, id):
         return now.ids.range(id)

@@ -307,7 +307,7 @@ def _comes_too_early(now: context.StepContext, id: str, after: str) -> bool:
 def uid_of(now: context.StepContext, host_id: str) -> int:
     """The user id that a host's units run as."""
     host = now.wanted().get(desired.Host, host_id)
-    return 0 if host is None or host.kind == "node" else now.ids.uid(host_id, now.instance.id)
+    return 0 if host is None or host.privilege == "privileged" else now.ids.uid(host_id, now.instance.id)
 
 
 def _forget(now: context.StepContext, id: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from roadstead.contract.messages import desired
+from roadstead.contract.messages import desired, earlier
 from roadstead.core import errors
 
 Key = tuple[str, str]
@@ -57,7 +57,7 @@ def understood(
     if known is None:
         return DesiredRecord(kind, id, generation, text, deleting, None, f"this agent knows no kind {kind!r}")
     try:
-        spec = msgspec.json.decode(text, type=known)
+        spec = earlier.read(known, id, text)
     except msgspec.DecodeError as error:
         return DesiredRecord(kind, id, generation, text, deleting, None, str(error))
     return DesiredRecord(kind, id, generation, text, deleting, spec)

@@ -72,7 +72,7 @@ def asked(wanted: kinds.Wanted, id: str) -> stores.Asked | None:
     host_id, name = id.split("/")
     units = wanted.all(desired.Unit)
     unit, host = units[id], wanted.get(desired.Host, host_id)
-    if unit.component != stores.PROGRAMS[0] or host is None or host.kind != "node":
+    if unit.component != stores.PROGRAMS[0] or host is None or host.role != "node":
         return None
     engine = wanted.get(desired.Engine, unit.engine)
     if engine is None or not engine.components.keys() >= set(stores.PROGRAMS):
