@@ -33,16 +33,16 @@ from aiohttp import web
 
 import roadstead
 from roadstead.agent import jobs, kinds, listeners, machine, pace, peers, purge, watching
-from roadstead.agent.api import admission, bounds
+from roadstead.agent.api import admission
 from roadstead.agent.api import server as servers
 from roadstead.agent.ceilings import plan as ceilings
 from roadstead.agent.ceilings import see as ceilings_seen
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import cgroups, hosts
 from roadstead.agent.hosts import see as host_facts
-from roadstead.agent.kinds import context
+from roadstead.agent.kinds import bounds, context, kind
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, observation_log, register
+from roadstead.agent.records import begun, blobs, host_ids, kept_jobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
@@ -108,7 +108,8 @@ class Agent:
     ) -> None:
         self.instance = places
         self.since = time.time()
-        self.records = store.DesiredStore(places.state / "desired.db")
+        known_kinds = kind.by_name(kinds.KINDS)
+        self.records = store.DesiredStore(places.state / "desired.db", kind.messages(known_kinds))
         self.blobs = blobs.Blobs(places.blobs)
         self.observations = observation_log.ObservationLog(first=int(self.since * 1000))
         self.pace = pace.Pace()
@@ -116,9 +117,14 @@ class Agent:
         facts = host_facts.machine_facts(places)
         self.ceilings = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
         host_room = hosts.Hosts(places, facts, self.ceilings, given.node_users)
+        self.near = watching.Ceilings(self.ceilings.kept.disk)
         self.context = context.StepContext(
             instance=places,
+            kinds=known_kinds,
             records=self.records,
+            ids=host_ids.HostIds(self.records),
+            begun=begun.BegunUnits(self.records),
+            jobs=kept_jobs.KeptJobs(self.records),
             blobs=self.blobs,
             observations=self.observations,
             fabric=net,
@@ -134,10 +140,16 @@ class Agent:
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.context.loop = self.loop
         self.admission = admission.Admission(
-            self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known
+            known_kinds, self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known
         )
         self.jobs = jobs.Jobs(
-            self.records, self.blobs, host_room.run_for_probe, self._lend, self.context.spawn, self._uid
+            self.records,
+            self.context.jobs,
+            self.blobs,
+            host_room.run_for_probe,
+            self._lend,
+            self.context.spawn,
+            self._uid,
         )
 
     async def _step(self, key: store.Key) -> float | None:
@@ -152,7 +164,7 @@ class Agent:
         self.loop.wake(record.key)
 
     def _host(self, id: str) -> desired.Host | None:
-        return self.context.wanted().hosts.get(id)
+        return self.context.wanted().get(desired.Host, id)
 
     def _uid(self, host: str) -> int:
         return kinds.units.uid_of(self.context, host)
@@ -164,19 +176,20 @@ class Agent:
         await self.jobs.bring(host, engine, archive)
 
     def adopt(self) -> None:
-        """Look at everything that was asked for before this agent came; networks and engines first."""
-        order = {"engines": 0, "networks": 1, "zones": 2, "hosts": 3, "units": 4}
+        """Look at everything that was asked for before this agent came, in the order of kinds."""
+        order = {name: known.order for name, known in self.context.kinds.items()}
+        last = max(order.values()) + 1
         for id in self.context.register.adopt():
             log.warning(
                 "nobody vouches for engine %s, of an earlier release: it runs on, and nothing new is run of it", id
             )
             kinds.engines.withhold(self.instance, id)
-        for key in sorted(self.records.records, key=lambda key: (order.get(key[0], 5), key)):
+        for key in sorted(self.records.records, key=lambda key: (order.get(key[0], last), key)):
             self._accepted(self.records.records[key])
         self.jobs.resume()
 
     def status(self) -> observed.Status:
-        counts = {kind: len(self.records.of_kind(kind)) for kind in desired.KINDS}
+        counts = {name: len(self.records.of_kind(name)) for name in self.context.kinds}
         asleep = {"ready", "stopped"}
         return observed.Status(
             instance=self.instance.id,
@@ -191,7 +204,7 @@ class Agent:
 
     async def machine(self) -> machines.Machine:
         seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
-        left, told = self.ceilings.kept, self.context.near.get(context.MACHINE, ())
+        left, told = self.ceilings.kept, self.near.machine
         return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
@@ -221,7 +234,7 @@ async def run(places: instance.Instance, given: Given, owner: int | None) -> boo
                 tasks.create_task(agent.context.listeners.serve()),
                 tasks.create_task(watching.drift(agent.context)),
                 tasks.create_task(watching.units(agent.context)),
-                tasks.create_task(watching.ceilings(agent.context, agent.ceilings.kept.disk)),
+                tasks.create_task(agent.near.watch(agent.context)),
                 tasks.create_task(watching.sweep_blobs(agent.context)),
                 tasks.create_task(agent.pace.run()),
             ]
