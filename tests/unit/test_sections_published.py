@@ -76,7 +76,7 @@ class Place:
         """Which have been written since, when all that was woken has had its turn."""
         # What is not written is announced by nobody: this change is seen after those before it.
         mark = network.Vpc(id=f"vpc-{time.monotonic_ns()}", cidr="10.9.0.0/16", created_at=0.0)
-        await self.store.put(network.vpc_key(self.id, REGION, mark.id), network.written(mark))
+        await self.store.put(network.vpc_key(self.id, REGION, mark.id), network.VPCS.written(mark))
         while mark.id not in self.known.now(names.SECTION).vpcs:
             await self.told.changed.wait()
             self.told.take()
@@ -201,8 +201,8 @@ def test_resolvers_follow_their_subnets(tmp_path: Path) -> None:
         )
         # In one transaction: one file.
         await place.store.commit(
-            writes.Put(network.vpc_key(place.id, REGION, "vpc-1"), network.written(vpc)),
-            writes.Put(network.subnet_key(place.id, REGION, "subnet-1"), network.written(subnet)),
+            writes.Put(network.vpc_key(place.id, REGION, "vpc-1"), network.VPCS.written(vpc)),
+            writes.Put(network.subnet_key(place.id, REGION, "subnet-1"), network.SUBNETS.written(subnet)),
         )
         await place.until("names")
         found = place.known.now(names.SECTION).vpcs
