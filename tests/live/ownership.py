@@ -81,6 +81,9 @@ RUN = (
     row(r"agent\.(lock|pid)|tree\.lock", 0o600),
     row(r"agent\.sock", 0o660, ROOT, SERVE),
     row(r"listeners\.sock", 0o660, ROOT, PORTER),
+    # The two porters ask each other there whether they answer.
+    row("porter/", 0o700, PORTER),
+    row(r"porter/porter(-2)?\.sock", 0o700, PORTER),
     row("supplier/", 0o2750, SUPPLIER, SERVE),
     # For whoever comes to its folder; the lock is the group's to read from the second start on.
     row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644, 0o640), SUPPLIER, SERVE),
@@ -101,8 +104,8 @@ RUN = (
 LOG = (
     row("", 0o700),
     row(r"tree\.log", 0o600),
-    row("(agent|serve|porter|supplier)/", 0o700),
-    row("(agent|serve|porter|supplier)/.*", (0o600, 0o700)),
+    row("(agent|serve|porter|porter-2|supplier)/", 0o700),
+    row("(agent|serve|porter|porter-2|supplier)/.*", (0o600, 0o700)),
     row("hosts/", (0o700, 0o755)),
     row(f"hosts/{_ID}/", 0o755, HOST, walked=False),
 )

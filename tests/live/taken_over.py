@@ -84,7 +84,7 @@ print(json.dumps(told))
 def wishes(places: instance.Instance, processes: Sequence[int], users: Sequence[int]) -> dict[str, Any]:
     """All that one who has porter would like to have. What is there is looked up by root, whom nothing is hidden."""
     folders = [tree.serve_state(places), places.run / "tree", places.state / "blobs", tree.CACHE / "locks"]
-    folders += [tree.log_folder(places, name) for name in ("agent", "serve", "porter")]
+    folders += [tree.log_folder(places, name) for name in ("agent", "serve", *tree.PORTERS)]
     found = {path for folder in folders for path in folder.rglob("*")}
     found |= {path for above in (places.state, places.run) for path in above.iterdir()}
     files = {path for path in found if path.is_file() and not path.is_symlink() and path.name != "settings.json"}

@@ -43,6 +43,9 @@ CONTROL, PRIVATE = fleet.network("198.19.7.0/24"), fleet.network("192.168.7.0/24
 DOOR = addresses.resolver(CONTROL.subnets[0].cidr)
 RESOLVER = addresses.resolver(PRIVATE.subnets[0].cidr)
 MOST_PSS = 45 << 20
+BOUND = 3.5
+"""Seconds for what a porter had taken when it froze: two until it is ended, half a one until an API server asks again,
+and one for a busy machine."""
 
 
 @dataclass
@@ -52,14 +55,20 @@ class Place:
     agent: conftest.RunningAgent
     folder: Path
     ca: authorities.Authority
-    running: subprocess.Popen[bytes] | None = None
+    porters: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self) -> None:
-        """A porter, until it says that it is ready."""
-        more = ("--resolver", "127.0.0.1:5353")
-        self.running = porter_lab.started(self.agent, USER, self.folder, self.folder / "porter.log", *more)
-        self.processes.append(self.running)
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        return self.porters["a"]
+
+    def start(self, name: str = "a") -> None:
+        """A porter, until it says that it is ready. Its peer is asked whether it is there or not."""
+        peer = "b" if name == "a" else "a"
+        more = (f"--health={self.folder / name}.sock", f"--peer={self.folder / peer}.sock", "--resolver=127.0.0.1:5353")
+        started = porter_lab.started(self.agent, USER, self.folder, self.folder / "porter.log", *more)
+        self.porters[name] = started
+        self.processes.append(started)
 
     def log(self) -> str:
         return (self.folder / "porter.log").read_text()
@@ -146,18 +155,6 @@ def listeners() -> dict[str, desired.Message]:
     return found
 
 
-@contextlib.contextmanager
-def upstream(netns: Path | None) -> Iterator[None]:
-    command = ["nsenter", f"--net={netns}", sys.executable, "-c", porter_lab.UPSTREAM]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"up\n"
-            yield
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """One that the user of porter comes to: pytest's own are root's alone."""
@@ -171,7 +168,7 @@ def place(agent: conftest.RunningAgent, folder: Path) -> Iterator[Place]:
     ca = authorities.authority("test", dt.datetime.now(dt.UTC))
     made = Place(agent, folder, ca)
     hosts = {"api": fleet.host(0, f"{CLUSTER}.cp", CONTROL), "node": fleet.host(1, VPC, PRIVATE)}
-    with upstream(agent.places.machine_netns):
+    with porter_lab.upstream(agent.places.machine_netns):
         try:
             # Nothing is there yet: neither a section nor a socket.
             made.start()
@@ -266,7 +263,6 @@ def test_a_resolver_that_says_nothing_is_a_failure_in_the_end(place: Place) -> N
 
 def test_killed_and_back_within_a_second(place: Place) -> None:
     mine = token()
-    assert place.running is not None
     place.running.kill()
     place.running.wait(10)
     began = time.monotonic()
@@ -276,6 +272,77 @@ def test_killed_and_back_within_a_second(place: Place) -> None:
     assert place.ask("example.test")["code"] == 0
     print(f"porter answers {started:.2f} s after its start")
     assert started < 3
+
+
+@pytest.fixture
+def both(place: Place) -> Iterator[Place]:
+    """Two porters, and afterwards the first alone."""
+    place.start("b")
+    yield place
+    place.porters.pop("b").kill()
+    if place.running.poll() is not None:
+        place.start()
+
+
+@contextlib.contextmanager
+def asked_all_the_time(place: Place, seconds: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Reviews one after the other, and names by UDP and TCP by turns; what became of them is there after the block."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token()}}
+    asked = {"ca": place.ca.certificate.decode(), "address": DOOR, "bearer": BEARER, "seconds": seconds}
+    text = json.dumps({**asked, "body": json.dumps(review)})
+    name = "ip-192-168-7-9.eu-central-1.compute.internal"
+    api, node = (place.agent.places.host(host).netns for host in ("api", "node"))
+    with (
+        porter_lab.probing(api, porter_lab.REVIEWS, text=text) as reviews,
+        porter_lab.probing(node, porter_lab.NAMES, RESOLVER, name, str(seconds)) as names,
+    ):
+        yield reviews, names
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_one_that_dies_or_freezes_is_no_gap(both: Place, fault: signal.Signals, which: str) -> None:
+    """What it had taken and not answered waits until its peer has ended it, and its client asks again."""
+    with asked_all_the_time(both, 4) as (reviews, names):
+        time.sleep(0.5)
+        began = time.monotonic()
+        both.porters[which].send_signal(fault)
+        # Nobody here ends it.
+        assert both.porters[which].wait(10) == -signal.SIGKILL
+        ended = time.monotonic() - began
+    print(f"{fault.name}: ended after {ended:.2f} s; reviews {reviews}; names {names}")
+    assert not reviews["wrong"]
+    assert reviews["longest"] < BOUND
+    assert not names["wrong"]
+    assert names["longest"] < BOUND
+    both.start(which)
+
+
+def test_what_a_frozen_one_has_taken_is_reset_with_it(both: Place) -> None:
+    """As soon as its peer has ended it: an API server that waits for an answer asks again."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token()}}
+    asked = {"ca": both.ca.certificate.decode(), "address": DOOR, "bearer": BEARER, "body": json.dumps(review)}
+    with porter_lab.probing(
+        both.agent.places.host("api").netns, porter_lab.HELD, text=json.dumps({**asked, "frozen": both.running.pid})
+    ) as told:
+        pass
+    print(f"of {len(told['ends'])} connections: {told}")
+    assert set(told["ends"]) == {"answered", "reset"}
+    assert told["longest"] < BOUND
+    assert both.running.wait(10) == -signal.SIGKILL
+
+
+def test_two_that_are_told_to_end_one_after_the_other_are_no_gap(both: Place) -> None:
+    """As an upgrade restarts them."""
+    with asked_all_the_time(both, 6) as (reviews, names):
+        for which in ("b", "a"):
+            both.porters[which].terminate()
+            assert both.porters[which].wait(10) == 0
+            both.start(which)
+    print(f"restarted: reviews {reviews}; names {names}")
+    assert not reviews["wrong"]
+    assert not names["wrong"]
+    assert max(reviews["longest"], names["longest"]) < BOUND
 
 
 def test_an_agent_that_comes_back_is_noticed_and_no_question_is_lost_after(place: Place) -> None:
@@ -296,7 +363,6 @@ def test_an_agent_that_comes_back_is_noticed_and_no_question_is_lost_after(place
 
 
 def test_it_is_small_has_no_rights_and_ends_when_told(place: Place) -> None:
-    assert place.running is not None
     proc = Path("/proc") / str(place.running.pid)
     words = (proc / "smaps_rollup").read_text().split()
     pss = int(words[words.index("Pss:") + 1]) * 1024

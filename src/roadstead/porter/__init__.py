@@ -10,5 +10,6 @@ anything, write down a token or what a customer's pods look up.
     dns_messages   DNS messages, as far as a resolver looks into them (pure)
     dns            the resolver of VPCs: the names of hosts itself, all others from the machine's resolvers
     upstream       the machine's resolvers
+    peer           the other porter, which answers on the same sockets
     listeners      the sockets that the agent passes, each with who answers there
 """

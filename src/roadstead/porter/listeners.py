@@ -110,6 +110,15 @@ class Listeners:
         """Those that are as the agent, as it is now, has them."""
         self._said = ""
 
+    async def begin(self, within: float) -> None:
+        """Answer on all sockets that the sections ask for, or on those that the agent passes in so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while True:
+            if await self.step() or loop.time() >= until:
+                return
+            await asyncio.sleep(LOOK)
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         ask_at = loop.time()
@@ -216,7 +225,7 @@ class Listeners:
         _load(spoken, self._known.now(webhooks.SECTION).clusters[cluster])
         server = await asyncio.get_running_loop().create_server(
             spoken.hook.protocol,
-            sock=gate.Gate(given, _HELD),
+            sock=gate.Gate(given, _HELD, resets=True),
             backlog=128,
             ssl=spoken.context,
             ssl_handshake_timeout=5.0,

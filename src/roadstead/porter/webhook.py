@@ -28,8 +28,8 @@ LARGEST = 64 * 1024
 """Bytes of a body."""
 ARRIVING = 10.0
 """Seconds from a connection's start, or a later request's first byte, to the request's end."""
-IDLE = 120.0
-"""Seconds without a request, and for taking an answer. API servers keep connections for 90."""
+TAKING = 10.0
+"""Seconds for taking an answer."""
 CONNECTIONS = 128
 EACH = 64
 """To one webhook at a time, and of one source: three API servers need one or two each."""
@@ -74,7 +74,7 @@ class Webhook:
         self._http = connections.Server(
             self._handle,
             _failed,
-            connections.Limits(gate.Limits(CONNECTIONS, EACH), ARRIVING, IDLE),
+            connections.Limits(gate.Limits(CONNECTIONS, EACH), ARRIVING, TAKING),
             counts,
             max_line_size=2048,
             max_field_size=8192,
@@ -91,9 +91,14 @@ class Webhook:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = connections.of(request)
         try:
-            return await self._answer(request, connection)
+            response = await self._answer(request, connection)
         finally:
             connection.answered()
+        if (accepted := request.get_extra_info("socket")) is not None:
+            gate.answers(accepted)
+        # One connection for each review: on one that was kept, an API server would ask a porter that has frozen.
+        response.force_close()
+        return response
 
     async def _answer(self, request: web.BaseRequest, connection: connections.Connection) -> web.StreamResponse:
         if request.path not in (listeners.AUTHENTICATE, listeners.AUTHORIZE) or request.method != hdrs.METH_POST:
@@ -130,10 +135,8 @@ class Webhook:
 
     def _no(self, status: int, said: str) -> web.Response:
         self._counts[f"requests answered {status}"] += 1
-        response = web.Response(status=status, text=f"{said}\n")
-        # What is left of the body is not waited for.
-        response.force_close()
-        return response
+        # What is left of the body is not waited for, as the connection ends.
+        return web.Response(status=status, text=f"{said}\n")
 
 
 def _failed(status: int, error: BaseException | None) -> web.Response:
