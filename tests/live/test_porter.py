@@ -300,7 +300,7 @@ def asked_all_the_time(place: Place, seconds: float) -> Iterator[tuple[dict[str,
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("which", ["a", "b"])
+@pytest.mark.parametrize("which", ["a", pytest.param("b", marks=conftest.only_in_soak)])
 def test_one_that_dies_or_freezes_is_no_gap(both: Place, fault: signal.Signals, which: str) -> None:
     """What it had taken and not answered waits until its peer has ended it, and its client asks again."""
     with asked_all_the_time(both, 4) as (reviews, names):

@@ -104,12 +104,17 @@ def test_a_changed_service_alone_is_restarted(places: instance.Instance) -> None
     assert b"newer" in Path(f"/proc/{pid(places)}/cmdline").read_bytes()
 
 
-def test_a_new_service_is_taken_up_by_a_running_tree(places: instance.Instance) -> None:
-    make.up(places, [service(READY)], unit=None, timeout=20)
-    thing, scanner = pid(places), see.tree(tree.folder(places)).scanner
-    assert make.up(places, [service(READY), service(READY, name="other")], unit=None, timeout=20)
+def test_a_new_service_is_taken_up_by_a_running_tree(places: instance.Instance, tmp_path: Path) -> None:
+    """And is ready before what comes after it is restarted: as one porter becomes two."""
+    make.up(places, [service(READY), service(READY, name="kept")], unit=None, timeout=20)
+    kept, thing, scanner = pid(places, "kept"), pid(places), see.tree(tree.folder(places)).scanner
+    slow = service(f"import time; time.sleep(0.5); open({str(tmp_path / 'up')!r}, 'w');{READY}", name="other")
+    after = service(f"open({str(tmp_path / 'up')!r});{READY}")
+    assert make.up(places, [slow, after, service(READY, name="kept")], unit=None, timeout=20)
     assert pid(places, "other") > 0
-    assert (pid(places), see.tree(tree.folder(places)).scanner) == (thing, scanner)
+    assert pid(places) != thing
+    assert see.deaths(tree.folder(places), "thing") == 1
+    assert (pid(places, "kept"), see.tree(tree.folder(places)).scanner) == (kept, scanner)
 
 
 def test_a_killed_tree_is_taken_over(places: instance.Instance) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 
 import msgspec
 import pytest
@@ -77,3 +79,12 @@ def test_sections_ask_for_a_webhook_for_each_cluster_and_two_sockets_for_each_su
         "subnet-1.dns-udp": listeners.ResolverRole("vpc-1"),
         "subnet-1.dns-tcp": listeners.ResolverRole("vpc-1"),
     }
+
+
+def test_a_socket_that_others_have_too_is_blocking_at_no_moment() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        with listeners.taken(os.dup(other.fileno())) as given, given.dup() as copy:
+            # One flag for all who have it: what it is here it is there.
+            assert not os.get_blocking(other.fileno())
+            assert copy.gettimeout() == 0

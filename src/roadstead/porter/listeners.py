@@ -147,7 +147,7 @@ class Listeners:
             if role is None or (there is not None and (there.inode, there.role) == (inode, role)):
                 os.close(descriptor)
             else:
-                with socket.socket(fileno=descriptor) as given:
+                with taken(descriptor) as given:
                     await self._answer(one, role, inode, given)
             if role is not None:
                 self._fresh.add(one.id)
@@ -281,6 +281,15 @@ def fetch(passing: Path, process: str = listeners.PORTER) -> list[tuple[requests
         _close(descriptors)
         raise
     return list(zip(listed, descriptors, strict=True))
+
+
+def taken(descriptor: int) -> socket.socket:
+    """A socket that other processes have, too. It is blocking at no moment, which is one for all of them: the copy that
+    `dup` makes of a socket would set it so, and another porter would wait in `accept` for what somebody else has taken.
+    """
+    given = socket.socket(fileno=descriptor)
+    given.setblocking(False)
+    return given
 
 
 def _decoded(line: bytes) -> list[requests.Passed]:

@@ -22,6 +22,7 @@ import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 log = logging.getLogger(__name__)
 
@@ -56,21 +57,22 @@ class Patience:
         return self.silent >= TIMES
 
 
+class _Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
 @contextlib.asynccontextmanager
 async def answering(own: Path) -> AsyncIterator[None]:
     """Answer the other one at a socket in a folder of both; without the folder nobody is answered, which is said."""
 
-    async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(64):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
     server = None
     try:
         own.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(asked, own)
+        server = await asyncio.get_running_loop().create_unix_server(_Echo, own)
     except OSError as error:
         log.error("the other porter cannot ask whether this one answers: %s", error)
     try:
