@@ -9,7 +9,7 @@ Names outside the cluster are asked at the resolver of the VPC.
 
 from __future__ import annotations
 
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import parts
 from roadstead.engine import images
 from roadstead.kube.resources import Json

@@ -12,7 +12,7 @@ work. There is no CSIDriver object: no volume says that it is one of a CSI drive
 from __future__ import annotations
 
 from roadstead.contract import kubernetes
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import parts
 from roadstead.engine import images
 from roadstead.kube.resources import Json
