@@ -38,6 +38,7 @@ class Eviction:
         self._stopped = False
 
     def stop(self) -> None:
+        """`run` asks no further pod to go, and returns what is left."""
         self._stopped = True
         self._moved.set()
 

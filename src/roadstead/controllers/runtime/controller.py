@@ -88,13 +88,19 @@ class Cluster(View, Protocol):
     """One cluster, as the work of a controller has it."""
 
     @property
-    def connection(self) -> connections.Connection: ...
+    def connection(self) -> connections.Connection:
+        """To its API servers; shared by all controllers."""
+        ...
 
     @property
-    def outbox(self) -> outbox.ClusterOutbox: ...
+    def outbox(self) -> outbox.ClusterOutbox:
+        """For what work causes outside of the cluster's API."""
+        ...
 
     @property
-    def clock(self) -> clocks.Clock: ...
+    def clock(self) -> clocks.Clock:
+        """By which work waits, and is done again."""
+        ...
 
     def now(self) -> float:
         """Seconds since 1970."""

@@ -48,6 +48,7 @@ class ClusterOutbox:
         self._reported = reported
 
     def notice(self, notice: Notice) -> None:
+        """Of what was done: work that is done again tells it again."""
         self._to.events(self._key, notice)
 
     def report(self, report: object) -> None:

@@ -47,6 +47,7 @@ _COREFILE = """\
 
 
 def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    """Its rights, configuration, service, budget and pods."""
     return (
         parts.account(NAME, _LABELS),
         parts.role(

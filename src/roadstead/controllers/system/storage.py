@@ -28,6 +28,7 @@ _LABELS = {"app.kubernetes.io/name": NAME}
 
 
 def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    """The classes gp3 (the default) and gp2, and the provisioner with its rights."""
     return (
         storage_class("gp3"),
         storage_class("gp2"),
