@@ -24,7 +24,8 @@ from tests.live import fleet, node_lab
 
 from roadstead import engine
 from roadstead.contract.messages import desired, jobs
-from roadstead.controllers import facts, system
+from roadstead.controllers import system
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import storage
 from roadstead.core import errors
 from roadstead.engine import images
