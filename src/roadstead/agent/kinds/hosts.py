@@ -12,7 +12,8 @@ from roadstead.agent.kinds import context, groups, networks
 from roadstead.agent.kinds import kind as kinds
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired, earlier
-from roadstead.core import errors, loop
+from roadstead.core import errors
+from roadstead.core.loops import loop
 
 _STOP_TIMEOUT = 15.0
 _END_TIMEOUT = 0.5
