@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.eks import resources
 from roadstead.clusters import nodegroups, spec, views
 from roadstead.store import facts, keys, writes
 
@@ -16,19 +17,19 @@ _ARN = re.compile(
 )
 
 
-@calls.operation("eks", "TagResource")
+@calls.operation("eks", "TagResource", on=resources.TAGGED, context=resources.TAGS)
 async def tag_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await _change(call, asked["resourceArn"], put=asked["tags"], remove=())
     return {}
 
 
-@calls.operation("eks", "UntagResource")
+@calls.operation("eks", "UntagResource", on=resources.TAGGED, context=resources.UNTAGGED)
 async def untag_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await _change(call, asked["resourceArn"], put={}, remove=tuple(asked["tagKeys"]))
     return {}
 
 
-@calls.operation("eks", "ListTagsForResource")
+@calls.operation("eks", "ListTagsForResource", on=resources.TAGGED)
 async def list_tags_for_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     key = _key(call, asked["resourceArn"])
     state = _there(await call.store.get(key), asked["resourceArn"])
