@@ -21,11 +21,12 @@ from tests.unit import whole_answers
 from roadstead.aws import registry
 from roadstead.aws.authorization import administrators, requests
 from roadstead.aws.http import dispatch
-from roadstead.clusters import reconciler
 from roadstead.core import clock as clocks
+from roadstead.core import concurrency
 from roadstead.identity import accounts
 from roadstead.serve import main
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 from roadstead.wire import exchange, services
 
 ENDPOINT = "http://127.0.0.1:4566"
@@ -74,13 +75,9 @@ async def opened(
             return asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
 
         def handle(request: Any, **_: object) -> Any:
-            headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
-            body = request.body or b""
-            body = body.encode() if isinstance(body, str) else body
-            came = exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
-            answer = send(came)
-            given = botocore.awsrequest.HeadersDict(answer.headers)
-            return botocore.awsrequest.AWSResponse(request.url, answer.status, given, _Raw(answer.body))
+            answer = send(_came(request))
+            headers = botocore.awsrequest.HeadersDict(answer.headers)
+            return botocore.awsrequest.AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
 
         def whole(parsed: dict[str, Any], model: Any, **_: object) -> None:
             whole_answers.check(parsed, model)
@@ -108,8 +105,8 @@ async def opened(
         def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
             return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
-        tools = reconciler.ReconcilerTools(store, world, lambda: 0.0, clocks.SystemClock())
-        working = asyncio.ensure_future(reconciler.ClusterReconciler(tools).run())
+        facts = registry.ReconcilerFacts(store, world, lambda: 0.0, clocks.SystemClock())
+        working = asyncio.ensure_future(concurrency.together(*registry.reconciling(main.SERVICES, facts)))
         try:
             yield Place(client, world, account, ask, send, answered)
         finally:
@@ -139,6 +136,14 @@ def trust(service: str) -> str:
     return json.dumps(
         {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
     )
+
+
+def _came(request: Any) -> exchange.Request:
+    """What botocore would send, as it comes in."""
+    headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
+    body = request.body or b""
+    body = body.encode() if isinstance(body, str) else body
+    return exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
 
 
 def _text(value: str | bytes) -> str:

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from roadstead.agent.kinds import context, images
+from roadstead.agent.kinds import context, kind
+from roadstead.agent.kinds.node_images import imports
+from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
@@ -26,14 +28,14 @@ def kubelet(*digests: str) -> desired.Unit:
 
 @dataclass
 class Agent:
-    """What `images` needs of a scene, with a disk in a folder."""
+    """What `imports` needs of the steps' context, with a disk in a folder."""
 
     disk: Path
     refused: str = ""
     refusal: Exception = field(default_factory=lambda: errors.Failed("no space left on device"))
     brought: list[tuple[str, str, str]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
-    importing: dict[str, str] = field(default_factory=dict)
+    memories: dict[type[object], Any] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -41,7 +43,10 @@ class Agent:
         return SimpleNamespace(host=lambda _: SimpleNamespace(disk=self.disk))
 
     def wanted(self) -> Any:
-        return SimpleNamespace(units={"node/containerd": CONTAINERD})
+        return kind.Wanted([store.DesiredRecord("units", "node/containerd", 1, "", spec=CONTAINERD)])
+
+    def memory(self, of: type[object]) -> Any:
+        return self.memories.setdefault(of, of())
 
     async def bring(self, host: str, engine: str, digest: str) -> None:
         if digest == self.refused:
@@ -55,7 +60,7 @@ class Agent:
         self.tasks.append(asyncio.ensure_future(cast("Any", work)))
 
     def wait(self, unit: desired.Unit) -> float | None:
-        return images.wait(cast("context.StepContext", self), ID, unit)
+        return imports.wait(cast("context.StepContext", self), ID, unit)
 
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -126,9 +131,9 @@ def test_one_that_was_deleted_meanwhile_leaves_nothing(disk: Path) -> None:
     async def story() -> None:
         agent = Agent(disk, refused=FIRST)
         agent.wait(kubelet(FIRST))
-        del agent.importing[ID]
+        imports.forget(cast("context.StepContext", agent), ID)
         await agent.ended()
-        assert agent.importing == {}
+        assert [memory.units for memory in agent.memories.values()] == [{}]
 
     asyncio.run(story())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -201,62 +201,59 @@ def test_a_dry_run_tells_who_may_and_who_may_not(tmp_path: Path) -> None:
     assert counted > 70
 
 
+PAIRS = [{"Key": "team", "Value": "a"}]
+TAGGED = {"aws:TagKeys": ("team",), "aws:RequestTag/team": ("a",)}
+
+
+def passing(one: customer.Customer) -> Iterator[Besides]:
+    other = one.cluster(name="other")
+    role = other["roleArn"]
+    # By another path: the role is still the one that there is.
+    crooked = {**other, "roleArn": role.replace(":role/", ":role/elsewhere/")}
+    to_eks = {"iam:PassedToService": ("eks.amazonaws.com",)}
+    yield Besides("iam:PassRole", one.eks.create_cluster, other, role, to_eks)
+    yield Besides("iam:PassRole", one.eks.create_cluster, crooked, role, to_eks)
+    yield Besides("iam:PassRole", one.eks.create_nodegroup, one.nodes(1), one.roles[1]["Arn"], to_eks)
+
+
+def tagging(one: customer.Customer, user: str) -> Iterator[Besides]:
+    account, iam = one.place.account.account.id, one.place.client("iam")
+    for call, asked, about in (
+        (one.eks.create_cluster, one.cluster(name="other"), "cluster/other"),
+        (one.eks.create_nodegroup, one.nodes(1), "nodegroup/shop/workers/*"),
+        (
+            one.eks.create_access_entry,
+            {"clusterName": "shop", "principalArn": user},
+            f"access-entry/shop/user/{account}/bob/*",
+        ),
+    ):
+        arn = f"arn:aws:eks:eu-central-1:{account}:{about}"
+        yield Besides("eks:TagResource", call, {**asked, "tags": {"team": "a"}}, arn, TAGGED)
+    role = {"RoleName": "r", "Path": "/a/", "AssumeRolePolicyDocument": aws_api.trust("eks.amazonaws.com")}
+    for action, call, asked, about in (
+        ("iam:TagRole", iam.create_role, role, "role/a/r"),
+        ("iam:TagUser", iam.create_user, {"UserName": "u"}, "user/u"),
+    ):
+        yield Besides(action, call, {**asked, "Tags": PAIRS}, f"arn:aws:iam::{account}:{about}", TAGGED)
+    for action, call, asked, type in (
+        ("CreateVpc", one.ec2.create_vpc, {"CidrBlock": "10.0.0.0/16"}, "vpc"),
+        ("CreateSubnet", one.ec2.create_subnet, {"VpcId": one.vpc, "CidrBlock": "192.168.64.0/24"}, "subnet"),
+    ):
+        tags = [{"ResourceType": type, "Tags": PAIRS}]
+        context = {**TAGGED, "ec2:Region": ("eu-central-1",), "ec2:CreateAction": (action,)}
+        arn = f"arn:aws:ec2:eu-central-1:{account}:{type}/*"
+        yield Besides("ec2:CreateTags", call, {**asked, "TagSpecifications": tags}, arn, context)
+
+
 def test_what_an_operation_does_besides_has_to_be_allowed_too(tmp_path: Path) -> None:
     asks = Answering("none")
 
     def story(one: customer.Customer) -> None:
-        account, tags = one.place.account.account.id, {"team": "a"}
-        pairs = [{"Key": "team", "Value": "a"}]
-        iam = one.place.client("iam")
         one.eks.create_cluster(**one.cluster(accessConfig={"authenticationMode": "API"}))
         one.eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=customer.QUICK)
-        eks, ec2 = f"arn:aws:eks:eu-central-1:{account}", f"arn:aws:ec2:eu-central-1:{account}"
-        tag_keys = {"aws:TagKeys": ("team",), "aws:RequestTag/team": ("a",)}
-        passed = {"iam:PassedToService": ("eks.amazonaws.com",)}
-        ec2_tags = {**tag_keys, "ec2:Region": ("eu-central-1",)}
-        user = iam.create_user(UserName="bob", Path="/people/")["User"]["Arn"]
-        other = one.cluster(name="other")
-        # By another path: the role is still the one that there is.
-        crooked = other["roleArn"].replace(":role/", ":role/elsewhere/")
-        entry = {"clusterName": "shop", "principalArn": user}
-        trust = aws_api.trust("eks.amazonaws.com")
-        role = {"RoleName": "r", "Path": "/a/", "AssumeRolePolicyDocument": trust, "Tags": pairs}
-        vpc, subnet = (
-            {**asked, "TagSpecifications": [{"ResourceType": type, "Tags": pairs}]}
-            for type, asked in (
-                ("vpc", {"CidrBlock": "10.0.0.0/16"}),
-                ("subnet", {"VpcId": one.vpc, "CidrBlock": "192.168.64.0/24"}),
-            )
-        )
-        cases = [
-            Besides("iam:PassRole", one.eks.create_cluster, other, other["roleArn"], passed),
-            Besides("iam:PassRole", one.eks.create_cluster, {**other, "roleArn": crooked}, other["roleArn"], passed),
-            Besides("iam:PassRole", one.eks.create_nodegroup, one.nodes(1), one.roles[1]["Arn"], passed),
-            *(
-                Besides("eks:TagResource", call, {**asked, "tags": tags}, f"{eks}:{about}", tag_keys)
-                for call, asked, about in (
-                    (one.eks.create_cluster, other, "cluster/other"),
-                    (one.eks.create_nodegroup, one.nodes(1), "nodegroup/shop/workers/*"),
-                    (one.eks.create_access_entry, entry, f"access-entry/shop/user/{account}/bob/*"),
-                )
-            ),
-            Besides("iam:TagRole", iam.create_role, role, f"arn:aws:iam::{account}:role/a/r", tag_keys),
-            Besides(
-                "iam:TagUser",
-                iam.create_user,
-                {"UserName": "u", "Tags": pairs},
-                f"arn:aws:iam::{account}:user/u",
-                tag_keys,
-            ),
-            *(
-                Besides("ec2:CreateTags", call, asked, f"{ec2}:{type}/*", {**ec2_tags, "ec2:CreateAction": (action,)})
-                for action, call, asked, type in (
-                    ("CreateVpc", one.ec2.create_vpc, vpc, "vpc"),
-                    ("CreateSubnet", one.ec2.create_subnet, subnet, "subnet"),
-                )
-            ),
-        ]
-        for case in cases:
+        user = one.place.client("iam").create_user(UserName="bob", Path="/people/")["User"]["Arn"]
+        tags = list(tagging(one, user))
+        for case in (*passing(one), *tags):
             asks.denied = (case.action,)
             code, said = one.refused(case.call, **case.asked)
             assert code in ("AccessDeniedException", "AccessDenied", "UnauthorizedOperation"), (case, code, said)
@@ -264,7 +261,7 @@ def test_what_an_operation_does_besides_has_to_be_allowed_too(tmp_path: Path) ->
             last = asks.asked[-1]
             assert (last.action, last.resources, dict(last.context)) == (case.action, (case.about,), case.context)
         asks.denied = ("none",)
-        for case in cases[3:]:
+        for case in tags:
             case.call(**case.asked)
 
     customer.told(tmp_path, story, asks)

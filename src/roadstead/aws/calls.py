@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from roadstead.aws.authorization import requests
 from roadstead.core import errors
-from roadstead.store import interface
+from roadstead.store import interface, kinds
 
 Asked = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -42,6 +42,8 @@ class Call:
     """Aware, UTC."""
     store: interface.Store
     authorizer: requests.Authorizer
+    kinds: kinds.Kinds = field(default_factory=kinds.Kinds)
+    """Of the resources of all services."""
 
     @property
     def account(self) -> str:

@@ -6,13 +6,16 @@ Built once in `serve` and passed on; a program with an operation that its model 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from roadstead.aws import calls, faults, paging
 from roadstead.aws.authorization import declarations
+from roadstead.clusters import provider
+from roadstead.core import clock as clocks
 from roadstead.core import errors
+from roadstead.store import interface, kinds
 from roadstead.wire import services, shapes
 from roadstead.wire.codes import table
 
@@ -57,6 +60,22 @@ class States:
     states: frozenset[str]
 
 
+class Reconciler(Protocol):
+    """Works until it is cancelled."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReconcilerFacts:
+    """What reconcilers are made of. `now`: seconds since 1970; `clock`: what they wait by."""
+
+    store: interface.Store
+    provider: provider.Provider
+    now: Callable[[], float]
+    clock: clocks.Clock
+
+
 @dataclass(frozen=True)
 class Service:
     """What `serve` is given of a service: each folder of `aws` that is one has it as `service.SERVICE`."""
@@ -64,8 +83,17 @@ class Service:
     operations: tuple[types.ModuleType, ...]
     """Modules with marked functions."""
     states: tuple[States, ...] = ()
+    kinds: tuple[kinds.Kind[Any], ...] = ()
+    """Of what the service keeps in the store."""
+    reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...] = ()
+    """What keeps its resources as they are wanted; made and run by serve where there is an agent."""
     context: calls.Context = ()
     """Condition keys that each of its operations supplies."""
+
+
+def reconciling(services: Iterable[Service], facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
+    """What keeps the resources of services as they are wanted, to be run side by side."""
+    return [make(facts).run() for service in services for make in service.reconcilers]
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,8 @@ class Registry:
     """By the name in a signature's scope."""
     known: frozenset[str]
     """Names of all services with a model, with operations or not."""
+    kinds: kinds.Kinds
+    """Of the resources of all services."""
 
     def find(self, service: str, operation: str) -> Bound | None:
         return self.bound.get((service, operation))
@@ -122,8 +152,11 @@ def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry
     wrong += [said for one in given for states in one.states for said in _states_unknown(models, states)]
     if wrong:
         raise errors.Invalid(f"the operations do not fit their models: {'; '.join(sorted(wrong))}")
+    resources = kinds.Kinds(kind for one in given for kind in one.kinds)
     by_scope = {service.signing_name: service for service in models.values()}
-    return Registry(types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models))
+    return Registry(
+        types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models), resources
+    )
 
 
 def _marked(given: Iterable[Service]) -> Iterable[tuple[calls.Handler, calls.Marked, Service]]:

@@ -36,7 +36,6 @@ from roadstead.aws.roadstead import about
 from roadstead.aws.roadstead import service as own
 from roadstead.aws.sts import service as sts
 from roadstead.clusters import provider as providers
-from roadstead.clusters import reconciler
 from roadstead.clusters.components import registries as image_sources
 from roadstead.contract import programs
 from roadstead.contract.messages import bounds
@@ -44,7 +43,8 @@ from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors, program, structs
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 
 log = logging.getLogger("roadstead.serve")
 
@@ -138,7 +138,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(_sweep(store)),
-                    group.create_task(_work(options, store, agent, registries)),
+                    group.create_task(_work(options, services, store, agent, registries)),
                 ]
                 program.say_ready()
                 await stop.wait()
@@ -147,11 +147,15 @@ async def run(
 
 
 async def _work(
-    options: Options, store: interface.Store, agent: providers.Provider | None, registries: image_sources.Registries
+    options: Options,
+    services: tuple[registry.Service, ...],
+    store: interface.Store,
+    agent: providers.Provider | None,
+    registries: image_sources.Registries,
 ) -> None:
-    """The reconciler with its provider, until cancelled."""
+    """The reconcilers with their provider, until cancelled."""
     if agent is not None:
-        await _reconciler(store, agent).run()
+        await concurrency.together(*registry.reconciling(services, _reconciler_facts(store, agent)))
     elif options.agent is None:
         log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
     else:
@@ -169,13 +173,13 @@ async def _work(
             registries=registries,
         )
         async with tasks.opened(store, settings) as opened:
-            await concurrency.together(opened.run(), _reconciler(store, opened.provider).run())
+            await concurrency.together(
+                opened.run(), *registry.reconciling(services, _reconciler_facts(store, opened.provider))
+            )
 
 
-def _reconciler(store: interface.Store, agent: providers.Provider) -> reconciler.ClusterReconciler:
-    return reconciler.ClusterReconciler(
-        reconciler.ReconcilerTools(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
-    )
+def _reconciler_facts(store: interface.Store, agent: providers.Provider) -> registry.ReconcilerFacts:
+    return registry.ReconcilerFacts(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
 
 
 def _trust(options: Options) -> Trust:

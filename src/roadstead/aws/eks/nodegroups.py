@@ -40,7 +40,7 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             "InvalidRequestException", f"Cluster '{of}' is not in ACTIVE status: it is {cluster.status}.", **about
         )
     tags = store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
-    await resources.may_tag(call, resources.new_nodegroup(call, of, name), tags)
+    await resources.may_tag(call, nodegroups.NODEGROUPS, key, tags)
     role = await lookups.role(call, asked["nodeRole"], "ec2.amazonaws.com", **about)
     subnets = await lookups.subnets(call, asked["subnets"], **about)
     strangers = [subnet.id for subnet in subnets if subnet.vpc != cluster.wanted.place.vpc]
@@ -57,22 +57,15 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             version=views.version_shown(cluster.wanted.version, cluster.seen),
             created_at=call.now.timestamp(),
         )
-    below = keys.Prefix(call.account, call.region, nodegroups.KIND, of)
-    states, revision = await store_access.listed(call.store, below)
-    if len(states) >= nodegroups.MOST:
-        store_access.refuse(
-            "ResourceLimitExceededException",
-            f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
-            **about,
-        )
+    last = await store_access.quota(call, nodegroups.NODEGROUPS, of, code="ResourceLimitExceededException", **about)
     await capacity.for_nodes(call, key, wanted, **about)
-    transaction = (
+    transaction: tuple[writes.Write, ...] = (
         writes.Put(key, nodegroups.written(wanted), writes.Absent()),
         # The cluster as it was looked at: not one that is being deleted since.
         writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
         role,
         *lookups.held(call, subnets),
-        *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
+        *last,
     )
 
     async def take(guard: capacity.Guard) -> None:
@@ -124,7 +117,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
             "InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about
         )
     await lookups.cluster(call, of)
-    update = updates.Update(
+    update = updates.asked(
         id=store_access.uuid_of(call, "update"),
         type="ConfigUpdate",
         parameters=_parameters(asked),
@@ -148,7 +141,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
         return (
             *await capacity.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
-            updates.begun(group.state.key, update),
+            updates.UPDATES.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),
         )
 

@@ -192,6 +192,7 @@ class Dispatcher:
             now,
             facts.store,
             facts.authorizer,
+            facts.registry.kinds,
         )
         output = await self._output(bound, call, asked)
         outcome.response = server.render_output(

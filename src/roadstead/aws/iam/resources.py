@@ -34,7 +34,7 @@ async def _role(call: calls.Call, asked: calls.Asked) -> tuple[str, ...]:
         state = None
     if state is None:
         return (f"arn:aws:iam::{call.account}:role/{name}",)
-    return (roles.arn(call.account, roles.read(state.desired.body)),)
+    return (roles.ROLES.arn_of(state.desired),)
 
 
 async def _user(call: calls.Call, asked: calls.Asked) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ async def _user(call: calls.Call, asked: calls.Asked) -> tuple[str, ...]:
         state = None
     if state is None:
         return (f"arn:aws:iam::{call.account}:user/{name}",)
-    return (users.arn(call.account, users.read_user(state.desired.body)),)
+    return (users.USERS.arn_of(state.desired),)
 
 
 async def _new_role(call: calls.Call, asked: calls.Asked) -> tuple[str, ...]:

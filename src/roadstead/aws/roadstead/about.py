@@ -8,7 +8,6 @@ import msgspec
 
 from roadstead.store import keys, writes
 
-GLOBAL = "aws-global"
 PROGRAM = "program"
 
 
@@ -37,4 +36,4 @@ def announced(account: str, program: ServeProgram) -> writes.Put:
 
 
 def key(account: str) -> keys.Key:
-    return keys.Key(account, GLOBAL, PROGRAM, "serve")
+    return keys.Key(account, keys.GLOBAL, PROGRAM, "serve")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.authorization import resources
-from roadstead.clusters import events, spec, views
-from roadstead.clusters import nodegroups as groups
+from roadstead.clusters import events, views
 from roadstead.store import keys
 
 _SUBJECT = resources.template("cluster nodegroup", "{resourceArn}", when="resourceArn")
@@ -28,7 +27,10 @@ async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     shown = []
     for record in await store_access.records(call.store, keys.Prefix(call.account, call.region, events.KIND)):
         event = events.read(record.body)
-        at, of = views.moment(record.at), _arn(record.key)
+        at, of = (
+            views.moment(record.at),
+            call.kinds.shared_arn(keys.Key(record.key.account, record.key.region, *record.key.names)),
+        )
         if (
             (arn is None or concerns(arn, of))
             and asked.get("severity") in (None, event.severity)
@@ -47,10 +49,3 @@ async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
                 }
             )
     return {"events": shown}
-
-
-def _arn(key: keys.Key) -> str:
-    """The ARN of what an event happened to; that of a nodegroup without its id, which other ones of its name share."""
-    kind, *rest = key.names
-    assert kind in (spec.KIND, groups.KIND)
-    return f"arn:aws:eks:{key.region}:{key.account}:{kind}/{'/'.join(rest)}"

@@ -49,7 +49,8 @@ def host(plane: facts.ControlPlane, vpc: str, name: str) -> desired.Host:
     own = f"{plane.id}-{name}"
     if name == edge.HOST:
         return desired.Host(
-            kind="edge",
+            role="edge",
+            privilege="unprivileged",
             zone=plane.region,
             legs=(
                 desired.Leg(network=vpc, address=plane.endpoint.private),
@@ -61,7 +62,8 @@ def host(plane: facts.ControlPlane, vpc: str, name: str) -> desired.Host:
     for place, each in enumerate(plane.members):
         if name == etcd.host(each.letter):
             return desired.Host(
-                kind="control",
+                role="etcd",
+                privilege="unprivileged",
                 zone=each.zone,
                 legs=(desired.Leg(network=control, address=each.etcd),),
                 hostname=own,
@@ -70,7 +72,8 @@ def host(plane: facts.ControlPlane, vpc: str, name: str) -> desired.Host:
             )
         if name == apiserver.host(each.letter):
             return desired.Host(
-                kind="control",
+                role="api",
+                privilege="unprivileged",
                 zone=each.zone,
                 legs=(
                     desired.Leg(network=vpc, address=each.api_vpc),

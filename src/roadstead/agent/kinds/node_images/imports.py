@@ -4,12 +4,13 @@ And it may not wait for them itself: while a kubelet has no certificate, each of
 again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
 
 What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
-most of them from a store before its containerd is started (`stores`), and nothing is imported here.
+most of them from a store before its containerd is started (`filling`), and nothing is imported here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from roadstead.agent.kinds import context
 from roadstead.agent.units import files
@@ -25,19 +26,30 @@ _LOOK = 5.0
 """Seconds until a look at what has not been heard of: its end wakes the unit."""
 
 
+@dataclass
+class _Importing:
+    units: dict[str, str] = field(default_factory=dict)
+    """By unit whose images are on their way to its host: empty, or what kept them."""
+
+
+def forget(now: context.StepContext, id: str) -> None:
+    """A unit is gone."""
+    now.memory(_Importing).units.pop(id, None)
+
+
 def wait(now: context.StepContext, id: str, unit: desired.Unit) -> float | None:
     """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
-    host = id.split("/")[0]
-    kept = now.importing.get(id)
+    host, importing = id.split("/")[0], now.memory(_Importing).units
+    kept = importing.get(id)
     if kept:
-        del now.importing[id]
+        del importing[id]
         raise errors.Failed(f"an image could not be imported: {kept}")
     if kept is None:
         lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
         if not lacking:
             return None
-        now.importing[id] = ""
-        engine = now.wanted().units[f"{host}/{unit.after}"].engine
+        importing[id] = ""
+        engine = now.wanted().all(desired.Unit)[f"{host}/{unit.after}"].engine
         now.spawn(_bring(now, id, engine, lacking))
     return _LOOK
 
@@ -55,10 +67,11 @@ async def _bring(now: context.StepContext, id: str, engine: str, lacking: tuple[
         kept = str(error) or type(error).__name__
     finally:
         # One that was deleted meanwhile has no step that would hear of it.
-        if kept and id in now.importing:
-            now.importing[id] = kept
+        importing = now.memory(_Importing).units
+        if kept and id in importing:
+            importing[id] = kept
         else:
-            now.importing.pop(id, None)
+            importing.pop(id, None)
         now.wake("units", id)
 
 
