@@ -10,7 +10,7 @@ import pytest
 from tests.unit import cloud_for_cli
 from tests.unit.test_cli_grammar import call
 
-from roadstead.aws.eks import labels
+from roadstead.aws.eks.admission import labels
 from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import building, create
 from roadstead.cli.infrastructure import parts

@@ -26,6 +26,7 @@ import msgspec
 
 import roadstead
 from roadstead.aws import idempotency, registry
+from roadstead.aws.authorization import administrators
 from roadstead.aws.cloudformation import service as cloudformation
 from roadstead.aws.ec2 import service as ec2
 from roadstead.aws.eks import service as eks
@@ -120,7 +121,13 @@ async def run(
         account = await accounts.ensure(store, _now().timestamp())
         await store.commit(about.announced(account.account.id, _program(options)))
         facts = dispatch.DispatcherFacts(
-            operations, store, REGIONS, account.cursors, secure=trust.tls is not None, now=_now
+            operations,
+            store,
+            REGIONS,
+            account.cursors,
+            administrators.Administrators(),
+            secure=trust.tls is not None,
+            now=_now,
         )
         served = server.Server(dispatch.Dispatcher(facts), {"/coverage": _coverage(operations)}, server.ServerLimits())
         async with server.opened(served, options.address, options.port, trust.tls) as (address, port):
