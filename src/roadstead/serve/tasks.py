@@ -18,7 +18,7 @@ from roadstead.clusters import provider as providers
 from roadstead.clusters.allocation import allocator
 from roadstead.clusters.components import registries
 from roadstead.contract import programs
-from roadstead.controllers.runtime import manager, outbox
+from roadstead.controllers.runtime import controller, manager, outbox
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
 from roadstead.engine import settings as engine_settings
@@ -58,6 +58,8 @@ class TaskSettings:
     porter: int = field(default_factory=os.getuid)
     """The one that porter runs as."""
     registries: registries.Registries = field(default_factory=registries.Registries)
+    controllers: tuple[controller.Controller, ...] = ()
+    """Of services, beside those that every cluster has."""
 
 
 log = logging.getLogger(__name__)
@@ -117,7 +119,7 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
         )
         recorder = event_recorder.EventRecorder(store, time.time)
         to = outbox.Outbox(events=recorder.tell)
-        controlling = manager.Manager(clusters, controllers.controllers(), to)
+        controlling = manager.Manager(clusters, (*controllers.controllers(), *settings.controllers), to)
         provider = wired.provider(report_adapter.ReportAdapter(to.reports, clusters.trouble))
         seen = machine_projection.MachineProjection(store, client, known, clock)
         follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secrets, settings.registries, _now))
