@@ -22,7 +22,7 @@ from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.components import registries
 from roadstead.contract.messages import jobs, requests
 from roadstead.contract.messages import observed as agents
-from roadstead.controllers import reports as controller_reports
+from roadstead.controllers.runtime import reports as controller_reports
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.engine import settings as engine_settings

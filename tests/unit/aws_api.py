@@ -106,7 +106,7 @@ async def opened(
             return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
         facts = registry.ReconcilerFacts(store, world, lambda: 0.0, clocks.SystemClock())
-        working = asyncio.ensure_future(concurrency.together(*registry.reconciling(main.SERVICES, facts)))
+        working = asyncio.ensure_future(concurrency.together(*operations.reconciling(facts)))
         try:
             yield Place(client, world, account, ask, send, answered)
         finally:

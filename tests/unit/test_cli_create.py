@@ -113,7 +113,7 @@ def made(line: str) -> config.ClusterConfig:
 
 def from_file(text: str) -> config.ClusterConfig:
     resource = call("create cluster").resource
-    given = asked.Asked(resource, {"managed": True}, frozenset(), file=documents.read(text, "c"))
+    given = asked.FlagValues(resource, {"managed": True}, frozenset(), file=documents.read(text, "c"))
     asked.check(given)
     return create.filled(given, NAMES)
 

@@ -15,7 +15,8 @@ from cryptography.x509 import oid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.controllers import csr, targets
+from roadstead.controllers.nodes import csr
+from roadstead.controllers.runtime import targets
 from roadstead.kube.resources import Json
 
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from roadstead.aws import calls, faults, paging
 from roadstead.aws.authorization import declarations
 from roadstead.clusters import provider
+from roadstead.controllers.runtime import controller
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.store import interface, kinds
@@ -87,13 +88,10 @@ class Service:
     """Of what the service keeps in the store."""
     reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...] = ()
     """What keeps its resources as they are wanted; made and run by serve where there is an agent."""
+    controllers: tuple[controller.Controller, ...] = ()
+    """What it does inside of each cluster; run by serve where there is an agent."""
     context: calls.Context = ()
     """Condition keys that each of its operations supplies."""
-
-
-def reconciling(services: Iterable[Service], facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
-    """What keeps the resources of services as they are wanted, to be run side by side."""
-    return [make(facts).run() for service in services for make in service.reconcilers]
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,12 @@ class Registry:
     """Names of all services with a model, with operations or not."""
     kinds: kinds.Kinds
     """Of the resources of all services."""
+    reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...]
+    controllers: tuple[controller.Controller, ...]
+
+    def reconciling(self, facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
+        """What keeps the resources of all services as they are wanted, to be run side by side."""
+        return [make(facts).run() for make in self.reconcilers]
 
     def find(self, service: str, operation: str) -> Bound | None:
         return self.bound.get((service, operation))
@@ -155,7 +159,12 @@ def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry
     resources = kinds.Kinds(kind for one in given for kind in one.kinds)
     by_scope = {service.signing_name: service for service in models.values()}
     return Registry(
-        types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models), resources
+        types.MappingProxyType(bound),
+        types.MappingProxyType(by_scope),
+        frozenset(known) | set(models),
+        resources,
+        tuple(make for one in given for make in one.reconcilers),
+        tuple(each for one in given for each in one.controllers),
     )
 
 

@@ -5,6 +5,7 @@ tasks            all of them, built once and run as one
 wiring           what works on clusters, joined; simulations join it in the same way
 targets          the clusters that the controllers go to
 report_adapter   what the controllers report, as the provider asks for it
+controllers      which controllers are at work in every cluster
 event_recorder   what the controllers decide, kept as events
 webhooks         the webhooks of clusters, for porter's snapshot
 renewal          clusters that stand follow what changes outside of them

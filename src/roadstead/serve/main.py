@@ -138,7 +138,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(_sweep(store)),
-                    group.create_task(_work(options, services, store, agent, registries)),
+                    group.create_task(_work(options, operations, store, agent, registries)),
                 ]
                 program.say_ready()
                 await stop.wait()
@@ -148,14 +148,14 @@ async def run(
 
 async def _work(
     options: Options,
-    services: tuple[registry.Service, ...],
+    operations: registry.Registry,
     store: interface.Store,
     agent: providers.Provider | None,
     registries: image_sources.Registries,
 ) -> None:
     """The reconcilers with their provider, until cancelled."""
     if agent is not None:
-        await concurrency.together(*registry.reconciling(services, _reconciler_facts(store, agent)))
+        await concurrency.together(*operations.reconciling(_reconciler_facts(store, agent)))
     elif options.agent is None:
         log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
     else:
@@ -171,11 +171,10 @@ async def _work(
             porter=os.getuid() if options.porter is None else options.porter,
             endpoints=tasks.public(options.advertise, options.ports),
             registries=registries,
+            controllers=operations.controllers,
         )
         async with tasks.opened(store, settings) as opened:
-            await concurrency.together(
-                opened.run(), *registry.reconciling(services, _reconciler_facts(store, opened.provider))
-            )
+            await concurrency.together(opened.run(), *operations.reconciling(_reconciler_facts(store, opened.provider)))
 
 
 def _reconciler_facts(store: interface.Store, agent: providers.Provider) -> registry.ReconcilerFacts:

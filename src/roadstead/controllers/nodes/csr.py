@@ -19,7 +19,7 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.x509 import oid
 
-from roadstead.controllers import targets
+from roadstead.controllers.runtime import targets
 from roadstead.core import foreign
 from roadstead.kube.resources import Json
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.kube import connection
 
 ClusterKey: TypeAlias = str

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from roadstead.controllers import nodes
+from roadstead.controllers.nodes import node as nodes
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
 from roadstead.kube import connection as connections
@@ -18,24 +18,28 @@ from roadstead.kube import mirror, resources
 from roadstead.kube.resources import Json
 
 _AGAIN = 2.0
-"""Seconds until a refused eviction is asked for again, unless a pod of the node goes before."""
 
 
-class Drain:
-    """Of one node. `run` works for a while, and may be run again; `stop` ends it: the node is to stay, or may go now.
+class Eviction:
+    """Of one node's pods. `run` works for a while, and may be run again; `stop` ends it: the node is to stay, or may go
+    now.
 
-    stopped: whether somebody did.
+    again: seconds until a refused eviction is asked for again, unless a pod of the node goes before.
     """
 
-    def __init__(self, connection: connections.Connection, node: Json, clock: clocks.Clock | None = None) -> None:
+    def __init__(
+        self, connection: connections.Connection, node: Json, clock: clocks.Clock | None = None, again: float = _AGAIN
+    ) -> None:
         self._connection = connection
         self._node = node
         self._clock = clock or clocks.SystemClock()
+        self._again = again
         self._moved = asyncio.Event()
-        self.stopped = False
+        self._stopped = False
 
     def stop(self) -> None:
-        self.stopped = True
+        """`run` asks no further pod to go, and returns what is left."""
+        self._stopped = True
         self._moved.set()
 
     async def run(self, seconds: float, *, evict: bool = True, dead: bool = False) -> tuple[str, ...]:
@@ -71,16 +75,16 @@ class Drain:
             left = to_leave(pods.objects.values())
             if pods.synced.is_set() and (dead or not left):
                 return ()
-            if self.stopped or self._clock.now() >= until:
+            if self._stopped or self._clock.now() >= until:
                 held = (refusals.get(resources.key(pod), f"pod {resources.key(pod)} has not ended") for pod in left)
                 return tuple(held) or ("its pods could not be listed",)
-            await self._clock.wait(self._moved, min(until, self._clock.now() + _AGAIN))
+            await self._clock.wait(self._moved, min(until, self._clock.now() + self._again))
 
     async def _ask(self, pods: Iterable[Json], evict: bool) -> dict[str, str]:
         """Each to go; by the pod's key one sentence for those that were refused."""
         refusals: dict[str, str] = {}
         for pod in pods:
-            if self.stopped:
+            if self._stopped:
                 break
             key = resources.key(pod)
             try:
