@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from roadstead.agent.hosts import processes, runc
+from roadstead.agent.hosts import processes
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.kinds import context, groups
 from roadstead.agent.records import desired as store
+from roadstead.contract import layout
 from roadstead.contract.messages import desired
 from roadstead.core import errors, loop
 
@@ -90,7 +91,7 @@ async def ids_of(now: context.StepContext, id: str, host: desired.Host) -> range
 def runc_to_come(now: context.StepContext) -> str | None:
     """The engine that hosts are to be made by, while it is on its way to its place."""
     return next(
-        (id for id in now.wanted().engines if id.startswith(runc.ENGINE) and now.phase("engines", id) != "ready"), None
+        (id for id in now.wanted().engines if id.startswith(layout.RUNC) and now.phase("engines", id) != "ready"), None
     )
 
 
