@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from roadstead.store import interface, keys, local, writes
+from roadstead.store import interface, keys, writes
+from roadstead.store.sqlite import local
 
 CLIENTS = 16
 BODY = b"x" * 1000

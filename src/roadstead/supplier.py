@@ -24,7 +24,7 @@ import msgspec
 from roadstead import engine
 from roadstead.contract import programs
 from roadstead.contract.messages import requests, supply
-from roadstead.core import complaints, errors
+from roadstead.core import errors, loglines
 from roadstead.engine import progress
 from roadstead.engine import settings as engine_settings
 
@@ -43,7 +43,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     handler = logging.StreamHandler()
-    handler.setFormatter(complaints.Lines("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(loglines.Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level="INFO", handlers=[handler])
     signal.signal(signal.SIGTERM, _end)
     # What it makes is for all to read, whatever its starter's umask is.

@@ -24,7 +24,8 @@ from roadstead.clusters import reconciler
 from roadstead.core import clock as clocks
 from roadstead.identity import accounts
 from roadstead.serve import main
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 from roadstead.wire import exchange, services
 
 ENDPOINT = "http://127.0.0.1:4566"

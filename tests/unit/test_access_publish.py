@@ -22,7 +22,8 @@ from roadstead.core import errors
 from roadstead.identity import accounts, users
 from roadstead.network import spec as network
 from roadstead.porter import snapshot
-from roadstead.store import interface, keys, local, writes
+from roadstead.store import interface, keys, writes
+from roadstead.store.sqlite import local
 from roadstead.wire import sigv4
 
 REGION = "eu-central-1"

@@ -13,7 +13,8 @@ import pytest
 
 from roadstead.aws import calls, idempotency
 from roadstead.core import errors
-from roadstead.store import interface, keys, local, writes
+from roadstead.store import interface, keys, writes
+from roadstead.store.sqlite import local
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ACCOUNT = "123456789012"

@@ -11,7 +11,7 @@ import pytest
 
 from roadstead.aws import calls
 from roadstead.aws.eks import versions
-from roadstead.store import local
+from roadstead.store.sqlite import local
 
 ROOT = calls.Caller("012345678901", "arn:aws:iam::012345678901:root", "012345678901", "AKIA")
 NOW = dt.datetime(2026, 12, 5, tzinfo=dt.UTC)

@@ -8,8 +8,9 @@ import logging
 import pytest
 
 from roadstead.core import clock as clocks
-from roadstead.core import complaints, errors
-from roadstead.core import loop as loops
+from roadstead.core import errors
+from roadstead.core.loops import complaints
+from roadstead.core.loops import loop as loops
 
 log = logging.getLogger("tests.complaints")
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from roadstead.core import clock as clocks
-from roadstead.core import loop
+from roadstead.core.loops import loop
 
 
 class Bench:

@@ -23,7 +23,7 @@ from roadstead.cli.live import picture, progress, screen
 from roadstead.clusters import events, observed
 from roadstead.contract.messages import observed as seen
 from roadstead.controllers import reports
-from roadstead.core import complaints, errors, foreign, terminal
+from roadstead.core import errors, foreign, loglines, terminal
 from roadstead.kube import answers
 from roadstead.machine import logs, main, status
 from roadstead.machine.load import command, nodes
@@ -184,9 +184,9 @@ def record(message: str, error: BaseException | None = None, **fields: object) -
 
 
 def test_the_agents_log_has_a_line_for_each_record() -> None:
-    lines = complaints.Lines("%(levelname)s %(message)s")
+    lines = loglines.Lines("%(levelname)s %(message)s")
     assert lines.format(record(EVIL)) == f"WARNING denied: {ESCAPED}"
-    assert len(lines.format(record(HUGE))) < complaints.LONGEST * 7
+    assert len(lines.format(record(HUGE))) < loglines.LONGEST * 7
     traced = lines.format(record("x", ValueError(EVIL)))
     assert safe(traced, but="\n\t")
     assert "ValueError" in traced
@@ -200,7 +200,7 @@ def test_the_services_log_is_json_of_one_line() -> None:
     told = json.loads(said)
     assert told["message"] == f"denied: {EVIL}"
     assert (told["caller"], told["status"], told["odd"], told["lone"]) == (EVIL, 3, EVIL, "?")
-    assert len(logs_module.Lines().format(record(HUGE, ValueError(HUGE), caller=HUGE))) < 4 * 7 * complaints.LONGEST
+    assert len(logs_module.Lines().format(record(HUGE, ValueError(HUGE), caller=HUGE))) < 4 * 7 * loglines.LONGEST
 
 
 def test_a_terminal_of_another_encoding_is_told_what_it_can_show(

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.identity import accounts, names, users
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 
 
 def in_store(folder: Path, test: Callable[[interface.Store], Awaitable[None]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from roadstead.controllers import facts as system
 from roadstead.controllers import reports
 from roadstead.controllers import targets as told
 from roadstead.core import errors
+from roadstead.core.loops import feed
 from roadstead.provider import mirror, node_metadata
 from roadstead.serve import report_adapter, targets
 from roadstead.store import keys
@@ -140,6 +141,9 @@ class Stock:
     def has(self, _: str) -> bool:
         return True
 
+    def changes(self) -> AsyncIterator[str]:
+        return feed.Feed[str]().changes()
+
 
 async def posted(place: places.Place) -> dict[str, told.ExpectedNode]:
     """What the controllers are told of the nodes."""
@@ -181,7 +185,7 @@ def test_nobody_goes_to_a_cluster_before_its_network_is_there() -> None:
     lived(story)
 
 
-def test_what_the_embassy_is_told_of_nodes_that_go() -> None:
+def test_what_the_controllers_are_told_of_nodes_that_go() -> None:
     async def story(place: places.Place) -> None:
         labels = {"team": "blue", "node-role.kubernetes.io/worker": "", "kubernetes.io/arch": "mine"}
         taints = (nodegroups.Taint("dedicated", "NO_SCHEDULE", "gpu"),)

@@ -18,7 +18,8 @@ from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import registries
 from roadstead.contract import kubernetes
 from roadstead.serve import renewal
-from roadstead.store import facts, interface, keys, local
+from roadstead.store import facts, interface, keys
+from roadstead.store.sqlite import local
 
 ACCOUNT, REGION = "012345678901", "eu-central-1"
 CLUSTER = spec.key(ACCOUNT, REGION, "one")

@@ -15,7 +15,8 @@ import pytest
 from testkit.worlds import memory
 
 from roadstead.core import errors
-from roadstead.store import facts, interface, keys, local, writes
+from roadstead.store import facts, interface, keys, writes
+from roadstead.store.sqlite import local
 
 Run: TypeAlias = Callable[[Callable[[interface.Store], Awaitable[None]]], None]
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from roadstead.core import errors
-from roadstead.store import database, interface, keys, local, migrations, sealing, writes
+from roadstead.store import interface, keys, writes
+from roadstead.store.sqlite import database, local, migrations, sealing
 
 FIRST_RELEASE = Path(__file__).resolve().parents[1] / "fixtures" / "state-0.1"
 SECRET = b"what nobody may read in any file"

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from roadstead.store import interface, keys, local, writer, writes
+from roadstead.store import interface, keys, writes
+from roadstead.store.sqlite import local, writer
 
 CLIENTS = 4
 ROUNDS = int(os.environ.get("ROADSTEAD_KILLS", "100"))

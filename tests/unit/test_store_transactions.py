@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from roadstead.core import errors
-from roadstead.store import facts, interface, keys, local
+from roadstead.store import facts, interface, keys
+from roadstead.store.sqlite import local
 
 
 def key(*names: str, kind: str = "cluster") -> keys.Key:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from roadstead.core import errors
-from roadstead.store import apply, database, keys, local, sealing, writer, writes
+from roadstead.store import keys, writes
+from roadstead.store.sqlite import apply, database, local, sealing, writer
 
 
 def key(*names: str) -> keys.Key:

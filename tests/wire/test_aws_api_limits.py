@@ -20,7 +20,7 @@ from tests.wire import api_operations
 from roadstead.aws import registry
 from roadstead.aws.http import dispatch, server
 from roadstead.identity import accounts
-from roadstead.store import local
+from roadstead.store.sqlite import local
 from roadstead.wire import client as wire_client
 from roadstead.wire import exchange, services, sigv4
 

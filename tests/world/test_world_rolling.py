@@ -12,7 +12,7 @@ from hypothesis import strategies
 from tests.world import hosts, rolling
 
 from roadstead.core import clock as clocks
-from roadstead.core import loop
+from roadstead.core.loops import loop
 
 Plan: TypeAlias = Callable[[rolling.Wanted, Mapping[str, hosts.Host]], tuple[tuple[hosts.Step, ...], float | None]]
 

@@ -50,8 +50,9 @@ from roadstead.contract import programs
 from roadstead.contract.messages import bounds as ranges
 from roadstead.contract.messages import desired, observed, requests
 from roadstead.contract.messages import machine as machines
-from roadstead.core import complaints, errors, instance, loop, program, structs, terminal
+from roadstead.core import errors, instance, loglines, program, structs, terminal
 from roadstead.core.files import atomic
+from roadstead.core.loops import loop
 
 log = logging.getLogger("roadstead.agent")
 
@@ -362,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     handler = logging.StreamHandler()
-    handler.setFormatter(complaints.Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(loglines.Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=options.log_level, handlers=[handler])
     try:
         places = instance.Instance.named(options.instance, options.machine_netns)

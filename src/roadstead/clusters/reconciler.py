@@ -14,9 +14,8 @@ from typing import assert_never
 from roadstead.clusters import events, lifecycles, observed, plan, resources, updates
 from roadstead.clusters import provider as providers
 from roadstead.core import clock as clocks
-from roadstead.core import complaints, concurrency, errors
-from roadstead.core import loop as loops
-from roadstead.store import facts, interface, keys, writes
+from roadstead.core.loops import reconciler
+from roadstead.store import following, interface, keys, writes
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +39,24 @@ class ClusterReconciler:
     def __init__(self, tools: ReconcilerTools) -> None:
         self._tools = tools
         self._said: dict[keys.Key, set[plan.Step]] = {}
-        self._complaints: complaints.Complaints[keys.Key] = complaints.Complaints(log, str)
-        self._loop = loops.Loop(self.work, failed=self._complaints.failed, clock=tools.clock)
+        self._reconciler: reconciler.Reconciler[keys.Key] = reconciler.Reconciler(
+            self.work,
+            (
+                following.resources(tools.store, resources.KINDS),
+                reconciler.told(tools.agent.changes, lambda key: (key,)),
+            ),
+            log=log,
+            clock=tools.clock,
+        )
 
     async def run(self) -> None:
-        await concurrency.together(self._loop.run(), self._follow_store(), self._follow_agent())
+        await self._reconciler.run()
 
     async def work(self, key: keys.Key) -> float | None:
         """See, plan, apply: for one resource, once. Seconds until to look again."""
         state = await self._tools.store.get(key)
         if state is None:
-            self._loop.forget(key)
-            self._complaints.forget(key)
+            self._reconciler.forget(key)
             self._said.pop(key, None)
             return None
         resource = resources.of(state.desired)
@@ -163,28 +168,6 @@ class ClusterReconciler:
         await store.commit(
             writes.Observe(resource.key, observed.written(after), resource.generation), *news, told, *ends
         )
-
-    async def _follow_store(self) -> None:
-        """Wake what is wanted: all at first, then what changes."""
-        while True:
-            revision = self._tools.store.revision
-            for kind in resources.KINDS:
-                await self._wake_all(kind)
-            try:
-                async for changes in self._tools.store.watch(revision):
-                    for change in changes.changes:
-                        if change.part is facts.ChangedPart.DESIRED and change.key.kind in resources.KINDS:
-                            self._loop.wake(change.key)
-            except errors.Gone:
-                log.info("the changes since revision %d are not known any more: looking at everything", revision)
-
-    async def _wake_all(self, kind: str) -> None:
-        for state in (await interface.everything(self._tools.store, kind=kind)).items:
-            self._loop.wake(state.key)
-
-    async def _follow_agent(self) -> None:
-        async for key in self._tools.agent.changes():
-            self._loop.wake(key)
 
 
 def _seen(before: observed.Observed | None, status: str, projection: observed.Projection) -> observed.Observed:

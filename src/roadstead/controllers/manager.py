@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from roadstead.controllers import facts, reports, runtime, targets
 from roadstead.core import clock as clocks
-from roadstead.core import concurrency, loop
+from roadstead.core import concurrency
+from roadstead.core.loops import loop
 from roadstead.kube.resources import Json
 
 log = logging.getLogger(__name__)

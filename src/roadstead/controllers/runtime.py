@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, assert_never
 from roadstead.controllers import applying, approval, csr, drain, facts, nodes, rbac, reports, targets, tokens
 from roadstead.controllers.system import budget, coredns, parts
 from roadstead.core import clock as clocks
-from roadstead.core import errors, loop
+from roadstead.core import errors
+from roadstead.core.loops import loop
 from roadstead.kube import connection as connections
 from roadstead.kube import mirror, resources
 from roadstead.kube.resources import Json

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from roadstead.core import clock as clocks
-from roadstead.core import errors, loop
+from roadstead.core import errors
+from roadstead.core.loops import loop
 from roadstead.kube import connection as connections
 from roadstead.kube import resources
 from roadstead.kube.resources import Json

@@ -14,9 +14,10 @@ from roadstead.clusters import spec as clusters
 from roadstead.clusters.allocation import ipam
 from roadstead.contract import listeners
 from roadstead.contract.messages import desired
-from roadstead.core import addresses, complaints, concurrency, errors
+from roadstead.core import addresses, concurrency, errors
 from roadstead.core import clock as clocks
-from roadstead.core import loop as loops
+from roadstead.core.loops import complaints
+from roadstead.core.loops import loop as loops
 from roadstead.network import spec
 from roadstead.provider import mirror as mirrors
 from roadstead.store import facts, interface, keys, writes

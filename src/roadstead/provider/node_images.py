@@ -14,8 +14,9 @@ from roadstead.agent_client import asynchronous
 from roadstead.contract import layout
 from roadstead.contract.messages import desired, jobs
 from roadstead.core import clock as clocks
-from roadstead.core import complaints, concurrency, errors
-from roadstead.core import loop as loops
+from roadstead.core import concurrency, errors
+from roadstead.core.loops import complaints
+from roadstead.core.loops import loop as loops
 from roadstead.provider import engine_supply
 from roadstead.provider import mirror as mirrors
 

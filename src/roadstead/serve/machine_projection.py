@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -11,10 +10,12 @@ from roadstead.clusters.capacity import facts
 from roadstead.contract.messages import machine
 from roadstead.core import clock as clocks
 from roadstead.core import errors
+from roadstead.core.loops import reconciler
 from roadstead.store import interface
 
 log = logging.getLogger(__name__)
 
+_WHAT = "the machine"
 _LOOK = 3.0
 """Seconds between two looks: what was just started shows in the machine's memory within them."""
 _OLDEST = 30.0
@@ -43,18 +44,15 @@ class MachineProjection:
         self._client = client
         self._mirror = mirror
         self._clock = clock
-        self._back = asyncio.Event()
         self._kept: tuple[float, machine.Machine] | None = None
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_agent())
-            while True:
-                self._back.clear()
-                await self._look()
-                await self._clock.wait(self._back, self._clock.now() + _LOOK)
+        """At the beginning, every few seconds, and when the agent is back."""
+        back = reconciler.told(self._mirror.changes, lambda id: () if id else (_WHAT,))
+        sources = (reconciler.once(_WHAT), back)
+        await reconciler.Reconciler(self._look, sources, log=log, clock=self._clock).run()
 
-    async def _look(self) -> None:
+    async def _look(self, _: str) -> float:
         now = self._clock.now()
         try:
             seen = await self._client.machine()
@@ -65,11 +63,7 @@ class MachineProjection:
             # That the agent is away is told of by the mirror; what was known last stays until it is back.
             log.debug("the machine was not looked at: %s", error.message)
             self._kept = None
-
-    async def _follow_agent(self) -> None:
-        async for id in self._mirror.changes():
-            if not id:
-                self._back.set()
+        return _LOOK
 
 
 def is_news(before: machine.Machine, now: machine.Machine, age: float) -> bool:

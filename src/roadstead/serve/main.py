@@ -48,7 +48,8 @@ from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors, lifecycle, program, structs
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
-from roadstead.store import interface, local
+from roadstead.store import interface
+from roadstead.store.sqlite import local
 
 log = logging.getLogger("roadstead.serve")
 

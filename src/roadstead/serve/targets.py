@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,16 +16,18 @@ from roadstead.controllers import facts as system
 from roadstead.controllers import targets
 from roadstead.controllers.system import coredns
 from roadstead.core import addresses, errors
+from roadstead.core.loops import feed, reconciler
 from roadstead.kube import connection
 from roadstead.network import spec as network
 from roadstead.provider import engine_supply, node_images, node_metadata
 from roadstead.provider import mirror as mirrors
-from roadstead.store import facts, interface, keys
+from roadstead.store import facts, following, interface, keys
 
 log = logging.getLogger(__name__)
 
 _KINDS = frozenset({spec.KIND, nodegroups.KIND, allocator.KIND, cluster_secrets.KIND, ipam.KIND})
-_TELLING = frozenset({facts.ChangedPart.DESIRED, facts.ChangedPart.SECRET})
+ALL = "the targets of all clusters"
+"""The one key of them."""
 _MACHINE = ""
 """In the place of a host's id."""
 _AGAIN = 2.0
@@ -52,8 +53,12 @@ class StoreTargets:
         self._tools = tools
         self._current: Mapping[str, targets.ClusterTarget] = {}
         self._troubles: Mapping[str, errors.Error] = {}
-        self._queues: list[asyncio.Queue[object]] = []
-        self._woken = asyncio.Event()
+        self._feed: feed.Feed[str] = feed.Feed()
+        self._reconciler = reconciler.Reconciler(
+            self._look,
+            (following.anything(tools.store, ALL, _KINDS, following.KEPT), *self._sources()),
+            log=log,
+        )
         self._coming: set[str] = set()
         """Networks of control planes that were not there at the last look."""
         self._near: dict[str, tuple[str, ...]] = {}
@@ -66,40 +71,26 @@ class StoreTargets:
         """Why nothing new can be told of a cluster."""
         return self._troubles.get(cluster)
 
-    async def changes(self) -> AsyncIterator[object]:
-        queue: asyncio.Queue[object] = asyncio.Queue()
-        queue.put_nowait(None)
-        self._queues.append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._queues.remove(queue)
+    def changes(self) -> AsyncIterator[object]:
+        return self._feed.changes(ALL)
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_store())
-            tasks.create_task(self._follow_stock())
-            tasks.create_task(self._follow_mirror())
-            while True:
-                await self._woken.wait()
-                self._woken.clear()
-                troubles: dict[str, errors.Error] = {}
-                now = {key: target async for key, target in self._all(troubles)}
-                for key, error in troubles.items():
-                    before = self._troubles.get(key)
-                    if before is None or before.message != error.message:
-                        level = logging.INFO if isinstance(error, engine_supply.Coming) else logging.WARNING
-                        log.log(
-                            level, "the controllers are told nothing new of %s: %s; tried again", key, error.message
-                        )
-                self._troubles = troubles
-                if troubles:
-                    asyncio.get_running_loop().call_later(_AGAIN, self._woken.set)
-                if now != self._current:
-                    self._current = now
-                    for queue in self._queues:
-                        queue.put_nowait(None)
+        await self._reconciler.run()
+
+    async def _look(self, _: str) -> float | None:
+        """At all clusters at once: what one is told follows from several resources."""
+        troubles: dict[str, errors.Error] = {}
+        now = {key: target async for key, target in self._all(troubles)}
+        for key, error in troubles.items():
+            before = self._troubles.get(key)
+            if before is None or before.message != error.message:
+                level = logging.INFO if isinstance(error, engine_supply.Coming) else logging.WARNING
+                log.log(level, "the controllers are told nothing new of %s: %s; tried again", key, error.message)
+        self._troubles = troubles
+        if now != self._current:
+            self._current = now
+            self._feed.tell(ALL)
+        return _AGAIN if troubles else None
 
     async def _all(self, troubles: dict[str, errors.Error]) -> AsyncIterator[tuple[str, targets.ClusterTarget]]:
         """By the text of the clusters' keys. One that cannot be told of stays as it was; `troubles` says why.
@@ -204,19 +195,25 @@ class StoreTargets:
                 )
         return found
 
-    async def _follow_store(self) -> None:
-        while True:
-            revision = self._tools.store.revision
-            self._woken.set()
-            try:
-                async for changes in self._tools.store.watch(revision):
-                    if any(c.part in _TELLING and c.key.kind in _KINDS for c in changes.changes):
-                        self._woken.set()
-                    if any(change.key == machine.KEY for change in changes.changes):
-                        seen = await machine.find(self._tools.store)
-                        self._keep_near(_MACHINE, seen.near if seen else ())
-            except errors.Gone:
-                log.info("the changes since revision %d are not known any more: looking at everything", revision)
+    def _sources(self) -> tuple[reconciler.Source[str], ...]:
+        """Beside the store: nodes that have come to have their images, networks, and what is near its end."""
+        return (
+            reconciler.told(self._tools.preloaded.changes, lambda _: (ALL,)),
+            reconciler.told(self._tools.mirror.changes, self._concerns),
+            self._follow_machine,
+        )
+
+    async def _follow_machine(self, wake: reconciler.Wake[str]) -> None:
+        async def look() -> None:
+            seen = await machine.find(self._tools.store)
+            if self._is_nearer(_MACHINE, seen.near if seen else ()):
+                wake(ALL)
+
+        async def take(change: facts.Change) -> None:
+            if change.key == machine.KEY:
+                await look()
+
+        await following.follow(self._tools.store, "the machine", look, take)
 
     def _is_there(self, network: str) -> bool:
         seen = self._tools.mirror.seen.get(("networks", network))
@@ -225,23 +222,22 @@ class StoreTargets:
             return False
         return True
 
-    async def _follow_mirror(self) -> None:
-        async for id in self._tools.mirror.changes():
-            if self._coming and (not id or id in self._coming):
-                self._woken.set()
-            known = [host for kind, host in self._tools.mirror.seen if kind == "hosts"]
-            for host in [id] if id else {*known, *self._near} - {_MACHINE}:
-                there = self._tools.mirror.seen.get(("hosts", host))
-                self._keep_near(host, there.warnings if there else ())
+    def _concerns(self, id: str) -> tuple[str, ...]:
+        """Whether a host or a network (`` for all) of which something was seen makes a difference."""
+        expected = bool(self._coming) and (not id or id in self._coming)
+        known = [host for kind, host in self._tools.mirror.seen if kind == "hosts"]
+        nearer = False
+        for host in [id] if id else {*known, *self._near} - {_MACHINE}:
+            there = self._tools.mirror.seen.get(("hosts", host))
+            nearer |= self._is_nearer(host, there.warnings if there else ())
+        return (ALL,) if expected or nearer else ()
 
-    def _keep_near(self, host: str, warnings: tuple[str, ...]) -> None:
-        if warnings != self._near.get(host, ()):
-            self._near[host] = warnings
-            self._woken.set()
-
-    async def _follow_stock(self) -> None:
-        async for _ in self._tools.preloaded.changes():
-            self._woken.set()
+    def _is_nearer(self, host: str, warnings: tuple[str, ...]) -> bool:
+        """Keeps what is near its end on a host; whether it is something else than before."""
+        if warnings == self._near.get(host, ()):
+            return False
+        self._near[host] = warnings
+        return True
 
 
 def _asked(group: nodegroups.Nodegroup) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ lists again.
 
 `interface.Store` is all that others call, with the types of `facts`, `keys` and `writes` and the errors of
 `core.errors`. Nothing in it is of sqlite, of a file, or of a process: a PostgreSQL behind it gives revisions under a
-lock of the counter's row, and a watch by LISTEN on the table of changes. Only a composition root calls `local.opened`.
+lock of the counter's row, and a watch by LISTEN on the table of changes. Only a composition root calls
+`sqlite.local.opened`. `following` is how others are woken by it.
 
 What is promised: an answered transaction of desired states, records or secrets is on the disk. One of observations
 alone is not flushed by itself, but by the next one that is; a power cut may take an end of them away, never one from

@@ -20,7 +20,8 @@ from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.contract.messages import observed
-from roadstead.core import errors, instance, loop
+from roadstead.core import errors, instance
+from roadstead.core.loops import loop
 
 log = logging.getLogger("roadstead.agent")
 

@@ -10,7 +10,8 @@ from roadstead.agent.kinds import context, groups
 from roadstead.agent.records import desired as store
 from roadstead.contract import layout
 from roadstead.contract.messages import desired
-from roadstead.core import errors, loop
+from roadstead.core import errors
+from roadstead.core.loops import loop
 
 _STOP_TIMEOUT = 15.0
 _END_TIMEOUT = 0.5

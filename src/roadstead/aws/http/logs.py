@@ -10,7 +10,7 @@ import logging
 
 import msgspec
 
-from roadstead.core import complaints, foreign
+from roadstead.core import foreign, loglines
 
 FIELDS = "roadstead_fields"
 """The attribute of a log record with the fields of its line: `log.info("request", extra={FIELDS: {...}})`."""
@@ -36,7 +36,7 @@ class Lines(logging.Formatter):
 
 
 def _bounded(value: object) -> object:
-    return foreign.bounded(value, complaints.LONGEST) if isinstance(value, str) else value
+    return foreign.bounded(value, loglines.LONGEST) if isinstance(value, str) else value
 
 
 def start(level: str) -> None:

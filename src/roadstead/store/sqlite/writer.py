@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 from roadstead.core import errors
-from roadstead.store import apply, database, facts, writes
+from roadstead.store import facts, writes
+from roadstead.store.sqlite import apply, database
 
 LARGEST_GROUP = 512
 """Transactions in one group."""

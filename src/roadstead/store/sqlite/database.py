@@ -17,7 +17,7 @@ from pathlib import Path
 
 from roadstead.core import errors
 from roadstead.core.files import atomic
-from roadstead.store import disk, migrations
+from roadstead.store.sqlite import disk, migrations
 
 _SMALLEST = 512
 """Bytes of sqlite's smallest page."""

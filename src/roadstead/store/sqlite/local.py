@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.core import errors
-from roadstead.store import apply, database, disk, facts, interface, keys, reader, sealing, writer, writes
+from roadstead.store import facts, interface, keys, writes
+from roadstead.store.sqlite import apply, database, disk, reader, sealing, writer
 
 MOST_WAITING = 10_000
 """Transactions that may wait for the writer."""

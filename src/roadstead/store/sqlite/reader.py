@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from roadstead.core import errors
-from roadstead.store import database, facts, keys, sealing
+from roadstead.store import facts, keys
+from roadstead.store.sqlite import database, sealing
 
 _AT_ONCE = 1_000
 """Changes read at once; more than a transaction has."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from roadstead.core import errors
-from roadstead.store import facts, keys, sealing, writes
+from roadstead.store import facts, keys, writes
+from roadstead.store.sqlite import sealing
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,15 @@
-"""What a loop says of work that failed: refusals of the world as warnings, faults of the program with traces.
-
-And how a log of lines is written that may repeat what others wrote: a record is one line, but for its trace.
-"""
+"""What a loop says of work that failed: refusals of the world as warnings, faults of the program with traces."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from roadstead.core import errors, foreign
+from roadstead.core import errors
 
 Key = TypeVar("Key")
-
-
-LONGEST = 8192
-"""Characters of a record in a log; a trace may have as many again."""
-
-
-class Lines(logging.Formatter):
-    """Of a handler: bounded and escaped."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return foreign.line(foreign.bounded(super().formatMessage(record), LONGEST))
-
-    def formatException(self, ei: Any) -> str:
-        return foreign.page(foreign.bounded(super().formatException(ei), LONGEST))
 
 
 class Complaints(Generic[Key]):
