@@ -14,7 +14,7 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from roadstead.clusters import observed, provider
+from roadstead.clusters import nodegroups, observed, provider
 from roadstead.clusters.trust import authorities
 from roadstead.core import clock as clocks
 from roadstead.store import keys
@@ -83,7 +83,8 @@ class World:
         self._send("replace", owner, part, generation, effect)
         await asyncio.sleep(0)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+        del leave  # Nothing runs on the parts here.
         for part in parts:
             self._remove((owner, part), generation)
         await asyncio.sleep(0)

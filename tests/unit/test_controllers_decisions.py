@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadstead.clusters import nodegroups
 from roadstead.controllers import applying, drain, nodes, rbac, reports, targets, tokens
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
@@ -29,7 +30,9 @@ def kept(secret: Json) -> Json:
 
 
 def test_each_wanted_node_has_a_token_and_nobody_else() -> None:
-    first = tokens.plan({"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", wanted=False)}, (), 0.0)
+    first = tokens.plan(
+        {"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", leave=nodegroups.Leave.MOVED)}, (), 0.0
+    )
     assert [resources.name(secret) for secret in first.apply] == ["bootstrap-token-aaaaa1", "bootstrap-token-aaaaa2"]
     there = [kept(secret) for secret in first.apply]
     assert tokens.plan({"one": ONE, "two": TWO}, there, 60.0) == tokens.Plan((), ())
@@ -64,9 +67,9 @@ def node(provider: str = "aws:///eu-central-1a/i-1", **status: object) -> Json:
         (node(), {"one": ONE}, nodes.Due.NOTHING),
         (node(), {}, nodes.Due.DELETE),
         (node(), {"one": TWO}, nodes.Due.DELETE),
-        (node(), {"one": replace(TWO, wanted=False)}, nodes.Due.DELETE),
-        (node(), {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
-        (None, {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
+        (node(), {"one": replace(TWO, leave=nodegroups.Leave.MOVED)}, nodes.Due.DELETE),
+        (node(), {"one": replace(ONE, leave=nodegroups.Leave.MOVED)}, nodes.Due.DRAIN),
+        (None, {"one": replace(ONE, leave=nodegroups.Leave.MOVED)}, nodes.Due.DRAIN),
         (None, {}, nodes.Due.NOTHING),
         (node(""), {}, nodes.Due.NOTHING),
         (node("kwok://one"), {}, nodes.Due.NOTHING),
@@ -89,7 +92,7 @@ def test_what_a_node_says() -> None:
 def test_an_earlier_instance_is_not_reported_as_the_new_one() -> None:
     assert nodes.states({"one": node()}, {"one": ONE}, {}).keys() == {"one"}
     assert nodes.states({"one": node()}, {"one": TWO}, {}) == {}
-    gone = nodes.states({}, {"one": replace(ONE, wanted=False)}, {"one": (reports.DrainState.DONE, ())})
+    gone = nodes.states({}, {"one": replace(ONE, leave=nodegroups.Leave.MOVED)}, {"one": (reports.DrainState.DONE, ())})
     assert gone["one"].drain is reports.DrainState.DONE
 
 

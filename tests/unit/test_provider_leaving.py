@@ -192,7 +192,7 @@ def test_what_the_controllers_are_told_of_nodes_that_go() -> None:
         await place.want_nodes(1, labels=labels, taints=taints)
         await place.until(place.is_active(GROUP))
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (True, False, False)
+        assert one.leave is None
         # What kubelet keeps right itself is left to it.
         assert one.marks.labels == {
             "team": "blue",
@@ -204,13 +204,13 @@ def test_what_the_controllers_are_told_of_nodes_that_go() -> None:
         assert one.marks.taints == (told.NodeTaint(key="dedicated", value="gpu", effect="NoSchedule"),)
         await place.want_nodes(0, most=1)
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, False, True)
+        assert one.leave is Leave.ENDED
         await place.want_nodes(1, deleting=True)
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, True, False)
+        assert one.leave is Leave.DROPPED
         await place.want_nodes(1, name="other")
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, False, False)
+        assert one.leave is Leave.MOVED
 
     lived(story)
 

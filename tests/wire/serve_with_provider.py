@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from roadstead.clusters import observed, provider
+from roadstead.clusters import nodegroups, observed, provider
 from roadstead.serve import main as serve_main
 from roadstead.store import keys
 
@@ -44,8 +44,8 @@ def read(file: Path) -> Hosts:
     return msgspec.json.decode(file.read_bytes(), type=Hosts) if file.exists() else {}
 
 
-class Hands:
-    """See agent.Agent."""
+class FileProvider:
+    """See clusters.provider.Provider."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -67,7 +67,8 @@ class Hands:
             host = self._hosts[owner.text][part]
             self._keep(owner, Host(_started(there, host.release), host.release))
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+        del leave  # Nothing runs on the hosts here.
         for part in parts:
             there = self._part(owner, part)
             if generation >= there.generation:
@@ -119,7 +120,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--provider", type=Path, required=True)
     own, others = parser.parse_known_args(arguments)
-    return serve_main.main(others, agent=Hands(own.provider))
+    return serve_main.main(others, agent=FileProvider(own.provider))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 from tests.wire import small_api
 
+from roadstead.clusters import nodegroups
 from roadstead.controllers import manager, nodes, reports, targets
 from roadstead.kube.resources import Json
 
@@ -96,8 +97,8 @@ def play(story: Callable[[Scene], Awaitable[None]], drain: float = LONG) -> None
     asyncio.run(run())
 
 
-def going(name: str, **more: Any) -> targets.ExpectedNode:
-    return expected(name, wanted=False, **more)
+def going(name: str, leave: nodegroups.Leave = nodegroups.Leave.MOVED) -> targets.ExpectedNode:
+    return expected(name, leave=leave)
 
 
 def test_nodes_are_drained_side_by_side_for_their_time_and_then_go_all_the_same() -> None:
@@ -189,7 +190,7 @@ def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once(monkeyp
         world.api.held.add("web")
         world.expects(n1=going("n1"), n2=expected("n2"))
         await world.until(lambda: "POST pods/web/eviction" in world.api.asked)
-        world.expects(n1=going("n1", force=True), n2=going("n2", force=True))
+        world.expects(n1=going("n1", nodegroups.Leave.DROPPED), n2=going("n2", nodegroups.Leave.DROPPED))
         done = reports.DrainState.DONE
         await world.until(lambda: (world.seen("n1").drain, world.seen("n2").drain) == (done, done))
 
@@ -203,7 +204,7 @@ def test_pods_that_nobody_could_take_end_in_their_own_time() -> None:
             world.api.pod(name, "n1")
         world.api.held.add("held")
         world.api.lingering.add("slow")
-        world.expects(n1=going("n1", alone=True))
+        world.expects(n1=going("n1", nodegroups.Leave.ENDED))
         # Each in its own time: which of the two is asked for first is open.
         await world.until(lambda: {"DELETE pods/held", "DELETE pods/slow"} <= set(world.api.asked))
         await world.until(lambda: world.api.names("pods") == {"slow"})

@@ -24,7 +24,12 @@ GROUP = nodegroups.key("012345678901", "eu-central-1", "shop", "ng")
 HELD = "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget calm needs 1."
 SYSTEM = dataclasses.replace(small_api.SYSTEM, name="shop", account="012345678901")
 GOING = targets.ExpectedNode(
-    instance="i-1", address="10.0.0.5", token_id="aaaaa1", token_secret="s" * 16, nodegroup=GROUP.text, wanted=False
+    instance="i-1",
+    address="10.0.0.5",
+    token_id="aaaaa1",
+    token_secret="s" * 16,
+    nodegroup=GROUP.text,
+    leave=nodegroups.Leave.MOVED,
 )
 
 

@@ -37,7 +37,7 @@ DRAIN = "roadstead/drain"
 
 
 class Leave(enum.Enum):
-    """What becomes of the pods of a node that goes."""
+    """What becomes of the pods of a node that goes: decided here, done by the controllers, awaited by the provider."""
 
     MOVED = "moved"
     """They are evicted as their budgets allow, and are made anew on other nodes."""

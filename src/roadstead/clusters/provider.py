@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from roadstead.clusters import observed
+from roadstead.clusters import nodegroups, observed
 from roadstead.store import keys
 
 
@@ -36,8 +36,9 @@ class Provider(Protocol):
         """Start the part anew as was told last. Only if generation and incarnation are still these."""
         ...
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
-        """These parts shall not be there, whether they were or not."""
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+        """These parts shall not be there, whether they were or not. A node goes when nothing is left on it that is to
+        leave it first, or at once when nobody waits for it (DROPPED); asked for again, as it is said last."""
         ...
 
     async def see(self, owner: keys.Key) -> observed.Projection:

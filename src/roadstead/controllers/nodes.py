@@ -40,7 +40,7 @@ def due(name: str, node: Json | None, expected: Mapping[str, targets.ExpectedNod
     mine = expected.get(name)
     if node is not None and _instance(node) and (mine is None or _instance(node) != mine.instance):
         return Due.DELETE
-    if mine is not None and not mine.wanted:
+    if mine is not None and mine.leave is not None:
         return Due.DRAIN
     return Due.NOTHING
 
@@ -68,7 +68,7 @@ def change(node: Json, mine: targets.ExpectedNode) -> Json | None:
         taints = there if before is None else _taints(there, before, mine.marks)
         if taints != there:
             spec["taints"] = taints
-    if mine.wanted and CORDONED in _annotations(node):
+    if mine.leave is None and CORDONED in _annotations(node):
         annotations[CORDONED] = None
         spec["unschedulable"] = None
     if not annotations:

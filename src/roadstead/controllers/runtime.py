@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
+from roadstead.clusters import nodegroups
 from roadstead.controllers import applying, approval, csr, drain, facts, nodes, rbac, reports, targets, tokens
 from roadstead.controllers.system import budget, coredns, parts
 from roadstead.core import clock as clocks
@@ -258,11 +259,11 @@ class ClusterRuntime:
     async def _drain(self, name: str) -> float | None:
         mine = self._target.nodes.get(name)
         clock = self._settings.clock
-        if mine is None or mine.wanted:
+        if mine is None or mine.leave is None:
             self._drained_since.pop(name, None)
             self._set_drain(name, None)
             return None
-        if mine.force:
+        if mine.leave is nodegroups.Leave.DROPPED:
             self._set_drain(name, reports.DrainState.DONE)
             return None
         since = self._drained_since.setdefault(name, clock.now())
@@ -272,7 +273,7 @@ class ClusterRuntime:
         if node is None or nodes.another(node, mine.instance):
             self._set_drain(name, reports.DrainState.DONE)
             return None
-        return await self._drain_node(name, node, mine, since)
+        return await self._drain_node(name, node, mine.leave, since)
 
     def _wait_to_drain(self, name: str, since: float) -> float | None:
         """While the API is away; the time for it runs on."""
@@ -283,7 +284,7 @@ class ClusterRuntime:
         self._set_drain(name, reports.DrainState.BLOCKED, ("the cluster's API does not answer",))
         return None
 
-    async def _drain_node(self, name: str, node: Json, mine: targets.ExpectedNode, since: float) -> float | None:
+    async def _drain_node(self, name: str, node: Json, leave: nodegroups.Leave, since: float) -> float | None:
         now, told = self._drains.get(name, (reports.DrainState.NOT_ASKED, ()))
         if now is reports.DrainState.DONE:
             return None
@@ -296,7 +297,7 @@ class ClusterRuntime:
         at_work = self._draining[name] = drain.Drain(self._connection, node, clock)
         try:
             dead = nodes.is_dead(node, self._settings.now())
-            left = await at_work.run(seconds, evict=not mine.alone, dead=dead)
+            left = await at_work.run(seconds, leave=leave, dead=dead)
         except errors.NotFound:
             left = ()
         except errors.Error as error:

@@ -98,7 +98,7 @@ class MachineProvider:
         except errors.Conflict as error:
             log.info("%s: a replacement came late: %s", owner, error.message)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
         await self._tools.mirror.ready.wait()
         state = await self._tools.store.get(owner)
         if state is None:
@@ -106,7 +106,7 @@ class MachineProvider:
         if owner.kind == spec.KIND:
             gone = await self._tools.control.remove(state, generation, parts)
         else:
-            gone = await self._tools.workers.remove(state, generation, parts, self._tools.reports)
+            gone = await self._tools.workers.remove(state, generation, parts, leave, self._tools.reports)
         for part in gone:
             self._refused.pop((owner, part), None)
             self._removed[owner, part] = generation

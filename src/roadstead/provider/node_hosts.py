@@ -63,12 +63,16 @@ class NodeRenderer:
         return await self._batch(state, {part: incarnation + 1}, keep=False)
 
     async def remove(
-        self, state: facts.State, generation: int, parts: Collection[str], word: reports.ClusterReports
+        self,
+        state: facts.State,
+        generation: int,
+        parts: Collection[str],
+        leave: nodegroups.Leave,
+        word: reports.ClusterReports,
     ) -> list[str]:
         """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
         owner, wanted = state.key, nodegroups.read(state.desired.body)
         cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
-        leave = nodegroups.leave(wanted, await self._groups(owner))
         gone: dict[str, str] = {}
         ends: dict[mirror.Place, int] = {}
         for part in parts:
@@ -82,12 +86,6 @@ class NodeRenderer:
         if gone:
             await self._tools.allocations.take_back_node(owner, wanted.vpc, gone.values())
         return list(gone)
-
-    async def _groups(self, owner: keys.Key) -> list[nodegroups.Nodegroup]:
-        """All of the cluster that this nodegroup is of."""
-        below = keys.Prefix(owner.account, owner.region, nodegroups.KIND, owner.names[0])
-        states = (await interface.everything(self._tools.store, below)).items
-        return [nodegroups.read(state.desired.body) for state in states]
 
     async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control_planes.Batch:
         owner, wanted = state.key, nodegroups.read(state.desired.body)
