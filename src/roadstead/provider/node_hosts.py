@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from roadstead.clusters import nodegroups, spec, versions
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, names
@@ -33,15 +33,25 @@ class NodeTools:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """One node: where it stands, and what it is."""
+class _Cluster:
+    """Of the cluster that nodes join: what they all have in common."""
 
-    part: str
-    host: str
+    key: keys.Key
+    id: str
+    api: str
+    service_cidr: str
+    vpc_cidr: str
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """What was allotted to one node."""
+
+    subnet: str
+    """Its CIDR."""
     zone: str
-    cidr: str
+    address: str
     prefixes: tuple[str, ...]
-    node: components.Node
 
 
 class NodeRenderer:
@@ -88,78 +98,78 @@ class NodeRenderer:
         return list(gone)
 
     async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control_planes.Batch:
-        owner, wanted = state.key, nodegroups.read(state.desired.body)
-        cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
-        standing = await self._tools.allocations.find(cluster)
-        kept = await self._tools.store.get(cluster)
-        if standing is None or kept is None:
-            raise errors.Busy(f"the control plane of {wanted.cluster} is not there")
-        await self._tools.networks.ensure(network.vpc_key(owner.account, owner.region, wanted.vpc))
+        """Of nodes and their incarnations."""
+        owner, wanted, tools = state.key, nodegroups.read(state.desired.body), self._tools
+        cluster = await self._joined(spec.key(owner.account, owner.region, wanted.cluster))
+        await tools.networks.ensure(network.vpc_key(owner.account, owner.region, wanted.vpc))
         batch: control_planes.Batch = {"hosts": {}, "units": {}}
         latest = versions.find(wanted.version).patch
-        engines = {latest: await self._tools.supply.engines(latest)}
-        await self._tools.supply.id("cni")
-        images = await self._tools.images()
-        of_cluster = spec.read(kept.desired.body)
+        engines = {latest: await tools.supply.engines(latest)}
+        await tools.supply.id("cni")
+        images, pause = await tools.images(), await tools.pause_image()
+        size = sizes.find(wanted.types[0])
         for part, incarnation in parts.items():
-            host = naming.host(id, names.instance(owner, state.desired.created, part))
-            runs = projection.release(host, "kubelet", self._tools.mirror.wanted) if keep else None
-            release = runs or latest
+            instance = names.instance(owner, state.desired.created, part)
+            host = naming.host(cluster.id, instance)
+            release = (projection.release(host, "kubelet", tools.mirror.wanted) if keep else None) or latest
             if release not in engines:
-                engines[release] = await self._tools.supply.engines(release)
-            place = await self._place(state, wanted, part, id)
-            node = replace(
-                place.node,
+                engines[release] = await tools.supply.engines(release)
+            spot = await self._spot(owner, wanted, part, host)
+            node = components.Node(
+                id=instance,
+                name=naming.node(spot.address, owner.region),
+                address=spot.address,
+                zone=spot.zone,
+                region=owner.region,
                 release=release,
                 engines=engines[release],
-                api=f"https://{standing.private}:{components.API_PORT}",
-                service_cidr=of_cluster.service_cidr,
-                vpc_cidr=standing.vpc_cidr,
+                instance_type=size.name,
+                architecture=size.architecture,
+                most_pods=size.pods,
+                labels=dict(wanted.labels),
+                taints=tuple((taint.key, taint.value, taint.effect) for taint in wanted.taints),
+                nodegroup=wanted.name,
+                image=wanted.image,
+                capacity=wanted.capacity,
+                api=cluster.api,
+                service_cidr=cluster.service_cidr,
+                vpc_cidr=cluster.vpc_cidr,
+                pause_image=pause,
                 images=images,
             )
             generation = names.agents_generation(state.desired.generation, incarnation)
-            size = sizes.find(wanted.types[0])
-            drawn_host = nodes.host(node, wanted.vpc, place.prefixes, wanted.disk, size, place.cidr)
-            batch["hosts"][place.host] = (generation, drawn_host)
-            secret = registries.secrets(self._tools.registries)
-            files = await self._tools.secrets.of_node(cluster, node, secret)
-            for unit, drawn in nodes.units(node, files, size, place.cidr, self._tools.registries).items():
-                batch["units"][f"{place.host}/{unit}"] = (generation, drawn)
+            drawn = nodes.host(node, wanted.vpc, spot.prefixes, wanted.disk, size, spot.subnet)
+            batch["hosts"][host] = (generation, drawn)
+            files = await tools.secrets.of_node(cluster.key, node, registries.secrets(tools.registries))
+            for name, unit in nodes.units(node, files, size, spot.subnet, tools.registries).items():
+                batch["units"][f"{host}/{name}"] = (generation, unit)
         return batch
 
-    async def _place(self, state: facts.State, wanted: nodegroups.Nodegroup, part: str, id: str) -> _Place:
-        owner = state.key
-        instance = names.instance(owner, state.desired.created, part)
-        host = naming.host(id, instance)
+    async def _spot(self, owner: keys.Key, wanted: nodegroups.Nodegroup, part: str, host: str) -> _Spot:
+        """Allotted from then on."""
         subnet, zone = nodegroups.subnet_of(wanted, part)
-        size = sizes.find(wanted.types[0])
-        count = ipam.prefixes_for(size.pods)
+        count = ipam.prefixes_for(sizes.find(wanted.types[0]).pods)
         address, prefixes = await self._tools.allocations.give_node(owner, wanted.vpc, subnet, host, count)
         kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, subnet))
         if kept is None:
             raise errors.NotFound(f"subnet {subnet} is not there any more", subnet=subnet)
-        node = components.Node(
-            id=instance,
-            name=naming.node(address, owner.region),
-            address=address,
-            zone=zone,
-            region=owner.region,
-            release="",
-            engines=components.Engines(kubernetes="", etcd="", containerd=""),
-            instance_type=size.name,
-            architecture=size.architecture,
-            most_pods=size.pods,
-            labels=dict(wanted.labels),
-            taints=tuple((taint.key, taint.value, taint.effect) for taint in wanted.taints),
-            nodegroup=wanted.name,
-            image=wanted.image,
-            capacity=wanted.capacity,
-            api="",
-            service_cidr="",
-            vpc_cidr="",
-            pause_image=await self._tools.pause_image(),
+        return _Spot(network.read_subnet(kept.desired.body).cidr, zone, address, prefixes)
+
+    async def _joined(self, key: keys.Key) -> _Cluster:
+        """Raises NotFound when it is gone, Busy while nothing was allotted to it."""
+        kept = await self._tools.store.get(key)
+        if kept is None:
+            raise errors.NotFound(f"the cluster {key.names[0]} is not there any more")
+        standing = await self._tools.allocations.find(key)
+        if standing is None:
+            raise errors.Busy(f"the control plane of {key.names[0]} is not there")
+        return _Cluster(
+            key=key,
+            id=names.cluster(key, kept.desired.created),
+            api=f"https://{standing.private}:{components.API_PORT}",
+            service_cidr=spec.read(kept.desired.body).service_cidr,
+            vpc_cidr=standing.vpc_cidr,
         )
-        return _Place(part, host, zone, network.read_subnet(kept.desired.body).cidr, prefixes, node)
 
     async def _cluster(self, cluster: keys.Key) -> tuple[keys.Key, str]:
         kept = await self._tools.store.get(cluster)

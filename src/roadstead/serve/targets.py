@@ -124,11 +124,10 @@ class StoreTargets:
         # Before there are nodes, and after: as if all zones had some, so that their coming rolls nothing out again.
         stand = {nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)}
         zones = len(stand or set(wanted.place.zones))
-        none = components.Engines(kubernetes="", etcd="", containerd="")
-        plane = allocator.plane(wanted, state.key, standing, release, none)
+        members = allocator.topology(wanted, state.key, standing).members
         return targets.ClusterTarget(
             key=state.key.text,
-            servers=tuple(f"https://{member.api}:{components.API_PORT}" for member in plane.members),
+            servers=tuple(f"https://{member.api}:{components.API_PORT}" for member in members),
             credentials=connection.Credentials(
                 ca=made.roots.cluster.certificate, certificate=made.admin.certificate, key=made.admin.key
             ),
