@@ -73,11 +73,14 @@ class World:
     def _tell(self, place: Place, generation: int, wanted: provider.PartSpec) -> None:
         self._send("tell", *place, generation, lambda fate: self._told(place, generation, wanted, fate))
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         def effect(fate: Fate) -> None:
             there = self.parts.get((owner, part))
             meant = there and (there.generation, there.incarnation) == (generation, incarnation)
             if there and meant and there.phase is not Phase.ABSENT:
+                self.told[owner, part] = wanted
                 self._start((owner, part), fate)
 
         self._send("replace", owner, part, generation, effect)
@@ -148,7 +151,8 @@ class World:
         if generation <= there.generation:
             return
         self.told[place] = wanted
-        self._become(place, replace(there, generation=generation), fate.lag)
+        release = there.release if wanted.runs_kubernetes else wanted.release
+        self._become(place, replace(there, generation=generation, release=release), fate.lag)
         if wanted.release in self.refuses:
             refused = replace(self.parts[place], phase=Phase.REFUSED, reason=f"there is no engine {wanted.release}")
             self._become(place, refused, fate.lag)

@@ -61,11 +61,12 @@ class FileProvider:
             fresh = told if there.phase is Phase.READY else _started(told, wanted.release)
             self._keep(owner, Host(fresh, wanted.release))
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         there = self._part(owner, part)
         if (there.generation, there.incarnation) == (generation, incarnation) and there.phase is not Phase.ABSENT:
-            host = self._hosts[owner.text][part]
-            self._keep(owner, Host(_started(there, host.release), host.release))
+            self._keep(owner, Host(_started(there, wanted.release), wanted.release))
 
     async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
         del leave  # Nothing runs on the hosts here.

@@ -17,12 +17,21 @@ from roadstead.store import keys
 
 @dataclass(frozen=True)
 class PartSpec:
-    """What a part shall be: a member of a control plane, or a node of an instance type in a subnet."""
+    """What a part shall be, as the plan has decided: a member of a control plane, or a node in a subnet.
+
+    The rest of what it is made from (labels, the disk's size ...) follows from the desired state of its owner.
+    """
 
     release: str
+    """Of Kubernetes, of the whole that it is a part of."""
     zone: str
-    subnet: str
-    instance_type: str | None = None
+    subnet: str = ""
+    """Of a node: where it has its address."""
+    instance_type: str = ""
+    """Of a node."""
+    runs_kubernetes: bool = True
+    """Whether another release is another part, which it becomes by being replaced. What runs nothing of Kubernetes
+    (etcd, the edge) is of whatever release it was told last."""
 
 
 class Provider(Protocol):
@@ -32,8 +41,8 @@ class Provider(Protocol):
         """These parts shall be there. One that runs already goes on as it is, until it is replaced."""
         ...
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
-        """Start the part anew as was told last. Only if generation and incarnation are still these."""
+    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: PartSpec) -> None:
+        """Start the part anew, as this. Only if generation and incarnation are still these."""
         ...
 
     async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:

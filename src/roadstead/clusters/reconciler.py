@@ -113,7 +113,7 @@ class ClusterReconciler:
         for step in steps:
             match step:
                 case plan.Tell():
-                    told[step.part] = resource.parts[step.part]
+                    told[step.part] = step.wanted
                 case plan.Remove():
                     removed.append(step.part)
                 case plan.Replace():
@@ -128,7 +128,7 @@ class ClusterReconciler:
         if removed:
             await agent.remove(resource.key, resource.generation, removed, await self._leave(resource.key))
         for step in replaced:
-            await agent.replace(resource.key, step.part, step.generation, step.incarnation)
+            await agent.replace(resource.key, step.part, step.generation, step.incarnation, step.wanted)
 
     async def _leave(self, key: keys.Key) -> nodegroups.Leave:
         """What becomes of the pods on what is removed. Nobody's pods are on a control plane."""

@@ -45,8 +45,7 @@ def situation(
         life=resource.life,
         status=observed.status(resource.life, before, resource.update, resource.deleting),
         generation=resource.generation,
-        release=resource.release,
-        wanted=tuple(resource.parts),
+        wanted=resource.parts,
         ever=resource.ever,
         seen=projection.parts,
     )
@@ -56,7 +55,8 @@ def _cluster(desired: facts.Desired) -> ManagedResource:
     wanted = spec.read(desired.body)
     release = versions.find(wanted.version).patch
     parts = {
-        name: provider.PartSpec(release, zone=spec.zone(desired.key.region, name), subnet="") for name in spec.MEMBERS
+        name: provider.PartSpec(release, spec.zone(desired.key.region, name), runs_kubernetes=name in spec.API)
+        for name in spec.MEMBERS
     }
     life, ever = lifecycles.CLUSTER, spec.MEMBERS
     return ManagedResource(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)

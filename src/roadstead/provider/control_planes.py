@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from roadstead.clusters import spec, versions
+from roadstead.clusters import provider, spec, versions
 from roadstead.clusters.allocation import allocator, cluster_secrets, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import apiserver, controller_manager, edge, etcd, hosts, scheduler
@@ -65,41 +65,45 @@ class ControlPlaneRenderer:
     def __init__(self, tools: ControlPlaneTools) -> None:
         self._tools = tools
 
-    async def drawn(self, state: facts.State, parts: Collection[str]) -> Batch:
+    async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> Batch:
         """All that the agent is asked for to have these parts; what runs keeps the release that it runs.
 
         What the cluster is allotted, its secrets and its engines are had from then on.
         """
         standing = await self._standing(state)
-        latest = versions.find(standing.wanted.version).patch
-        hosts_of = {part: naming.host(standing.at.id, part) for part in parts if part != spec.ACCESS}
-        runs = {
-            part: projection.release(host, apiserver.UNIT, self._tools.mirror.wanted) or latest
-            for part, host in hosts_of.items()
-        }
+        runs = {part: self._running(standing, part) or wanted.release for part, wanted in parts.items()}
         async with concurrency.tasks() as tasks:
             engines = {
-                release: tasks.create_task(self._tools.supply.engines(release)) for release in {latest, *runs.values()}
+                release: tasks.create_task(self._tools.supply.engines(release))
+                for release in {*runs.values(), *(wanted.release for wanted in parts.values())}
             }
-            lent = tasks.create_task(self._tools.secrets.digests(state.key, standing.at, latest))
+            lent = tasks.create_task(self._digests(state, standing))
             tasks.create_task(self._tools.networks.ensure(standing.vpc))
         generation = names.agents_generation(state.desired.generation, 0)
         batch = self._shared(standing, generation)
-        for part in hosts_of:
-            plane = standing.running(runs[part], engines[runs[part]].result())
-            _add(batch, plane, standing.vpc.names[0], part, lent.result(), generation)
+        for part, wanted in parts.items():
+            if part != spec.ACCESS:
+                plane = standing.running(runs[part], engines[runs[part]].result())
+                _add(batch, plane, _Drawn(part, wanted.zone, standing.vpc.names[0], generation), lent.result())
         return batch
 
-    async def replaced(self, state: facts.State, part: str, incarnation: int) -> Batch:
-        """The part with the release that is wanted now."""
+    async def replaced(self, state: facts.State, part: str, incarnation: int, wanted: provider.PartSpec) -> Batch:
+        """The part as it is wanted now."""
         standing = await self._standing(state)
-        latest = versions.find(standing.wanted.version).patch
-        plane = standing.running(latest, await self._tools.supply.engines(latest))
-        digests = await self._tools.secrets.digests(state.key, standing.at, latest)
+        plane = standing.running(wanted.release, await self._tools.supply.engines(wanted.release))
         batch: Batch = {}
         generation = names.agents_generation(state.desired.generation, incarnation + 1)
-        _add(batch, plane, standing.vpc.names[0], part, digests, generation)
+        drawn = _Drawn(part, wanted.zone, standing.vpc.names[0], generation)
+        _add(batch, plane, drawn, await self._digests(state, standing))
         return batch
+
+    def _running(self, standing: _Standing, part: str) -> str | None:
+        """The release that a part runs already."""
+        return projection.release(naming.host(standing.at.id, part), apiserver.UNIT, self._tools.mirror.wanted)
+
+    async def _digests(self, state: facts.State, standing: _Standing) -> cluster_secrets.Digests:
+        release = versions.find(standing.wanted.version).patch
+        return await self._tools.secrets.digests(state.key, standing.at, release)
 
     async def _standing(self, state: facts.State) -> _Standing:
         """Where it is, allotted now if it was not."""
@@ -189,10 +193,19 @@ def with_resolvers(at: components.Topology, subnets: Collection[str]) -> compone
     return dataclasses.replace(at, members=members)
 
 
-def _add(
-    batch: Batch, plane: components.ControlPlane, vpc: str, part: str, digests: cluster_secrets.Digests, generation: int
-) -> None:
+@dataclass(frozen=True)
+class _Drawn:
+    """One part as it is drawn. `vpc`: its network at the agent; `generation`: the agent's."""
+
+    part: str
+    zone: str
+    vpc: str
+    generation: int
+
+
+def _add(batch: Batch, plane: components.ControlPlane, drawn: _Drawn, digests: cluster_secrets.Digests) -> None:
     """One part's objects. Pure but for the batch that it fills."""
+    part, generation = drawn.part, drawn.generation
     host = naming.host(plane.id, part)
     letter = part[-1]
     if part in spec.ETCD:
@@ -213,7 +226,7 @@ def _add(
         )
     else:
         raise errors.Invalid(f"a control plane has no part {part}")
-    batch.setdefault("hosts", {})[host] = (generation, hosts.host(plane, vpc, part))
+    batch.setdefault("hosts", {})[host] = (generation, hosts.host(plane, drawn.vpc, part, drawn.zone))
     for name, unit in units.items():
         batch.setdefault("units", {})[f"{host}/{name}"] = (generation, unit)
 

@@ -79,20 +79,22 @@ class MachineProvider:
         for part in parts:
             self._removed.pop((owner, part), None)
         try:
-            await self._tell(state, tuple(parts))
+            await self._tell(state, parts)
             self._coming.pop(owner, None)
         except engine_supply.Coming as coming:
             # It is asked for again until it is here, or cannot be had.
             log.debug("%s: %s", owner, coming.message)
             self._coming[owner] = coming.message
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         state = await self._current(owner, generation)
         if state is None:
             return
         renderer = self._tools.control if owner.kind == spec.KIND else self._tools.workers
         try:
-            await self._tools.mirror.put(await renderer.replaced(state, part, incarnation))
+            await self._tools.mirror.put(await renderer.replaced(state, part, incarnation, wanted))
         except engine_supply.Coming as coming:
             log.debug("%s: %s", owner, coming.message)
         except errors.Conflict as error:
@@ -129,14 +131,14 @@ class MachineProvider:
         finally:
             self._queues.remove(queue)
 
-    async def _tell(self, state: facts.State, parts: tuple[str, ...]) -> None:
+    async def _tell(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> None:
         try:
             await self._tools.mirror.put(await self._drawn(state, parts))
         except _REFUSALS as error:
             if state.key.kind == nodegroups.KIND and len(parts) > 1:
                 # Of nodes each is asked for by itself then: there may be room for some.
-                for part in parts:
-                    await self._tell(state, (part,))
+                for part, wanted in parts.items():
+                    await self._tell(state, {part: wanted})
                 return
             for part in parts:
                 self._refuse(state.key, part, _Refusal(state.desired.generation, error.message))
@@ -151,7 +153,7 @@ class MachineProvider:
             log.warning("%s: %s: %s", owner, part, refusal.reason)
         self._refused[owner, part] = refusal
 
-    async def _drawn(self, state: facts.State, parts: tuple[str, ...]) -> control_planes.Batch:
+    async def _drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> control_planes.Batch:
         if state.key.kind == spec.KIND:
             return await self._tools.control.drawn(state, parts)
         return await self._tools.workers.drawn(state, parts)
@@ -160,6 +162,7 @@ class MachineProvider:
         tools, owner = self._tools, state.key
         id = names.cluster(owner, state.desired.created)
         self._owners[id] = owner
+        # Also of what runs nothing of Kubernetes.
         release = versions.find(spec.read(state.desired.body).version).patch
         found = {}
         for name in (*spec.ETCD, *spec.API, spec.EDGE):

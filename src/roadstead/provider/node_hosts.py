@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from roadstead.clusters import nodegroups, spec, versions
+from roadstead.clusters import nodegroups, provider, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, names
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import nodes, registries
@@ -49,7 +49,6 @@ class _Spot:
 
     subnet: str
     """Its CIDR."""
-    zone: str
     address: str
     prefixes: tuple[str, ...]
 
@@ -64,13 +63,15 @@ class NodeRenderer:
         """Raises NotFound when the cluster is gone."""
         return (await self._cluster(cluster))[1]
 
-    async def drawn(self, state: facts.State, parts: Collection[str]) -> control_planes.Batch:
+    async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> control_planes.Batch:
         """All that the agent is asked for to have these nodes; what runs keeps the release that it runs."""
-        return await self._batch(state, dict.fromkeys(parts, 0), keep=True)
+        return await self._batch(state, parts, 0, keep=True)
 
-    async def replaced(self, state: facts.State, part: str, incarnation: int) -> control_planes.Batch:
-        """The node with the release that is wanted now."""
-        return await self._batch(state, {part: incarnation + 1}, keep=False)
+    async def replaced(
+        self, state: facts.State, part: str, incarnation: int, wanted: provider.PartSpec
+    ) -> control_planes.Batch:
+        """The node as it is wanted now."""
+        return await self._batch(state, {part: wanted}, incarnation + 1, keep=False)
 
     async def remove(
         self,
@@ -97,63 +98,62 @@ class NodeRenderer:
             await self._tools.allocations.take_back_node(owner, wanted.vpc, gone.values())
         return list(gone)
 
-    async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control_planes.Batch:
-        """Of nodes and their incarnations."""
-        owner, wanted, tools = state.key, nodegroups.read(state.desired.body), self._tools
-        cluster = await self._joined(spec.key(owner.account, owner.region, wanted.cluster))
-        await tools.networks.ensure(network.vpc_key(owner.account, owner.region, wanted.vpc))
+    async def _batch(
+        self, state: facts.State, parts: Mapping[str, provider.PartSpec], incarnation: int, *, keep: bool
+    ) -> control_planes.Batch:
+        owner, group, tools = state.key, nodegroups.read(state.desired.body), self._tools
+        cluster = await self._joined(spec.key(owner.account, owner.region, group.cluster))
+        await tools.networks.ensure(network.vpc_key(owner.account, owner.region, group.vpc))
         batch: control_planes.Batch = {"hosts": {}, "units": {}}
-        latest = versions.find(wanted.version).patch
-        engines = {latest: await tools.supply.engines(latest)}
+        engines = {release: await tools.supply.engines(release) for release in {one.release for one in parts.values()}}
         await tools.supply.id("cni")
         images, pause = await tools.images(), await tools.pause_image()
-        size = sizes.find(wanted.types[0])
-        for part, incarnation in parts.items():
+        generation = names.agents_generation(state.desired.generation, incarnation)
+        for part, wanted in parts.items():
+            size = sizes.find(wanted.instance_type)
             instance = names.instance(owner, state.desired.created, part)
             host = naming.host(cluster.id, instance)
-            release = (projection.release(host, "kubelet", tools.mirror.wanted) if keep else None) or latest
+            release = (projection.release(host, "kubelet", tools.mirror.wanted) if keep else None) or wanted.release
             if release not in engines:
                 engines[release] = await tools.supply.engines(release)
-            spot = await self._spot(owner, wanted, part, host)
+            spot = await self._spot(owner, group.vpc, wanted, host)
             node = components.Node(
                 id=instance,
                 name=naming.node(spot.address, owner.region),
                 address=spot.address,
-                zone=spot.zone,
+                zone=wanted.zone,
                 region=owner.region,
                 release=release,
                 engines=engines[release],
                 instance_type=size.name,
                 architecture=size.architecture,
                 most_pods=size.pods,
-                labels=dict(wanted.labels),
-                taints=tuple((taint.key, taint.value, taint.effect) for taint in wanted.taints),
-                nodegroup=wanted.name,
-                image=wanted.image,
-                capacity=wanted.capacity,
+                labels=dict(group.labels),
+                taints=tuple((taint.key, taint.value, taint.effect) for taint in group.taints),
+                nodegroup=group.name,
+                image=group.image,
+                capacity=group.capacity,
                 api=cluster.api,
                 service_cidr=cluster.service_cidr,
                 vpc_cidr=cluster.vpc_cidr,
                 pause_image=pause,
                 images=images,
             )
-            generation = names.agents_generation(state.desired.generation, incarnation)
-            drawn = nodes.host(node, wanted.vpc, spot.prefixes, wanted.disk, size, spot.subnet)
+            drawn = nodes.host(node, group.vpc, spot.prefixes, group.disk, size, spot.subnet)
             batch["hosts"][host] = (generation, drawn)
             files = await tools.secrets.of_node(cluster.key, node, registries.secrets(tools.registries))
             for name, unit in nodes.units(node, files, size, spot.subnet, tools.registries).items():
                 batch["units"][f"{host}/{name}"] = (generation, unit)
         return batch
 
-    async def _spot(self, owner: keys.Key, wanted: nodegroups.Nodegroup, part: str, host: str) -> _Spot:
+    async def _spot(self, owner: keys.Key, vpc: str, wanted: provider.PartSpec, host: str) -> _Spot:
         """Allotted from then on."""
-        subnet, zone = nodegroups.subnet_of(wanted, part)
-        count = ipam.prefixes_for(sizes.find(wanted.types[0]).pods)
-        address, prefixes = await self._tools.allocations.give_node(owner, wanted.vpc, subnet, host, count)
-        kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, subnet))
+        count = ipam.prefixes_for(sizes.find(wanted.instance_type).pods)
+        address, prefixes = await self._tools.allocations.give_node(owner, vpc, wanted.subnet, host, count)
+        kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, wanted.subnet))
         if kept is None:
-            raise errors.NotFound(f"subnet {subnet} is not there any more", subnet=subnet)
-        return _Spot(network.read_subnet(kept.desired.body).cidr, zone, address, prefixes)
+            raise errors.NotFound(f"subnet {wanted.subnet} is not there any more", subnet=wanted.subnet)
+        return _Spot(network.read_subnet(kept.desired.body).cidr, address, prefixes)
 
     async def _joined(self, key: keys.Key) -> _Cluster:
         """Raises NotFound when it is gone, Busy while nothing was allotted to it."""

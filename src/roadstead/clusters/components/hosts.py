@@ -40,7 +40,7 @@ def hosts(at: facts.Topology) -> tuple[str, ...]:
     return (*map(etcd.host, letters), *map(apiserver.host, letters), edge.HOST)
 
 
-def host(at: facts.Topology, vpc: str, name: str) -> desired.Host:
+def host(at: facts.Topology, vpc: str, name: str, zone: str) -> desired.Host:
     """A control host by its name without the cluster's id; `vpc` is the VPC's network at the agent.
 
     Raises NotFound for a name that is none of `hosts`.
@@ -50,7 +50,7 @@ def host(at: facts.Topology, vpc: str, name: str) -> desired.Host:
     if name == edge.HOST:
         return desired.Host(
             kind="edge",
-            zone=at.region,
+            zone=zone,
             legs=(
                 desired.Leg(network=vpc, address=at.endpoint.private),
                 desired.Leg(network=control, address=at.endpoint.control),
@@ -62,7 +62,7 @@ def host(at: facts.Topology, vpc: str, name: str) -> desired.Host:
         if name == etcd.host(each.letter):
             return desired.Host(
                 kind="control",
-                zone=each.zone,
+                zone=zone,
                 legs=(desired.Leg(network=control, address=each.etcd),),
                 hostname=own,
                 # All of a zone waits for its etcd, and it needs little.
@@ -71,7 +71,7 @@ def host(at: facts.Topology, vpc: str, name: str) -> desired.Host:
         if name == apiserver.host(each.letter):
             return desired.Host(
                 kind="control",
-                zone=each.zone,
+                zone=zone,
                 legs=(
                     desired.Leg(network=vpc, address=each.api_vpc),
                     desired.Leg(network=control, address=each.api),
