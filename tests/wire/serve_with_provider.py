@@ -57,7 +57,8 @@ class FileProvider:
             there = self._part(owner, part)
             if generation <= there.generation:
                 continue
-            told = replace(there, generation=generation)
+            release = there.release if wanted.runs_kubernetes else wanted.release
+            told = replace(there, generation=generation, release=release)
             fresh = told if there.phase is Phase.READY else _started(told, wanted.release)
             self._keep(owner, Host(fresh, wanted.release))
 
