@@ -103,9 +103,10 @@ class Machine(asynchronous.AsyncClient):
             yield change
 
     def take(self, record: stored.DesiredRecord) -> None:
-        """It is wanted from now on, as the door has let it in."""
+        """It is wanted from now on, as the door has let it in. What was seen of it is so until it is worked on."""
         self.records[record.key] = record
-        self._see(record, "deleting" if record.deleting else "pending")
+        if record.deleting or self.log.get(record.key) is None:
+            self._see(record, "deleting" if record.deleting else "pending")
         if record.kind == "hosts" and record.deleting:
             for unit in [u for u in self.records.values() if u.kind == "units" and u.id.startswith(f"{record.id}/")]:
                 marked = stored.DesiredRecord(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec)

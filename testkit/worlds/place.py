@@ -20,8 +20,7 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, observed, reconciler, spec
 from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.components import registries
-from roadstead.contract.messages import jobs, requests
-from roadstead.contract.messages import observed as agents
+from roadstead.contract.messages import requests
 from roadstead.controllers import reports as controller_reports
 from roadstead.core import clock as clocks
 from roadstead.core import errors
@@ -120,15 +119,12 @@ class Store(memory.MemoryStore):
 
 
 class Machine(machine.Machine):
-    """See machine.Machine. `loses`: the answer of every so manieth call is lost. `imported`: hosts, once for each job
-    that was done."""
+    """See machine.Machine. `loses`: the answer of every so manieth call is lost."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
         self.loses = 0
-        self.imported: list[str] = []
-        self._jobs: set[str] = set()
 
     async def accept(
         self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
@@ -140,12 +136,6 @@ class Machine(machine.Machine):
 
     async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
         return await self._store.knife.through(super().keep_blob(content, digest))
-
-    async def start_job(self, id: str, job: jobs.Job) -> agents.JobResult:
-        if id not in self._jobs:
-            self._jobs.add(id)
-            self.imported.append(job.host)
-        return agents.JobResult(id=id, type="image-import", state="done")
 
 
 class Place:
@@ -240,16 +230,14 @@ class Place:
             nowhere = engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"})
             shown = system_images.SystemImages(self.supply, nowhere, nowhere.cache)
             wired = wiring.wired(replace(given, images=shown))
-            tools = targets.TargetTools(
-                self.store, wired.allocations, wired.secrets, wired.preloaded, shown.names, known
-            )
+            tools = targets.TargetTools(self.store, wired.allocations, wired.secrets, shown.names, known)
             posted = targets.StoreTargets(tools)
             told, also = report_adapter.ReportAdapter(controller_reports.Reports(), posted.trouble), [posted]
         made = wired.provider(told)
         self.ran.append(made)
         working = reconciler.ClusterReconciler(reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock))
         async with asyncio.TaskGroup() as tasks:
-            for task in (known, wired.networks, made, wired.preloaded, working, *also):
+            for task in (known, wired.networks, made, wired.images, working, *also):
                 tasks.create_task(task.run())
 
     async def until(self, done: Callable[[], bool]) -> bool:

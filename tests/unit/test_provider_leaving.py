@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -21,7 +21,6 @@ from roadstead.controllers import facts as system
 from roadstead.controllers import reports
 from roadstead.controllers import targets as told
 from roadstead.core import errors
-from roadstead.core.loops import feed
 from roadstead.provider import mirror, node_metadata
 from roadstead.serve import report_adapter, targets
 from roadstead.store import keys
@@ -137,14 +136,6 @@ def test_one_that_is_not_to_be_drained_is_not() -> None:
     lived(story)
 
 
-class Stock:
-    def has(self, _: str) -> bool:
-        return True
-
-    def changes(self) -> AsyncIterator[str]:
-        return feed.Feed[str]().changes()
-
-
 async def posted(place: places.Place) -> dict[str, told.ExpectedNode]:
     """What the controllers are told of the nodes."""
     ((_, target),) = await all_posted(place, "ready")
@@ -164,9 +155,7 @@ async def all_posted(place: places.Place, phase: str) -> list[tuple[str, told.Cl
         if kind == "networks":
             said = {"kind": kind, "id": id, "generation": 1, "phase": phase}
             known.seen[kind, id] = msgspec.convert(said, observed.Observation)
-    made = targets.StoreTargets(
-        targets.TargetTools(place.store, allocations, secret, cast("Any", Stock()), images, known)
-    )
+    made = targets.StoreTargets(targets.TargetTools(place.store, allocations, secret, images, known))
     troubles: dict[str, errors.Error] = {}
     found = [each async for each in made._all(troubles)]
     assert not troubles

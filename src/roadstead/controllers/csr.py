@@ -168,8 +168,6 @@ def _requester(user: str, asked: _Asked, expected: Mapping[str, targets.Expected
         return Wait(_unknown(asked.name))
     if node.leave is not None:
         return Refuse(f"node {asked.name} is to go")
-    if not node.prepared:
-        return Wait(f"node {asked.name} does not have its images yet")
     return Approve(asked.name)
 
 

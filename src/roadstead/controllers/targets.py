@@ -49,8 +49,6 @@ class ExpectedNode:
     """Sixteen of a-z0-9."""
     nodegroup: str
     """Whatever names its nodegroup for who gives the targets."""
-    prepared: bool = True
-    """False: it has not yet all that its pods need (images); its kubelet waits for its first certificate."""
     leave: nodegroups.Leave | None = None
     marks: NodeMarks = NodeMarks()
     near: tuple[str, ...] = ()

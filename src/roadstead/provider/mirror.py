@@ -35,7 +35,7 @@ _UNKNOWN = (errors.Busy, errors.Conflict, errors.Failed, asyncio.CancelledError)
 
 @dataclass(frozen=True)
 class MirroredObject:
-    """A desired state at the agent. `since`: the generation from which on it says the same as now."""
+    """A desired state at the agent. `since`: the generation from which on it says the same as now, to what is made."""
 
     generation: int
     spec: desired.Message
@@ -106,7 +106,7 @@ class AgentMirror:
                     self._reborn.add(place)
                 generation, spec = put[one.kind][one.id]
                 before = self.wanted.get(place)
-                same = before is not None and before.spec == spec and not before.deleting
+                same = before is not None and _unnoticed(before.spec, spec) and not before.deleting
                 self._keep(
                     place, MirroredObject(generation, spec, since=before.since if before and same else generation)
                 )
@@ -223,6 +223,13 @@ class AgentMirror:
     def _tell(self, id: str) -> None:
         for queue in self._listeners:
             queue.put_nowait(id)
+
+
+def _unnoticed(before: desired.Message, now: desired.Message) -> bool:
+    """Whether what was made of the one is as it is to be by the other. Other images come to a unit as it runs."""
+    if isinstance(before, desired.Unit) and isinstance(now, desired.Unit):
+        return msgspec.structs.replace(before, images=now.images) == now
+    return before == now
 
 
 def _spec(kind: str, record: asynchronous.AgentRecord) -> desired.Message | None:

@@ -10,5 +10,6 @@ webhooks         the webhooks of clusters, for porter's snapshot
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store
 system_images    the images that every node has from its start
+node_images      nodes that run are given those of this release
 names_file       the ids of all clusters at the agent, for commands of this machine
 """

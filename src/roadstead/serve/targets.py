@@ -19,7 +19,7 @@ from roadstead.core import addresses, errors
 from roadstead.core.loops import feed, reconciler
 from roadstead.kube import connection
 from roadstead.network import spec as network
-from roadstead.provider import engine_supply, node_images, node_metadata
+from roadstead.provider import engine_supply, node_metadata
 from roadstead.provider import mirror as mirrors
 from roadstead.store import facts, following, interface, keys
 
@@ -41,7 +41,6 @@ class TargetTools:
     store: interface.Store
     allocations: allocator.Allocator
     secrets: cluster_secrets.ClusterSecrets
-    preloaded: node_images.NodeImages
     images: Callable[[], Awaitable[system.Images]]
     mirror: mirrors.AgentMirror
 
@@ -187,15 +186,13 @@ class StoreTargets:
                     nodegroup=state.key.text,
                     leave=None if part in asked else leave,
                     marks=marked,
-                    prepared=self._tools.preloaded.has(host),
                     near=(*self._near.get(host, ()), *self._near.get(_MACHINE, ())),
                 )
         return found
 
     def _sources(self) -> tuple[reconciler.Source[str], ...]:
-        """Beside the store: nodes that have come to have their images, networks, and what is near its end."""
+        """Beside the store: networks, and what is near its end."""
         return (
-            reconciler.told(self._tools.preloaded.changes, lambda _: (ALL,)),
             reconciler.told(self._tools.mirror.changes, self._concerns),
             self._follow_machine,
         )

@@ -110,10 +110,8 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
                 registries=settings.registries,
             )
         )
-        allocations, secrets, networks, preloaded = wired.allocations, wired.secrets, wired.networks, wired.preloaded
-        clusters = targets.StoreTargets(
-            targets.TargetTools(store, allocations, secrets, preloaded, images.names, known)
-        )
+        allocations, secrets, networks = wired.allocations, wired.secrets, wired.networks
+        clusters = targets.StoreTargets(targets.TargetTools(store, allocations, secrets, images.names, known))
         recorder = event_recorder.EventRecorder(store, time.time)
         controllers = manager.Manager(clusters, system.objects, tell=recorder.tell)
         provider = wired.provider(report_adapter.ReportAdapter(controllers.reports, clusters.trouble))
@@ -125,7 +123,7 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
             supply,
             images,
             networks,
-            preloaded,
+            wired.images,
             clusters,
             controllers,
             recorder,

@@ -52,6 +52,14 @@ class WrittenFile:
 
 
 @dataclass
+class LateImages:
+    """Of a unit that runs: the images that its host was seen to have, and what kept others the last time."""
+
+    has: tuple[str, ...] = ()
+    kept: str = ""
+
+
+@dataclass
 class StepContext:
     """One agent at work. Everything in it has its own lifetime; this only joins them."""
 
@@ -79,6 +87,8 @@ class StepContext:
     """What is wanted, and the version of the records that it was computed from."""
     importing: dict[str, str] = field(default_factory=dict)
     """By unit whose images are on their way to its host: empty, or what kept them."""
+    late: dict[str, LateImages] = field(default_factory=dict)
+    """By unit that was started before its host had all images that it is to have by now."""
     filling: dict[str, bool] = field(default_factory=dict)
     """By unit whose store is on its way to its host's disk: whether that is over."""
     near: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -181,6 +181,7 @@ async def _remove(now: context.StepContext, record: store.DesiredRecord) -> None
             now.units.forget(*unit.id.split("/"))
             now.written.pop(unit.id, None)
             now.importing.pop(unit.id, None)
+            now.late.pop(unit.id, None)
             now.filling.pop(unit.id, None)
             now.gone(unit)
     now.deaths.pop(record.id, None)

@@ -3,18 +3,24 @@
 And it may not wait for them itself: while a kubelet has no certificate, each of its many clients is refused and tries
 again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
 
+A unit that runs and is to have other images, as a newer release has them, is given them while it runs (`follow`):
+nothing is restarted, and nothing waits for them.
+
 What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
 most of them from a store before its containerd is started (`stores`), and nothing is imported here.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from roadstead.agent.kinds import context
 from roadstead.agent.units import files
 from roadstead.contract.messages import desired
 from roadstead.core import errors
+
+log = logging.getLogger(__name__)
 
 REASON = "waits until its host has the images that every node has"
 
@@ -27,19 +33,47 @@ _LOOK = 5.0
 
 def wait(now: context.StepContext, id: str, unit: desired.Unit) -> float | None:
     """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
-    host = id.split("/")[0]
+    now.late.pop(id, None)
     kept = now.importing.get(id)
     if kept:
         del now.importing[id]
         raise errors.Failed(f"an image could not be imported: {kept}")
-    if kept is None:
-        lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
-        if not lacking:
-            return None
+    if kept is None and not _begin(now, id, unit):
+        return None
+    return _LOOK
+
+
+def follow(now: context.StepContext, id: str, unit: desired.Unit) -> str:
+    """Of a unit that was started before: what its host lacks by now is brought. Why that did not go well the last time.
+
+    It is begun again when the unit is looked at next.
+    """
+    if not unit.images:
+        return ""
+    late, kept = now.late.setdefault(id, context.LateImages()), now.importing.get(id)
+    if kept:
+        del now.importing[id]
+        why = f"an image could not be imported: {kept}"
+        if late.kept != why:
+            log.warning("units/%s: %s", id, why)
+        late.kept = why
+        return why
+    ready = now.phase("units", f"{id.split('/')[0]}/{unit.after}") == "ready"
+    # Read once: an agent reads no file of each node again and again.
+    if kept is None and ready and late.has != unit.images and not _begin(now, id, unit):
+        late.has, late.kept = unit.images, ""
+    return late.kept
+
+
+def _begin(now: context.StepContext, id: str, unit: desired.Unit) -> bool:
+    """Bring what its host lacks of a unit's images; False: it has them all."""
+    host = id.split("/")[0]
+    lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
+    if lacking:
         now.importing[id] = ""
         engine = now.wanted().units[f"{host}/{unit.after}"].engine
         now.spawn(_bring(now, id, engine, lacking))
-    return _LOOK
+    return bool(lacking)
 
 
 async def _bring(now: context.StepContext, id: str, engine: str, lacking: tuple[str, ...]) -> None:
