@@ -11,7 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.agent.api import bounds, checks, generations
+from roadstead.agent import kinds
+from roadstead.agent.api import checks, generations
+from roadstead.agent.kinds import bounds, kind
 from roadstead.agent.records import desired as stored
 from roadstead.agent.records import observation_log
 from roadstead.agent_client import asynchronous, client
@@ -30,6 +32,9 @@ USER, PORTER = 64001, 64002
 """The user ids of serve and porter here."""
 BOUNDS = bounds.Bounds(users=frozenset({USER}), passed=frozenset({PORTER}))
 """The usual ones: what serve asks for is within them."""
+
+
+KINDS = kind.by_name(kinds.KINDS)
 
 
 class CutOff(Exception):
@@ -56,10 +61,10 @@ class Machine(asynchronous.AsyncClient):
         if self.cut == (self.calls, False):
             raise CutOff
         batch = msgspec.json.decode(client.batch(put or {}, delete or {}), type=requests.Batch)
-        changed, answer = generations.decide(self.records, batch)
+        asked, answer = generations.decide(KINDS, self.records, batch)
+        changed = checks.with_parts(KINDS, self.records, asked)
         if changed:
-            facts = checks.MachineFacts(self.blobs.__contains__, ("haproxy",), BOUNDS)
-            checks.check(checks.after(self.records, changed), changed, facts)
+            checks.check(KINDS, self.records, changed, kind.Facts(self.blobs.__contains__, ("haproxy",), BOUNDS))
         for record in changed:
             self.take(record)
         if self.cut == (self.calls, True):
@@ -83,8 +88,8 @@ class Machine(asynchronous.AsyncClient):
 
     async def wanted(self) -> dict[str, dict[str, asynchronous.AgentRecord]]:
         found: dict[str, dict[str, asynchronous.AgentRecord]] = {}
-        for (kind, id), record in self.records.items():
-            found.setdefault(kind, {})[id] = asynchronous.AgentRecord(
+        for (name, id), record in self.records.items():
+            found.setdefault(name, {})[id] = asynchronous.AgentRecord(
                 generation=record.generation, deleting=record.deleting, spec=msgspec.Raw(record.text.encode())
             )
         return found
@@ -107,11 +112,6 @@ class Machine(asynchronous.AsyncClient):
         self.records[record.key] = record
         if record.deleting or self.log.get(record.key) is None:
             self._see(record, "deleting" if record.deleting else "pending")
-        if record.kind == "hosts" and record.deleting:
-            for unit in [u for u in self.records.values() if u.kind == "units" and u.id.startswith(f"{record.id}/")]:
-                marked = stored.DesiredRecord(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec)
-                self.records[unit.key] = marked
-                self._see(marked, "deleting")
 
     def zone(self, id: str, generation: int, state: Literal["up", "black", "stopped"]) -> None:
         """What somebody else than the caller asks for."""
@@ -124,13 +124,8 @@ class Machine(asynchronous.AsyncClient):
         self.log.put(msgspec.convert(said, observed.Observation))
 
     def _needed(self, key: stored.Key) -> bool:
-        kind, id = key
-        if kind == "hosts":
-            return any(other == "units" and unit.startswith(f"{id}/") for other, unit in self.records)
-        return kind == "networks" and any(
-            isinstance(record.spec, desired.Host) and any(leg.network == id for leg in record.spec.legs)
-            for record in self.records.values()
-        )
+        records = self.records.values()
+        return bool(kind.parts(KINDS, records, key) or kind.users(KINDS, records).get(key))
 
 
 class Supply:

@@ -161,12 +161,12 @@ class Place:
 
     async def prepare(self) -> None:
         vpc = network.Vpc(id=VPC, cidr="10.0.0.0/16", default=self._default, created_at=0.0)
-        await self.store.put(network.vpc_key(ACCOUNT, REGION, VPC), network.written(vpc))
+        await self.store.put(network.vpc_key(ACCOUNT, REGION, VPC), network.VPCS.written(vpc))
         for number, zone in enumerate(self.zones):
             id, name = f"subnet-{zone}", f"{REGION}{zone}"
             cidr = f"10.0.{number}.0/{self._bits}"
             subnet = network.Subnet(id=id, vpc=VPC, cidr=cidr, zone=name, zone_id="z", created_at=0.0)
-            await self.store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(subnet))
+            await self.store.put(network.subnet_key(ACCOUNT, REGION, id), network.SUBNETS.written(subnet))
         self.before = self.kept()
 
     async def want_cluster(self, *, deleting: bool = False) -> None:

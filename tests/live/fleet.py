@@ -35,10 +35,11 @@ def address(number: int, of: desired.Network) -> tuple[str, str]:
     return subnet.zone, str(ipaddress.ip_network(subnet.cidr)[4 + number // 3])
 
 
-def host(number: int, net: str, of: desired.Network, kind: str = "control", **more: object) -> desired.Host:
+def host(number: int, net: str, of: desired.Network, role: desired.Role = "api", **more: object) -> desired.Host:
     zone, where = address(number, of)
     return desired.Host(
-        kind=kind,  # type: ignore[arg-type]  # one of the kinds
+        role=role,
+        privilege="privileged" if role == "node" else "unprivileged",
         zone=zone,
         legs=(desired.Leg(network=net, address=where),),
         hostname=f"h{number}",
@@ -50,10 +51,10 @@ def pause_engine(client: Client) -> desired.Engine:
     return client.engine({"pause": engine.get("pause").components["pause"]})
 
 
-def fleet(client: Client, count: int, net: str = "net", kind: str = "control") -> Put:
+def fleet(client: Client, count: int, net: str = "net", role: desired.Role = "api") -> Put:
     """`count` hosts with one unit each, in one batch."""
     of = network()
-    hosts = {f"h{number}": host(number, net, of, kind) for number in range(count)}
+    hosts = {f"h{number}": host(number, net, of, role) for number in range(count)}
     units = {f"{id}/main": desired.Unit(engine="pause", component="pause") for id in hosts}
     return put(1, engines={"pause": pause_engine(client)}, networks={net: of}, hosts=hosts, units=units)
 

@@ -78,9 +78,9 @@ def opened() -> Iterator[Room]:
 
 def control(name: str = "etcd-a", **more: object) -> desired.Host:
     legs = (desired.Leg(network="net", address="198.19.0.10"),)
-    return desired.Host(kind="control", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]
+    return desired.Host(role="api", privilege="unprivileged", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]
 
 
 def node(name: str = "node-1", **more: object) -> desired.Host:
     legs = (desired.Leg(network="net", address="192.168.0.10"),)
-    return desired.Host(kind="node", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]
+    return desired.Host(role="node", privilege="privileged", zone="a", legs=legs, hostname=name, **more)  # type: ignore[arg-type]

@@ -166,8 +166,9 @@ def subnets(*cidrs: str) -> tuple[desired.Subnet, ...]:
     return tuple(desired.Subnet(id=f"s-{zone}", cidr=cidr, zone=zone) for zone, cidr in zip("abc", cidrs, strict=False))
 
 
-def host(zone: str, *legs: desired.Leg, kind: Any = "control") -> desired.Host:
-    return desired.Host(kind=kind, zone=zone, legs=legs, hostname="h")
+def host(zone: str, *legs: desired.Leg, role: desired.Role = "api") -> desired.Host:
+    privilege: desired.Privilege = "privileged" if role == "node" else "unprivileged"
+    return desired.Host(role=role, privilege=privilege, zone=zone, legs=legs, hostname="h")
 
 
 def wanted() -> topologies.Topology:
@@ -185,7 +186,7 @@ def wanted() -> topologies.Topology:
                 desired.Leg(network="closed", address=SECOND),
             ),
             "b": host("b", desired.Leg(network="vpc", address=B)),
-            "c": host("c", desired.Leg(network="vpc", address=C, prefixes=("10.20.2.128/28",)), kind="node"),
+            "c": host("c", desired.Leg(network="vpc", address=C, prefixes=("10.20.2.128/28",)), role="node"),
             "twin-a": host("a", desired.Leg(network="twin", address=A)),
             "twin-b": host("b", desired.Leg(network="twin", address="10.20.1.5")),
             "alone": host("a", desired.Leg(network="closed", address="198.19.250.5")),

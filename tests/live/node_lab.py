@@ -321,7 +321,11 @@ def running(
     if (runc := engine.find("runc")) is not None:
         keep[runc.id] = runc
     control = desired.Host(
-        kind="control", zone="a", legs=(desired.Leg(network="vpc", address=CONTROL_ADDRESS),), hostname="api"
+        role="api",
+        privilege="unprivileged",
+        zone="a",
+        legs=(desired.Leg(network="vpc", address=CONTROL_ADDRESS),),
+        hostname="api",
     )
     put = fleet.put(
         1,

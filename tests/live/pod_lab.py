@@ -124,8 +124,8 @@ def wanted() -> fleet.Put:
         "c0": desired.Leg(network="vpc", address=C0),
     }
     zones = {"n0": "a", "n1": "b", "c0": "c"}
-    kinds = {"n0": "node", "n1": "node", "c0": "control"}
-    hosts = {id: network_lab.host(zones[id], leg, kind=kinds[id]) for id, leg in legs.items()}
+    roles: dict[str, desired.Role] = {"n0": "node", "n1": "node", "c0": "api"}
+    hosts = {id: network_lab.host(zones[id], leg, role=roles[id]) for id, leg in legs.items()}
     return fleet.put(1, networks={"vpc": vpc}, hosts=hosts)
 
 

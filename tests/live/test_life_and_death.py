@@ -5,6 +5,7 @@ Cost: about 40 s.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.live import conftest, fleet
@@ -61,6 +63,37 @@ def test_a_killed_agent_is_followed_by_one_that_adopts_and_restarts_nothing(
     after = pids(fleet_of_four)
     print(f"\nadopted {HOSTS} hosts {time.monotonic() - began:.2f} s after the start of the next agent's process")
     assert after == before
+
+
+def test_hosts_of_an_earlier_release_run_on(fleet_of_four: conftest.RunningAgent) -> None:
+    """Their desired states are in its words on the disk, and a serve of that release says so again."""
+    before = pids(fleet_of_four)
+    fleet_of_four.kill()
+    database = sqlite3.connect(fleet_of_four.places.state / "desired.db")
+    with database:
+        kept = database.execute("SELECT id, generation, spec FROM objects WHERE kind = 'hosts'").fetchall()
+        assert len(kept) == HOSTS
+        words = {id: {**json.loads(spec), "kind": "control"} for id, _, spec in kept}
+        for id, spec in words.items():
+            assert (spec.pop("role"), spec.pop("privilege")) == ("api", "unprivileged")
+            database.execute("UPDATE objects SET spec = ? WHERE kind = 'hosts' AND id = ?", (json.dumps(spec), id))
+    database.close()
+    fleet_of_four.restart()
+    assert pids(fleet_of_four) == before
+    for id, generation, _ in kept:
+        again = {"generation": generation, "spec": words[id]}
+        body = f"{json.dumps(again)}"
+        answer = asked(fleet_of_four, "PUT", f"/v1/hosts/{id}", body)
+        assert [one["outcome"] for one in answer["accepted"]] == ["unchanged"], answer
+    assert pids(fleet_of_four) == before
+
+
+def asked(agent: conftest.RunningAgent, method: str, path: str, body: str) -> dict[str, Any]:
+    """What the agent answers, asked without our own types."""
+    command = ["curl", "--silent", "--unix-socket", str(agent.places.socket), "--request", method, "--data", body]
+    done = subprocess.run([*command, f"http://agent{path}"], capture_output=True, text=True, check=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def mended(agent: conftest.RunningAgent, works: object, within: float = 5.0) -> float:

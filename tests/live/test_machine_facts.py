@@ -87,7 +87,7 @@ def vpc(home: Home) -> Iterator[Home]:
             ),
         },
         "hosts": {
-            "c-1.node": (1, _host("control", "a", desired.Leg(network="vpc-home", address=NODE))),
+            "c-1.node": (1, _host("api", "a", desired.Leg(network="vpc-home", address=NODE))),
             "c-1.edge": (
                 1,
                 _host(
@@ -115,8 +115,9 @@ def vpc(home: Home) -> Iterator[Home]:
             server.communicate()
 
 
-def _host(kind: str, zone: str, *legs: desired.Leg) -> desired.Host:
-    return desired.Host(kind=kind, zone=zone, legs=legs, hostname="h")  # type: ignore[arg-type]
+def _host(role: desired.Role, zone: str, *legs: desired.Leg) -> desired.Host:
+    privilege: desired.Privilege = "privileged" if role == "node" else "unprivileged"
+    return desired.Host(role=role, privilege=privilege, zone=zone, legs=legs, hostname="h")
 
 
 def _serving(netns: Path) -> subprocess.Popen[str]:

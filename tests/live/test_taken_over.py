@@ -57,7 +57,8 @@ def network(cidr, *users):
 
 me, out = os.getuid(), {}
 net = network("198.19.200.0/26", me)
-host = d.Host(kind="node", zone="a", legs=(d.Leg(network="net", address="198.19.200.4"),), hostname="h")
+leg = d.Leg(network="net", address="198.19.200.4")
+host = d.Host(role="node", privilege="privileged", zone="a", legs=(leg,), hostname="h")
 good = found("containerd")
 script = client.keep_blob(f"#!/bin/sh\\nid >{mark}\\n".encode())
 digests = {name: client.keep_blob(path) for name, path in good.components.items()}

@@ -20,8 +20,8 @@ from tests.unit import whole_answers
 
 from roadstead.aws import registry
 from roadstead.aws.http import dispatch
-from roadstead.clusters import reconciler
 from roadstead.core import clock as clocks
+from roadstead.core import concurrency
 from roadstead.identity import accounts
 from roadstead.serve import main
 from roadstead.store import interface
@@ -60,7 +60,7 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
     running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
     async with local.opened(local.Places(folder)) as store:
         account = await accounts.ensure(store, 0.0)
-        operations = registry.build(main.MODULES, main.STATES)
+        operations = registry.build(main.SERVICES)
         front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors))
 
         def send(came: exchange.Request) -> exchange.Response:
@@ -101,8 +101,8 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
         def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
             return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
-        tools = reconciler.ReconcilerTools(store, world, lambda: 0.0, clocks.SystemClock())
-        working = asyncio.ensure_future(reconciler.ClusterReconciler(tools).run())
+        facts = registry.ReconcilerFacts(store, world, lambda: 0.0, clocks.SystemClock())
+        working = asyncio.ensure_future(concurrency.together(*registry.reconciling(main.SERVICES, facts)))
         try:
             yield Place(client, world, account, ask, send, answered)
         finally:

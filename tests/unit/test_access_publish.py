@@ -123,8 +123,8 @@ def test_resolvers_follow_their_subnets_and_what_is_gone_is_gone(tmp_path: Path)
         )
         # In one transaction: the snapshot is written once for them, and not again while it is looked at.
         await store.commit(
-            writes.Put(network.vpc_key(id, REGION, "vpc-1"), network.written(vpc)),
-            writes.Put(network.subnet_key(id, REGION, "subnet-1"), network.written(subnet)),
+            writes.Put(network.vpc_key(id, REGION, "vpc-1"), network.VPCS.written(vpc)),
+            writes.Put(network.subnet_key(id, REGION, "subnet-1"), network.SUBNETS.written(subnet)),
         )
         seen = (await asyncio.to_thread(until, reader)).vpcs
         assert seen["vpc-1"] == porter.Vpc(region=REGION, cidr="10.0.0.0/16", resolvers={"subnet-1": "10.0.32.2"})

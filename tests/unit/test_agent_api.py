@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from roadstead.agent import jobs
-from roadstead.agent.api import admission, bounds, server
-from roadstead.agent.records import blobs, observation_log, register
+from roadstead.agent import jobs, kinds
+from roadstead.agent.api import admission, server
+from roadstead.agent.kinds import bounds, kind
+from roadstead.agent.records import blobs, kept_jobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import Client
 from roadstead.contract.messages import desired, observed
@@ -36,9 +37,12 @@ class Rooms:
         self.timeouts: list[float] = []
         known = register.Register(self.records, None, frozenset())
         self.admission = admission.Admission(
-            self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known
+            kind.by_name(kinds.KINDS), self.records, self.blobs, {"haproxy"}, self._accept, bounds.Bounds(), known
         )
-        self.jobs = jobs.Jobs(self.records, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7)
+        results = kept_jobs.KeptJobs(self.records)
+        self.jobs = jobs.Jobs(
+            self.records, results, self.blobs, self._run, lambda _host, _digest: "/x", spawn, lambda _host: 7
+        )
 
     def _accept(self, record: store.DesiredRecord) -> None:
         self.accepted.append(record.key)
@@ -98,7 +102,13 @@ NET = desired.Network(cidrs=("10.0.0.0/16",), subnets=(desired.Subnet(id="a", ci
 
 
 def host(address: str = "10.0.0.4") -> desired.Host:
-    return desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address=address),), hostname="h")
+    return desired.Host(
+        role="api",
+        privilege="unprivileged",
+        zone="a",
+        legs=(desired.Leg(network="net", address=address),),
+        hostname="h",
+    )
 
 
 def test_a_batch_is_kept_and_woken_and_its_repetition_changes_nothing(bench: Bench) -> None:

@@ -35,19 +35,39 @@ def test_a_laptops_ceilings() -> None:
         processes=32768 - 4096,
         kept=plan.Room(memory=16 * GIB // 10, processes=4096, disk=10 * GIB),
     )
-    node = got.of(desired.Host(kind="node", zone="a", legs=(), hostname="n", shape=desired.Shape(vcpus=2, memory=GIB)))
+    node = got.of(
+        desired.Host(
+            role="node",
+            privilege="privileged",
+            zone="a",
+            legs=(),
+            hostname="n",
+            shape=desired.Shape(vcpus=2, memory=GIB),
+        )
+    )
     assert (node.memory, node.pids) == (GIB, 7168)
     large = got.of(
-        desired.Host(kind="node", zone="a", legs=(), hostname="n", shape=desired.Shape(vcpus=2, memory=64 * GIB))
+        desired.Host(
+            role="node",
+            privilege="privileged",
+            zone="a",
+            legs=(),
+            hostname="n",
+            shape=desired.Shape(vcpus=2, memory=64 * GIB),
+        )
     )
     assert large.memory == got.memory * 3 // 4
-    control = got.of(desired.Host(kind="control", zone="a", legs=(), hostname="n", limits=desired.Limits(cpu_weight=7)))
+    control = got.of(
+        desired.Host(
+            role="api", privilege="unprivileged", zone="a", legs=(), hostname="n", limits=desired.Limits(cpu_weight=7)
+        )
+    )
     assert control == desired.Limits(memory=got.memory // 2, pids=3584, cpu_weight=7)
 
 
 def test_what_is_asked_for_expressly_is_so() -> None:
     asked = desired.Limits(memory=5 << 20, pids=9)
-    host = desired.Host(kind="control", zone="a", legs=(), hostname="n", limits=asked)
+    host = desired.Host(role="api", privilege="unprivileged", zone="a", legs=(), hostname="n", limits=asked)
     assert plan.ceilings(LAPTOP, plan.Kept()).of(host) == asked
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from roadstead.agent import kinds
 from roadstead.agent.api import checks
+from roadstead.agent.kinds import kind
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired
 from roadstead.core import errors
@@ -13,10 +15,28 @@ from roadstead.core import errors
 NETWORK = desired.Network(
     cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),), egress=False
 )
-HOST = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+HOST = desired.Host(
+    role="api", privilege="unprivileged", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h"
+)
 
 
 DIGEST = f"sha256:{'0' * 64}"
+
+
+def record(name: str, id: str, spec: desired.Message, *, deleting: bool = False) -> store.DesiredRecord:
+    return store.DesiredRecord(name, id, 1, "", deleting, spec)
+
+
+RECORDS = {
+    each.key: each
+    for each in (
+        record("networks", "net", NETWORK),
+        record("hosts", "h", HOST),
+        record("engines", "etcd-3.6", desired.Engine(components={"etcd": DIGEST, "etcdutl": DIGEST})),
+        record("engines", "containerd", desired.Engine(components={"ctr": DIGEST})),
+    )
+}
+KINDS = kind.by_name(kinds.KINDS)
 
 
 def unit(after: str | None = None) -> desired.Unit:
@@ -25,20 +45,8 @@ def unit(after: str | None = None) -> desired.Unit:
 
 def asked(**units: desired.Unit) -> None:
     """Raises what the agent refuses of a host `h` with these units."""
-    now = checks.WantedStates(
-        networks={"net": NETWORK},
-        hosts={"h": HOST},
-        units={f"h/{name}": one for name, one in units.items()},
-        engines={
-            "etcd-3.6": desired.Engine(components={"etcd": DIGEST, "etcdutl": DIGEST}),
-            "containerd": desired.Engine(components={"ctr": DIGEST}),
-        },
-        zones={},
-        publishes={},
-        listeners={},
-    )
-    changed = [store.DesiredRecord("units", id, 1, "", False, one) for id, one in now.units.items()]
-    checks.check(now, changed, checks.MachineFacts(lambda _: True, ("haproxy",)))
+    changed = [record("units", f"h/{name}", one) for name, one in units.items()]
+    checks.check(KINDS, RECORDS, changed, kind.Facts(lambda _: True, ("haproxy",)))
 
 
 def test_a_unit_may_start_after_another_of_its_host() -> None:

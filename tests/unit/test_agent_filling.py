@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from tests.unit.test_agent_stores import COMPONENTS, FIRST, SECOND, asked, store
 
-from roadstead.agent.api import checks
-from roadstead.agent.kinds import context
-from roadstead.agent.kinds import stores as work
+from roadstead.agent.kinds import context, kind
+from roadstead.agent.kinds.node_images import filling as work
+from roadstead.agent.records import desired as records
 from roadstead.agent.stores import copying
 from roadstead.contract.messages import desired
 from roadstead.core import errors
@@ -27,20 +27,34 @@ CONTAINERD = desired.Unit(engine="containerd-2.3", component="containerd")
 KUBELET = desired.Unit(engine="kubernetes", component="kubelet", after="containerd", images=(SECOND, FIRST))
 
 
+def host(role: desired.Role) -> desired.Host:
+    privilege: desired.Privilege = "privileged" if role == "node" else "unprivileged"
+    return desired.Host(role=role, privilege=privilege, zone="a", legs=(), hostname="h")
+
+
+def wanted(
+    hosts: Mapping[str, desired.Host], units: Mapping[str, desired.Unit], engines: Mapping[str, desired.Engine]
+) -> kind.Wanted:
+    every = (("hosts", hosts), ("units", units), ("engines", engines))
+    return kind.Wanted(
+        records.DesiredRecord(name, id, 1, "", spec=spec) for name, specs in every for id, spec in specs.items()
+    )
+
+
 @dataclass
 class Agent:
-    """What the step needs of a scene: four new nodes, with disks in a folder and stores that are a fake's."""
+    """What the step needs of its context: four new nodes, with disks in a folder and stores that are a fake's."""
 
     folder: Path
     store: Path | None
     units: dict[str, desired.Unit] = field(default_factory=dict)
-    kind: str = "node"
+    role: desired.Role = "node"
     fault: Exception | None = None
     vouched: bool = True
     got: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     woken: list[str] = field(default_factory=list)
-    filling: dict[str, bool] = field(default_factory=dict)
+    memories: dict[type[object], Any] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -78,9 +92,11 @@ class Agent:
         return await copying.fill(store, host.disk)
 
     def wanted(self) -> Any:
-        hosts = {f"n{number}": SimpleNamespace(kind=self.kind) for number in range(4)}
-        engines = {"containerd-2.3": desired.Engine(components=COMPONENTS)}
-        return SimpleNamespace(units=self.units, hosts=hosts, engines=engines)
+        hosts = {f"n{number}": host(self.role) for number in range(4)}
+        return wanted(hosts, self.units, {"containerd-2.3": desired.Engine(components=COMPONENTS)})
+
+    def memory(self, of: type[object]) -> Any:
+        return self.memories.setdefault(of, of())
 
     def wake(self, _: str, id: str) -> None:
         self.woken.append(id)
@@ -115,7 +131,7 @@ def test_nodes_wait_for_their_store_and_have_its_images_marked(tmp_path: Path, s
         assert agent.mark("n3") == f"{FIRST}\n{SECOND}\n"
         assert (agent.disk("n3") / "lib" / "containerd" / "folder" / "file").exists()
         assert agent.wait("n3/containerd") is None, "its disk has something now"
-        assert agent.filling == {}
+        assert [memory.units for memory in agent.memories.values()] == [{}]
 
     asyncio.run(story())
 
@@ -172,10 +188,10 @@ def test_a_disk_that_has_something_and_units_that_need_nothing_wait_for_no_store
         (agent.places("n3").node_root / "stores").rmdir()
         assert agent.wait("n3/containerd") is None, "an older agent made it, and it sees no stores"
         (agent.places("n3").root / "stores").mkdir(parents=True)
-        agent.kind = "control"
+        agent.role = "api"
         assert agent.wait("n3/containerd") is None
         assert agent.tasks == []
-        agent.kind = "node"
+        agent.role = "node"
         assert agent.wait("n3/containerd") is not None, "one that does had its root beside its disk"
         await asyncio.gather(*agent.tasks)
 
@@ -186,17 +202,14 @@ def test_one_that_was_deleted_meanwhile_leaves_nothing(tmp_path: Path, store: Pa
     async def story() -> None:
         agent = Agent(tmp_path / "hosts", store)
         agent.wait(IDS[0])
-        del agent.filling[IDS[0]]
+        work.forget(cast("context.StepContext", agent), IDS[0])
         await agent.ended()
-        assert agent.filling == {}
+        assert [memory.units for memory in agent.memories.values()] == [{}]
 
     asyncio.run(story())
 
 
 def test_an_engine_without_the_programs_makes_no_store() -> None:
-    wanted = SimpleNamespace(
-        units={"n/containerd": CONTAINERD, "n/kubelet": KUBELET},
-        hosts={"n": SimpleNamespace(kind="node")},
-        engines={"containerd-2.3": desired.Engine(components={"containerd": FIRST})},
-    )
-    assert work.asked(cast("checks.WantedStates", wanted), "n/containerd") is None
+    units = {"n/containerd": CONTAINERD, "n/kubelet": KUBELET}
+    lacking = {"containerd-2.3": desired.Engine(components={"containerd": FIRST})}
+    assert work.asked(wanted({"n": host("node")}, units, lacking), "n/containerd") is None

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadstead.agent import kinds
 from roadstead.agent.api import generations
+from roadstead.agent.kinds import kind as descriptors
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired, requests
 from roadstead.core import errors
 
+KINDS = descriptors.by_name(kinds.KINDS)
 ZONE = desired.Zone(state="up")
 
 
@@ -25,7 +28,7 @@ def record(generation: int, state: str = "up", deleting: bool = False) -> store.
 
 def decide(before: store.DesiredRecord | None, batch: requests.Batch) -> tuple[list[store.DesiredRecord], str]:
     records = {} if before is None else {before.key: before}
-    changed, accepted = generations.decide(records, batch)
+    changed, accepted = generations.decide(KINDS, records, batch)
     return changed, accepted[0].outcome
 
 
@@ -61,26 +64,32 @@ def test_puts_that_are_refused(before: store.DesiredRecord, generation: int, sta
 
 
 def test_a_host_of_one_kind_never_becomes_one_of_another() -> None:
-    def host(kind: str) -> bytes:
+    def host(role: str, privilege: str = "unprivileged") -> bytes:
         leg = {"network": "net", "address": "10.0.0.4"}
-        return msgspec.json.encode({"kind": kind, "zone": "a", "legs": [leg], "hostname": "h"})
+        said = {"role": role, "privilege": privilege, "zone": "a", "legs": [leg], "hostname": "h"}
+        return msgspec.json.encode(said)
 
-    before = store.understood("hosts", "h", 1, host("control").decode(), False)
+    before = store.understood("hosts", "h", 1, host("api").decode(), False)
     assert before.spec is not None
-    for kind in ("node", "edge"):
-        put_ = requests.Put(generation=2, spec=msgspec.Raw(host(kind)))
-        with pytest.raises(errors.Conflict, match=f"does not become a {kind}"):
+    for other, words in (
+        (host("node", "privileged"), "is unprivileged and does not become privileged"),
+        (host("edge"), "is a host of api and does not become one of edge"),
+    ):
+        put_ = requests.Put(generation=2, spec=msgspec.Raw(other))
+        with pytest.raises(errors.Conflict, match=words):
             decide(before, requests.Batch(put={"hosts": {"h": put_}}))
-    again = requests.Put(generation=2, spec=msgspec.Raw(host("control")))
+    again = requests.Put(generation=2, spec=msgspec.Raw(host("api")))
     assert decide(before, requests.Batch(put={"hosts": {"h": again}}))[1] == "unchanged"
 
 
 def test_equal_specs_written_differently_are_the_same_content() -> None:
-    raw = msgspec.Raw(b'{ "names": {}, "legs": [], "hostname":"h", "zone":"a",  "kind":"node"}')
-    first, _ = generations.decide({}, requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=raw)}}))
-    other = msgspec.Raw(b'{"kind":"node","zone":"a","legs":[],"hostname":"h"}')
+    raw = msgspec.Raw(
+        b'{ "names": {}, "legs": [], "hostname":"h", "zone":"a",  "role":"node","privilege":"privileged"}'
+    )
+    first, _ = generations.decide(KINDS, {}, requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=raw)}}))
+    other = msgspec.Raw(b'{"privilege":"privileged","role":"node","zone":"a","legs":[],"hostname":"h"}')
     again = requests.Batch(put={"hosts": {"h": requests.Put(generation=1, spec=other)}})
-    changed, accepted = generations.decide({first[0].key: first[0]}, again)
+    changed, accepted = generations.decide(KINDS, {first[0].key: first[0]}, again)
     assert changed == []
     assert accepted[0].outcome == "unchanged"
 
@@ -107,10 +116,10 @@ def test_delete_keeps_the_record_marked_and_is_idempotent() -> None:
             {"kind": "node", "zone": "a", "legs": [{"network": "n", "address": "1.2.3"}]},
             "address",
         ),
-        ("hosts", "../etc", {}, "of others one word"),
+        ("hosts", "../etc", {}, "an id of hosts is one word"),
         ("hosts", "..", {}, "an id is of"),
         ("hosts", "Host", {}, "an id is of"),
-        ("units", "h", {"engine": "e", "component": "c"}, "HOST/UNIT"),
+        ("units", "h", {"engine": "e", "component": "c"}, "that of one of the hosts, '/', and its own word"),
         ("units", "h/u", {"engine": "e", "component": "../sh"}, "component"),
         ("units", "h/u", {"engine": "e", "component": "c", "flags": {"x": "a\nb"}}, "flags"),
         ("shells", "a", {}, "no kind 'shells'"),
@@ -119,7 +128,7 @@ def test_delete_keeps_the_record_marked_and_is_idempotent() -> None:
 def test_what_cannot_be_right_names_the_field(kind: str, id: str, spec: object, words: str) -> None:
     raw = msgspec.Raw(msgspec.json.encode(spec))
     with pytest.raises(errors.Invalid, match=words):
-        generations.decide({}, requests.Batch(put={kind: {id: requests.Put(generation=1, spec=raw)}}))
+        generations.decide(KINDS, {}, requests.Batch(put={kind: {id: requests.Put(generation=1, spec=raw)}}))
 
 
 def test_put_and_delete_of_one_object_in_one_batch_is_refused() -> None:
@@ -139,7 +148,7 @@ def test_generations_never_go_back_whatever_comes(story: list[tuple[int, str, bo
             else requests.Batch(put={"zones": {"a": put(generation, state)}})
         )
         try:
-            changed, _ = generations.decide(records, batch)
+            changed, _ = generations.decide(KINDS, records, batch)
         except errors.Conflict:
             continue
         records.update({record.key: record for record in changed})

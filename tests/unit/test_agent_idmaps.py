@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.idmaps import ability, ranges
-from roadstead.agent.kinds import hosts
+from roadstead.agent.kinds import hosts, kind
 from roadstead.agent.records import desired as store
+from roadstead.agent.records import host_ids
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
@@ -114,13 +115,14 @@ def test_an_instance_whose_nodes_had_users_of_their_own_makes_none_without_unles
         return why[0]
 
     room = SimpleNamespace(has_disk=lambda _: False, lacks_for_users=lacks, node_users="own")
-    now: Any = SimpleNamespace(records=records, hosts=room, instance=SimpleNamespace(id="main"))
+    ids = host_ids.HostIds(records)
+    now: Any = SimpleNamespace(ids=ids, hosts=room, instance=SimpleNamespace(id="main"))
     leg = desired.Leg(network="net", address="10.0.0.4")
-    node = desired.Host(kind="node", zone="a", legs=(leg,), hostname="n")
+    node = desired.Host(role="node", privilege="privileged", zone="a", legs=(leg,), hostname="n")
     assert asyncio.run(hosts.ids_of(now, "n1", node)) is None
     why[0] = None
-    assert asyncio.run(hosts.ids_of(now, "n2", node)) == records.range("n2")
-    records.gone(("hosts", "n2"))
+    assert asyncio.run(hosts.ids_of(now, "n2", node)) == ids.range("n2")
+    ids.forget("n2")
     why[0] = "runc 1.1.5, and 1.2 is needed"
     with pytest.raises(errors.Failed, match=r"now they cannot: runc 1\.1\.5, .*`roadstead start --node-users machine`"):
         asyncio.run(hosts.ids_of(now, "n3", node))
@@ -131,9 +133,11 @@ def test_an_instance_whose_nodes_had_users_of_their_own_makes_none_without_unles
 
 def test_the_runc_that_nodes_are_made_by_is_waited_for() -> None:
     phases: dict[str, str] = {"runc-1.5": "pending", "etcd-3.6": "pending"}
-    now: Any = SimpleNamespace(
-        wanted=lambda: SimpleNamespace(engines=dict.fromkeys(phases)), phase=lambda _kind, id: phases.get(id)
-    )
+
+    def engine(id: str) -> store.DesiredRecord:
+        return store.DesiredRecord("engines", id, 1, "", spec=desired.Engine(components={}))
+
+    now: Any = SimpleNamespace(wanted=lambda: kind.Wanted(map(engine, phases)), phase=lambda _kind, id: phases.get(id))
     assert hosts.runc_to_come(now) == "runc-1.5"
     phases["runc-1.5"] = "ready"
     assert hosts.runc_to_come(now) is None

@@ -11,7 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from roadstead.agent.kinds import context, images
+from roadstead.agent.kinds import context, kind
+from roadstead.agent.kinds.node_images import imports
+from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 
@@ -26,15 +28,14 @@ def kubelet(*digests: str) -> desired.Unit:
 
 @dataclass
 class Agent:
-    """What `images` needs of a scene, with a disk in a folder."""
+    """What `imports` needs of the steps' context, with a disk in a folder."""
 
     disk: Path
     refused: str = ""
     refusal: Exception = field(default_factory=lambda: errors.Failed("no space left on device"))
     brought: list[tuple[str, str, str]] = field(default_factory=list)
     woken: list[str] = field(default_factory=list)
-    importing: dict[str, str] = field(default_factory=dict)
-    late: dict[str, context.LateImages] = field(default_factory=dict)
+    memories: dict[type[object], Any] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     containerd: str = "ready"
 
@@ -47,7 +48,10 @@ class Agent:
         return SimpleNamespace(host=lambda _: SimpleNamespace(disk=self.disk))
 
     def wanted(self) -> Any:
-        return SimpleNamespace(units={"node/containerd": CONTAINERD})
+        return kind.Wanted([store.DesiredRecord("units", "node/containerd", 1, "", spec=CONTAINERD)])
+
+    def memory(self, of: type[object]) -> Any:
+        return self.memories.setdefault(of, of())
 
     async def bring(self, host: str, engine: str, digest: str) -> None:
         if digest == self.refused:
@@ -61,10 +65,10 @@ class Agent:
         self.tasks.append(asyncio.ensure_future(cast("Any", work)))
 
     def wait(self, unit: desired.Unit) -> float | None:
-        return images.wait(cast("context.StepContext", self), ID, unit)
+        return imports.wait(cast("context.StepContext", self), ID, unit)
 
     def follow(self, unit: desired.Unit) -> str:
-        return images.follow(cast("context.StepContext", self), ID, unit)
+        return imports.follow(cast("context.StepContext", self), ID, unit)
 
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -135,9 +139,9 @@ def test_one_that_was_deleted_meanwhile_leaves_nothing(disk: Path) -> None:
     async def story() -> None:
         agent = Agent(disk, refused=FIRST)
         agent.wait(kubelet(FIRST))
-        del agent.importing[ID]
+        imports.forget(cast("context.StepContext", agent), ID)
         await agent.ended()
-        assert agent.importing == {}
+        assert [memory.units for memory in agent.memories.values()] == [{}]
 
     asyncio.run(story())
 
@@ -161,7 +165,7 @@ def test_a_link_in_place_of_the_mark_is_not_followed(disk: Path) -> None:
 def test_what_a_unit_that_runs_is_to_have_by_now_is_brought_once_and_keeps_it_from_nothing(disk: Path) -> None:
     async def story() -> None:
         agent = Agent(disk, containerd="running")
-        images.mark(cast("context.StepContext", agent), "node", [FIRST])
+        imports.mark(cast("context.StepContext", agent), "node", [FIRST])
         assert agent.follow(kubelet(FIRST)) == ""
         assert agent.follow(kubelet(FIRST, SECOND)) == ""
         assert not agent.tasks, "nobody is there to import it"

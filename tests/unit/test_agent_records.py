@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from roadstead.agent.records import blobs, observation_log
+from roadstead.agent.records import begun, blobs, host_ids, observation_log
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired, observed
 from roadstead.core import errors
@@ -26,12 +26,12 @@ def zone(id: str, generation: int = 1) -> store.DesiredRecord:
 def test_what_was_committed_is_there_for_the_next_agent(tmp_path: Path) -> None:
     first = store.DesiredStore(tmp_path / "desired.db")
     first.commit([zone("a"), zone("b", 7)])
-    uid = first.uid("h", "main")
+    uid = host_ids.HostIds(first).uid("h", "main")
     first.close()
     again = store.DesiredStore(tmp_path / "desired.db")
     assert {record.id: record.generation for record in again.records.values()} == {"a": 1, "b": 7}
     assert again.records["zones", "a"].spec == desired.Zone(state="up")
-    assert again.uid("h", "main") == uid
+    assert host_ids.HostIds(again).uid("h", "main") == uid
     assert (tmp_path / "desired.db").stat().st_mode & 0o777 == 0o600
     again.close()
 
@@ -78,36 +78,39 @@ def test_a_commit_is_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_each_node_has_ids_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
     first = store.DesiredStore(tmp_path / "desired.db")
-    assert first.range("n1") is None
-    assert not first.range_given()
-    given = [first.give_range(f"n{number}", "main") for number in range(20)]
-    assert first.give_range("n3", "main") == given[3]
+    ids = host_ids.HostIds(first)
+    assert ids.range("n1") is None
+    assert not ids.range_given()
+    given = [ids.give_range(f"n{number}", "main") for number in range(20)]
+    assert ids.give_range("n3", "main") == given[3]
     taken = {id for one in given for id in (one.first, one.first + one.size - 1)}
     assert len(taken) == 40
     assert min(taken) >= 1 << 31
     first.close()
     again = store.DesiredStore(tmp_path / "desired.db")
-    assert [again.range(f"n{number}") for number in range(20)] == given
-    again.gone(("hosts", "n7"))
-    assert again.range("n7") is None
-    assert again.give_range("new", "main") == given[7]
+    ids = host_ids.HostIds(again)
+    assert [ids.range(f"n{number}") for number in range(20)] == given
+    ids.forget("n7")
+    assert ids.range("n7") is None
+    assert ids.give_range("new", "main") == given[7]
     for number in range(20):
-        again.gone(("hosts", f"n{number}"))
-    again.gone(("hosts", "new"))
+        ids.forget(f"n{number}")
+    ids.forget("new")
     # That there were some is known for good: none is made without any more.
-    assert again.range_given()
+    assert ids.range_given()
     again.close()
 
 
 def test_each_host_has_a_uid_of_its_own_until_it_is_gone(tmp_path: Path) -> None:
     records = store.DesiredStore(tmp_path / "desired.db")
-    uids = [records.uid(f"h{number}", "main") for number in range(50)]
+    ids = host_ids.HostIds(records)
+    uids = [ids.uid(f"h{number}", "main") for number in range(50)]
     assert len(set(uids)) == 50
     assert min(uids) > 65536
-    records.gone(("hosts", "h7"))
-    assert records.uid("new", "main") == uids[7]
+    ids.forget("h7")
+    assert ids.uid("new", "main") == uids[7]
     other = store.DesiredStore(tmp_path / "other.db")
-    assert other.uid("h0", "t-other") not in uids
+    assert host_ids.HostIds(other).uid("h0", "t-other") not in uids
     records.close()
     other.close()
 
@@ -120,15 +123,16 @@ async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
 def test_that_a_unit_was_ready_once_is_known_until_it_is_gone(tmp_path: Path) -> None:
     """A member of etcd whose disk was lost must not begin again with what it was first given."""
     first = store.DesiredStore(tmp_path / "desired.db")
+    units = begun.BegunUnits(first)
     for unit in ("h-1/etcd", "h-2/etcd"):
-        assert not first.has_begun(unit)
-        first.begin(unit)
-        first.begin(unit)
-    first.gone(("units", "h-2/etcd"))
+        assert not units.has(unit)
+        units.begin(unit)
+        units.begin(unit)
+    units.forget("h-2/etcd")
     first.close()
     again = store.DesiredStore(tmp_path / "desired.db")
-    assert again.has_begun("h-1/etcd")
-    assert not again.has_begun("h-2/etcd")
+    assert begun.BegunUnits(again).has("h-1/etcd")
+    assert not begun.BegunUnits(again).has("h-2/etcd")
     again.close()
 
 
@@ -221,7 +225,8 @@ def test_what_an_older_agent_kept_is_understood(kind: str, id: str, text: str) -
     record = store.understood(kind, id, 1, text, False)
     assert record.trouble == ""
     assert record.spec is not None
-    assert json.loads(msgspec.json.encode(record.spec)) == json.loads(text)
+    if kind != "hosts":  # Of these see test_messages_earlier.
+        assert json.loads(msgspec.json.encode(record.spec)) == json.loads(text)
 
 
 def test_the_older_agents_wishes_name_every_kind() -> None:

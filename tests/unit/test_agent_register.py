@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from roadstead.agent.api import admission, bounds
-from roadstead.agent.kinds import engines
+from roadstead.agent import kinds as kind_room
+from roadstead.agent.api import admission
+from roadstead.agent.kinds import bounds, engines, kind
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.agent_client import client
@@ -30,8 +31,11 @@ GOOD = {"containerd": b"containerd", "ctr": b"ctr"}
 SCRIPT = {**GOOD, "containerd": b"#!/bin/sh\nid >/tmp/owned\n"}
 NOBODYS = "its files are not those of an engine that root or the supplier got"
 EARLIER = "is of an earlier release, and nobody vouches for its files"
-NODE = desired.Host(kind="control", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h")
+NODE = desired.Host(
+    role="api", privilege="unprivileged", zone="a", legs=(desired.Leg(network="net", address="10.0.0.4"),), hostname="h"
+)
 NET = desired.Network(cidrs=("10.0.0.0/24",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),))
+KINDS = kind.by_name(kind_room.KINDS)
 UNIT = desired.Unit(engine=ID, component="containerd")
 
 
@@ -62,7 +66,7 @@ class Place:
         kept = blobs.Blobs(self.folder / "blobs")
         for file in (*GOOD.values(), *SCRIPT.values()):
             (self.folder / "blobs" / hashlib.sha256(file).hexdigest()).write_bytes(file)
-        door = admission.Admission(self.records, kept, (), lambda _: None, bounds.Bounds(), self.register)
+        door = admission.Admission(KINDS, self.records, kept, (), lambda _: None, bounds.Bounds(), self.register)
         batch = client.batch(
             {kind: {id: (generation, one) for id, one in some.items()} for kind, some in kinds.items()}, {}
         )
@@ -103,7 +107,7 @@ def test_an_engine_that_the_supplier_got_is_accepted_and_a_script_in_its_place_i
     for id in (ID, "containerd-9", "anything"):
         with pytest.raises(errors.Invalid, match=NOBODYS):
             place.put(engines={id: engine(SCRIPT)}, generation=2)
-    assert place.records.vouched(ID) == register.written(engine(GOOD))
+    assert place.register.vouched(ID) == register.written(engine(GOOD))
 
 
 def test_an_engine_is_not_called_what_it_is_not(place: Place) -> None:
@@ -175,7 +179,7 @@ def test_what_root_asks_for_is_vouched_for_and_stays_so(place: Place) -> None:
     try:
         assert again.register.vouches(ID, engine(GOOD))
         again.put(units={"h/v": UNIT})
-        again.records.gone(("engines", ID))
+        again.register.forget(ID)
         assert not again.register.vouches(ID, engine(GOOD))
     finally:
         again.records.close()
@@ -228,13 +232,13 @@ def test_the_agent_itself_runs_no_runc_that_nobody_vouches_for(place: Place) -> 
         records=place.records,
         observe=lambda _record, phase: seen.append(phase),
     )
-    asyncio.run(engines.step(now, record))
+    asyncio.run(engines.KIND.step(now, record))
     assert [each.name for each in runc_there.parent.iterdir()] == ["ctr"]
     runc_there.write_bytes(b"of the agent before this one")
     for id in place.register.adopt():
         engines.withhold(places, id)
     assert not runc_there.exists()
     place.got({"runc": SCRIPT["containerd"], "ctr": b"ctr"}, name="runc")
-    asyncio.run(engines.step(now, record))
+    asyncio.run(engines.KIND.step(now, record))
     assert runc_there.read_bytes() == SCRIPT["containerd"]
     assert seen == ["ready", "ready"]

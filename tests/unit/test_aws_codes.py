@@ -16,6 +16,7 @@ from roadstead.aws import calls, faults
 from roadstead.serve import main
 from roadstead.wire import services, validate
 
+MODULES = tuple(module for service in main.SERVICES for module in service.operations)
 _REFUSING = frozenset({"Refused", "refuse"})
 _CODING = "coded"
 
@@ -44,7 +45,7 @@ def service_of(module: types.ModuleType) -> str | None:
     return next((mark.service for mark in marks if mark is not None), None)
 
 
-@pytest.mark.parametrize("module", main.MODULES, ids=lambda module: module.__name__.removeprefix("roadstead.aws."))
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.removeprefix("roadstead.aws."))
 def test_codes_are_the_model_s(module: types.ModuleType) -> None:
     name = service_of(module)
     assert name is not None, "a module of operations has none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roadstead.aws import roadstead
+from roadstead.aws.roadstead import events
 
 EKS = "arn:aws:eks:eu-central-1:012345678901"
 
@@ -22,4 +22,4 @@ EKS = "arn:aws:eks:eu-central-1:012345678901"
     ],
 )
 def test_events_of_a_resource(asked: str, of: str, belongs: bool) -> None:
-    assert roadstead.concerns(f"{EKS}:{asked}", f"{EKS}:{of}") is belongs
+    assert events.concerns(f"{EKS}:{asked}", f"{EKS}:{of}") is belongs

@@ -26,24 +26,28 @@ def module(*marks: tuple[str, str], **notes: str) -> types.ModuleType:
     return made
 
 
+def built(*modules: types.ModuleType, **more: Any) -> registry.Registry:
+    return registry.build([registry.Service(modules)], **more)
+
+
 def test_marked_functions_are_found_by_service_and_name() -> None:
-    built = registry.build([module(("eks", "DescribeCluster"), ("sts", "GetCallerIdentity"))])
-    bound = built.find("eks", "DescribeCluster")
+    made = built(module(("eks", "DescribeCluster"), ("sts", "GetCallerIdentity")))
+    bound = made.find("eks", "DescribeCluster")
     assert bound is not None
     assert (bound.operation.name, bound.service.name) == ("DescribeCluster", "eks")
-    assert built.find("eks", "ListClusters") is None
-    assert set(built.services) == {"eks", "sts"}
+    assert made.find("eks", "ListClusters") is None
+    assert set(made.services) == {"eks", "sts"}
 
 
 def test_services_are_known_by_the_name_in_the_scope_of_a_signature() -> None:
-    assert registry.build([module(("elbv2", "DescribeTags"))]).services["elasticloadbalancing"].name == "elbv2"
+    assert built(module(("elbv2", "DescribeTags"))).services["elasticloadbalancing"].name == "elbv2"
 
 
 def test_what_a_module_imports_is_not_its_own() -> None:
     other = module(("eks", "DescribeCluster"))
     borrower = types.ModuleType("borrower")
     vars(borrower).update(taken=vars(other)["function_0"])
-    assert len(registry.build([other, borrower]).bound) == 1
+    assert len(built(other, borrower).bound) == 1
 
 
 @pytest.mark.parametrize(
@@ -58,26 +62,30 @@ def test_what_a_module_imports_is_not_its_own() -> None:
 )
 def test_what_does_not_fit_the_models_is_refused(modules: list[types.ModuleType], said: str) -> None:
     with pytest.raises(errors.Invalid, match=said):
-        registry.build(modules)
+        built(*modules)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     with pytest.raises(errors.Invalid, match=r"iam NoSuch.*sts NoSuch"):
-        registry.build([module(("iam", "NoSuch"), ("sts", "NoSuch"))])
+        built(module(("iam", "NoSuch"), ("sts", "NoSuch")))
 
 
 def test_states_are_held_against_the_models_enums() -> None:
-    operations = [module(("eks", "DescribeCluster"))]
-    registry.build(operations, [registry.States("eks", "ClusterStatus", frozenset({"CREATING", "ACTIVE"}))])
+    operations = (module(("eks", "DescribeCluster")),)
+
+    def checked(*states: registry.States) -> None:
+        registry.build([registry.Service(operations, states)])
+
+    checked(registry.States("eks", "ClusterStatus", frozenset({"CREATING", "ACTIVE"})))
     with pytest.raises(errors.Invalid, match="ClusterStatus has no state SLEEPING"):
-        registry.build(operations, [registry.States("eks", "ClusterStatus", frozenset({"SLEEPING"}))])
+        checked(registry.States("eks", "ClusterStatus", frozenset({"SLEEPING"})))
     with pytest.raises(errors.Invalid, match="no operation"):
-        registry.build(operations, [registry.States("iam", "statusType", frozenset({"Active"}))])
+        checked(registry.States("iam", "statusType", frozenset({"Active"})))
 
 
 def test_coverage_counts_every_operation_of_every_model_in_one_column() -> None:
     modules = [module(("eks", "DescribeCluster")), module(("eks", "ListFargateProfiles"), answers="empty")]
-    counted = registry.coverage(registry.build(modules, known=("eks", "sts")))
+    counted = registry.coverage(built(*modules, known=("eks", "sts")))
     assert counted["eks"]["behaves"] == ["DescribeCluster"]
     assert counted["eks"]["answers empty"] == ["ListFargateProfiles"]
     for name, rows in counted.items():

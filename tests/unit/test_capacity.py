@@ -319,7 +319,7 @@ def test_a_nodegroup_that_its_subnets_have_no_room_for_is_refused() -> None:
             net = ipaddress.IPv4Network(cidr)
             own = f"{net.network_address + number * net.num_addresses}/{net.prefixlen}"
             made = network.Subnet(id=id, vpc="vpc-1", cidr=own, zone=f"{REGION}a", zone_id="z", created_at=0.0)
-            await store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(made))
+            await store.put(network.subnet_key(ACCOUNT, REGION, id), network.SUBNETS.written(made))
         if others:
             key = nodegroups.key(ACCOUNT, REGION, "shop", "others")
             await store.put(key, nodegroups.written(group(others)))
@@ -350,7 +350,7 @@ def test_nodes_that_have_their_addresses_need_no_more() -> None:
         allotted = ipam.VpcAddresses()
         for part, id, cidr in (("node-1", "subnet-a", "10.0.0.0/26"), ("node-2", "subnet-b", "10.0.0.64/26")):
             made = network.Subnet(id=id, vpc="vpc-1", cidr=cidr, zone=f"{REGION}a", zone_id="z", created_at=0.0)
-            await store.put(network.subnet_key(ACCOUNT, REGION, id), network.written(made))
+            await store.put(network.subnet_key(ACCOUNT, REGION, id), network.SUBNETS.written(made))
             owner = naming.host(
                 names.cluster(CLUSTER, store.desired[CLUSTER].created),
                 names.instance(GROUP, store.desired[GROUP].created, part),

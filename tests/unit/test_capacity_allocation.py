@@ -94,7 +94,7 @@ async def given() -> tuple[memory.MemoryStore, allocator.Allocator]:
         made = network.Subnet(
             id=f"s-{zone}", vpc="vpc-1", cidr=cidr, zone=f"{REGION}{zone}", zone_id="z", created_at=0.0
         )
-        await store.put(network.subnet_key(ACCOUNT, REGION, made.id), network.written(made))
+        await store.put(network.subnet_key(ACCOUNT, REGION, made.id), network.SUBNETS.written(made))
     return store, allocator.Allocator(store, allocator.EndpointSettings(public="192.0.2.1"), lambda _, _port: True)
 
 

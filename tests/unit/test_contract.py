@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from roadstead import supplier
-from roadstead.agent import main as agent
+from roadstead.agent import options as agent_options
 from roadstead.contract import kubernetes, layout, listeners, logins, naming, paths, programs
 from roadstead.controllers.system import storage
 from roadstead.core import instance
@@ -91,16 +91,16 @@ def test_every_program_takes_the_command_by_which_the_tree_starts_it() -> None:
     )
     assert {name for name in asked.__struct_fields__ if getattr(asked, name) is None} == set()
     places = instance.Instance.named("t-one", Path("/run/netns/one"))
-    modules = {
-        "roadstead.agent.main": agent,
-        "roadstead.serve.main": serve_main,
-        "roadstead.porter.main": porter_main,
-        "roadstead.supplier": supplier,
+    parsers = {
+        "roadstead.agent.main": agent_options.read,
+        "roadstead.serve.main": serve_main._options,
+        "roadstead.porter.main": porter_main._options,
+        "roadstead.supplier": supplier._options,
     }
     started = set()
     for service in tree.services(places, Path("/python"), asked, tree.Ids(serve=995, porter=994)):
         at = service.command.index("-m") + 1
-        module = modules[service.command[at]]
-        assert module._options(list(service.command[at + 1 :])), "it would have ended here"
-        started.add(module)
-    assert started == set(modules.values())
+        parse = parsers[service.command[at]]
+        assert parse(list(service.command[at + 1 :])), "it would have ended here"
+        started.add(service.command[at])
+    assert started == set(parsers)

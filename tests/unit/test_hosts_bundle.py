@@ -7,13 +7,14 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.agent.hosts import bundle, cgroups, see, shape, tree, wanted
 from roadstead.agent.idmaps import ranges
-from roadstead.contract.messages import desired
+from roadstead.contract.messages import desired, earlier
 from roadstead.core.instance import Instance
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,7 +48,8 @@ V2 = dataclasses.replace(V1, cgroup_version=2, cgroup_roots=(Path("/sys/fs/cgrou
 SYSTEMD = dataclasses.replace(V2, cgroup_parent="/system.slice/roadstead-hosts.service")
 
 CONTROL = desired.Host(
-    kind="control",
+    role="etcd",
+    privilege="unprivileged",
     zone="a",
     legs=(desired.Leg(network="net", address="198.19.0.10"),),
     hostname="etcd-a",
@@ -55,7 +57,8 @@ CONTROL = desired.Host(
     names={"198.19.0.11": ("etcd-b",)},
 )
 NODE = desired.Host(
-    kind="node",
+    role="node",
+    privilege="privileged",
     zone="b",
     legs=(desired.Leg(network="net", address="192.168.0.10"),),
     hostname="node-1",
@@ -65,7 +68,7 @@ NODE = desired.Host(
 
 
 def asked(host: desired.Host, facts: see.MachineFacts, ids: ranges.Range | None = None) -> wanted.WantedHost:
-    node = host.kind == "node"
+    node = host.role == "node"
     return wanted.WantedHost(
         instance=INSTANCE.id,
         id=host.hostname,
@@ -81,10 +84,10 @@ def asked(host: desired.Host, facts: see.MachineFacts, ids: ranges.Range | None 
 
 
 @pytest.mark.parametrize(("name", "facts"), [("v1", V1), ("v2", V2), ("systemd", SYSTEMD)])
-@pytest.mark.parametrize("host", [CONTROL, NODE], ids=lambda host: host.kind)
+@pytest.mark.parametrize("host", [CONTROL, NODE], ids=lambda host: earlier.kind(host.role))
 def test_bundle_is_as_the_golden_file(name: str, facts: see.MachineFacts, host: desired.Host) -> None:
     made = json.loads(json.dumps(bundle.config(asked(host, facts), facts)))
-    assert made == json.loads((GOLDEN / f"bundle-{name}-{host.kind}.json").read_text())
+    assert made == json.loads((GOLDEN / f"bundle-{name}-{earlier.kind(host.role)}.json").read_text())
 
 
 @pytest.mark.parametrize(("name", "facts"), [("v1", V1), ("v2", V2)])
@@ -145,12 +148,12 @@ def test_control_hosts_have_no_way_to_power() -> None:
     assert writable == {"/var", "/var/log/units", "/run/service"}
 
 
-@pytest.mark.parametrize("host", [CONTROL, NODE], ids=lambda host: host.kind)
+@pytest.mark.parametrize("host", [CONTROL, NODE], ids=lambda host: earlier.kind(host.role))
 def test_hosts_see_only_their_own_folders_and_what_is_shared(host: desired.Host) -> None:
     made = json.loads(json.dumps(bundle.config(asked(host, V1), V1)))
     places = INSTANCE.host(host.hostname)
     own = (places.state, places.run, places.log)
-    stores = (INSTANCE.stores,) if host.kind == "node" else ()
+    stores = (INSTANCE.stores,) if host.role == "node" else ()
     shared = (Path("/usr"), Path("/etc"), Path("/boot"), INSTANCE.engines, INSTANCE.run / "shapes", *stores)
     for mount in made["mounts"]:
         if mount["type"] != "bind":
@@ -200,9 +203,42 @@ def test_digest_is_of_what_cannot_be_changed_in_place() -> None:
     same = desired.Host(**{field: getattr(CONTROL, field) for field in CONTROL.__struct_fields__} | replace)
     assert wanted.digest(same, 61001) == digest
     assert wanted.digest(CONTROL, 61002) != digest
-    for field, value in {"hostname": "x", "shape": NODE.shape, "disk": NODE.disk, "kind": "edge"}.items():
+    for field, value in {
+        "hostname": "x",
+        "shape": NODE.shape,
+        "disk": NODE.disk,
+        "role": "edge",
+        "privilege": "privileged",
+    }.items():
         other = desired.Host(**{f: getattr(CONTROL, f) for f in CONTROL.__struct_fields__} | {field: value})
         assert wanted.digest(other, 61001) != digest, field
+
+
+def test_what_a_host_may_do_and_what_it_is_for_are_two_things() -> None:
+    """Each of these could be asked for some day; the agent takes none of them yet."""
+    plain = json.loads(json.dumps(bundle.config(asked(CONTROL, V1), V1)))
+    might = dataclasses.replace(asked(msgspec.structs.replace(CONTROL, privilege="privileged"), V1), uid=0)
+    made = json.loads(json.dumps(bundle.config(might, V1)))
+    assert (made["root"], made["process"]["args"]) == (plain["root"], plain["process"]["args"])
+    assert made["process"]["capabilities"]["bounding"] == list(V1.capabilities)
+    assert plain["process"]["capabilities"]["bounding"] == []
+    for_pods = dataclasses.replace(asked(msgspec.structs.replace(NODE, privilege="unprivileged"), V1), uid=61001)
+    made = json.loads(json.dumps(bundle.config(for_pods, V1)))
+    assert made["root"]["path"] == str(INSTANCE.host("node-1").node_root)
+    assert made["process"]["noNewPrivileges"]
+    assert made["process"]["capabilities"]["bounding"] == []
+    assert set(plain["linux"]["maskedPaths"]) < set(made["linux"]["maskedPaths"])
+
+
+@pytest.mark.parametrize(
+    ("role", "privilege"), [("node", "unprivileged"), ("edge", "privileged"), ("api", "privileged")]
+)
+def test_digest_tells_a_privilege_that_no_earlier_release_gave(
+    role: desired.Role, privilege: desired.Privilege
+) -> None:
+    usual: desired.Privilege = "privileged" if privilege == "unprivileged" else "unprivileged"
+    hosts = (msgspec.structs.replace(CONTROL, role=role, privilege=each) for each in (privilege, usual))
+    assert len({wanted.digest(host, 0) for host in hosts}) == 2
 
 
 def test_tree_of_a_control_host() -> None:

@@ -26,7 +26,8 @@ CONTROL = desired.Network(
     machine_users=(990,),
 )
 API = desired.Host(
-    kind="control",
+    role="api",
+    privilege="unprivileged",
     zone="a",
     hostname="api",
     legs=(
@@ -115,7 +116,7 @@ def test_a_host_is_wired_as_the_design_says() -> None:
 
 
 def test_a_host_with_one_leg_needs_no_rules() -> None:
-    one = desired.Host(kind="node", zone="a", hostname="n", legs=API.legs[:1])
+    one = desired.Host(role="node", privilege="privileged", zone="a", hostname="n", legs=API.legs[:1])
     assert wiring.host_side(one, TOPOLOGY.networks).rules == frozenset()
 
 
@@ -167,7 +168,8 @@ def test_a_changed_address_takes_its_routes_along() -> None:
     side = SIDES["host"]
     moved = wiring.host_side(
         desired.Host(
-            kind="control",
+            role="api",
+            privilege="unprivileged",
             zone="a",
             hostname="api",
             legs=(desired.Leg(network="vpc", address="10.0.0.9"), API.legs[1]),

@@ -22,7 +22,7 @@ def network(*subnets: str, cidrs: tuple[str, ...] = ("10.0.0.0/16",), users: tup
 
 def host(zone: str, address: str, *prefixes: str, in_: str = "vpc") -> desired.Host:
     leg = desired.Leg(network=in_, address=address, prefixes=prefixes)
-    return desired.Host(kind="node", zone=zone, legs=(leg,), hostname="h")
+    return desired.Host(role="node", privilege="privileged", zone=zone, legs=(leg,), hostname="h")
 
 
 def publish(address: str = "127.0.0.1", target: str = "10.0.0.4", in_: str = "vpc") -> desired.Publish:
@@ -43,10 +43,14 @@ def test_a_good_topology_has_no_problem() -> None:
 
 def test_an_edge_is_in_no_single_zone() -> None:
     leg = desired.Leg(network="vpc", address="10.0.1.9")
-    edge = desired.Host(kind="edge", zone="region", legs=(leg,), hostname="edge")
+    edge = desired.Host(role="edge", privilege="unprivileged", zone="region", legs=(leg,), hostname="edge")
     assert topologies.check(replace(GOOD, hosts={**GOOD.hosts, "edge": edge})) == []
     outside = desired.Host(
-        kind="edge", zone="region", legs=(desired.Leg(network="vpc", address="10.0.7.9"),), hostname="edge"
+        role="edge",
+        privilege="unprivileged",
+        zone="region",
+        legs=(desired.Leg(network="vpc", address="10.0.7.9"),),
+        hostname="edge",
     )
     found = topologies.check(replace(GOOD, hosts={**GOOD.hosts, "edge": outside}))
     assert [str(each) for each in found] == [
@@ -56,7 +60,7 @@ def test_an_edge_is_in_no_single_zone() -> None:
 
 def test_a_host_is_in_its_zone_by_one_leg_and_comes_out_anywhere_by_others() -> None:
     legs = (desired.Leg(network="vpc", address="10.0.1.9"), desired.Leg(network="own", address="10.9.0.4"))
-    api = desired.Host(kind="control", zone="a", legs=legs, hostname="api")
+    api = desired.Host(role="api", privilege="unprivileged", zone="a", legs=legs, hostname="api")
     placed = replace(
         GOOD,
         networks={**GOOD.networks, "own": network("10.9.0.0/24", cidrs=("10.9.0.0/16",))},
@@ -159,7 +163,7 @@ def test_what_cannot_be_is_said(changes: dict[str, Any], said: str) -> None:
 
 
 def test_a_host_needs_a_leg() -> None:
-    bare = desired.Host(kind="control", zone="a", legs=(), hostname="h")
+    bare = desired.Host(role="api", privilege="unprivileged", zone="a", legs=(), hostname="h")
     assert [str(problem) for problem in topologies.check(replace(GOOD, hosts={**GOOD.hosts, "x": bare}))] == [
         "host x has 0 legs; it needs 1 to 8"
     ]

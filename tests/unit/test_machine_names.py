@@ -16,15 +16,16 @@ NODE = "ip-192-168-0-5.eu-central-1.compute.internal"
 OTHER = "ip-192-168-0-6.eu-central-1.compute.internal"
 
 
-def host(kind: str = "control", hostname: str = "own") -> dict[str, Any]:
-    return {"generation": 1, "deleting": False, "spec": {"kind": kind, "hostname": hostname}}
+def host(role: str = "api", hostname: str = "own", said: str = "role") -> dict[str, Any]:
+    return {"generation": 1, "deleting": False, "spec": {said: role, "hostname": hostname}}
 
 
 WANTED = {
     "hosts": {
         **{f"{id}.{name}": host() for id in ("c-1", "c-2", "c-3") for name in ("api-a", "edge", "etcd-a")},
         "c-1.i-0a": host("node", NODE),
-        "c-1.i-0b": host("node", OTHER),
+        # As an agent of an earlier release has it.
+        "c-1.i-0b": host("node", OTHER, said="kind"),
         # The VPCs of two clusters may have the same addresses.
         "c-2.i-0c": host("node", NODE),
         "bench": host("node", "bench"),

@@ -14,6 +14,7 @@ import pytest
 
 from roadstead.agent import main
 from roadstead.agent.records import desired as store
+from roadstead.agent.records import host_ids
 from roadstead.clusters.access import publisher
 from roadstead.contract import programs
 from roadstead.contract.messages import porter
@@ -44,7 +45,7 @@ def test_nobody_else_can_open_the_desired_states_or_lock_them(tmp_path: Path) ->
     path = tmp_path / "desired.db"
     for _ in range(2):
         records = store.DesiredStore(path)
-        records.uid("h", "t-one")
+        host_ids.HostIds(records).uid("h", "t-one")
         assert {each.name: mode(each) for each in tmp_path.iterdir()} == {
             f"desired.db{more}": 0o600 for more in ("", "-wal", "-shm")
         }

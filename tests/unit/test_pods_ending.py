@@ -13,7 +13,8 @@ from roadstead.contract.messages import desired
 from roadstead.core import instance
 
 NODE = desired.Host(
-    kind="node",
+    role="node",
+    privilege="privileged",
     zone="a",
     legs=(desired.Leg(network="vpc", address="10.0.0.4", prefixes=("10.0.0.16/28",)),),
     hostname="n0",

@@ -20,7 +20,8 @@ POD = wiring.Pod(
 )
 NETWORK = desired.Network(cidrs=("10.0.0.0/16",), subnets=(desired.Subnet(id="s", cidr="10.0.0.0/24", zone="a"),))
 NODE = desired.Host(
-    kind="node",
+    role="node",
+    privilege="privileged",
     zone="a",
     hostname="n0",
     legs=(desired.Leg(network="vpc", address="10.0.0.4", prefixes=("10.0.0.16/28",)),),
@@ -40,7 +41,9 @@ def made(*sides: resources.Side) -> resources.View:
 
 
 def test_a_pod_is_wired_as_a_host_with_one_leg() -> None:
-    host = msgspec.structs.replace(NODE, kind="control", legs=(desired.Leg(network="vpc", address=POD.address),))
+    host = msgspec.structs.replace(
+        NODE, role="api", privilege="unprivileged", legs=(desired.Leg(network="vpc", address=POD.address),)
+    )
     as_host = wiring.host_side(host, {"vpc": NETWORK})
     as_pod = wiring.pod_side(POD)
     assert (as_pod.links, as_pod.addresses) == (as_host.links, as_host.addresses)
@@ -80,7 +83,12 @@ def test_node_and_pods_leave_each_others_routes_alone() -> None:
 def test_an_address_that_no_pod_has_is_unreachable_in_its_node() -> None:
     refused = resources.LinkRoute("10.0.0.16/28")
     assert refused in HOST_SIDE.routes
-    assert refused not in wiring.host_side(msgspec.structs.replace(NODE, kind="control"), {"vpc": NETWORK}).routes
+    assert (
+        refused
+        not in wiring.host_side(
+            msgspec.structs.replace(NODE, role="api", privilege="unprivileged"), {"vpc": NETWORK}
+        ).routes
+    )
 
 
 PORTS = (

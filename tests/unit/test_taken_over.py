@@ -15,13 +15,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from roadstead.agent.api import admission, bounds
+from roadstead.agent import kinds
+from roadstead.agent.api import admission
+from roadstead.agent.kinds import bounds, kind
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import requests
 from roadstead.core import errors
 
 SERVE, PORTER = 64001, 64002
+KINDS = kind.by_name(kinds.KINDS)
 ALLOWED = bounds.Bounds(
     users=frozenset({SERVE}), passed=frozenset({PORTER}), addresses=frozenset({"127.0.0.1", "192.0.2.7"})
 )
@@ -36,7 +39,14 @@ def network(cidr: str = "198.19.0.0/26", *users: int) -> Spec:
 
 
 def host(**more: object) -> Spec:
-    return {"kind": "node", "zone": "a", "legs": [{"network": "net", "address": "198.19.0.4"}], "hostname": "h", **more}
+    return {
+        "role": "node",
+        "privilege": "privileged",
+        "zone": "a",
+        "legs": [{"network": "net", "address": "198.19.0.4"}],
+        "hostname": "h",
+        **more,
+    }
 
 
 def unit(**more: object) -> Spec:
@@ -81,7 +91,8 @@ def door(tmp_path: Path) -> Iterator[admission.Admission]:
 def opened(folder: Path, records: store.DesiredStore, allowed: bounds.Bounds = ALLOWED) -> admission.Admission:
     """The cache of the engines is in `cache`, and whoever runs the tests writes there."""
     known = register.Register(records, folder / "cache", frozenset({os.getuid()}))
-    return admission.Admission(records, blobs.Blobs(folder / "blobs"), ("haproxy",), lambda _: None, allowed, known)
+    kept = blobs.Blobs(folder / "blobs")
+    return admission.Admission(KINDS, records, kept, ("haproxy",), lambda _: None, allowed, known)
 
 
 def asked(door: admission.Admission, specs: Specs, user: int = SERVE, generation: int = 1) -> None:
@@ -141,11 +152,11 @@ HOSTS = [
     ("a disk without an end", host(disk={"kind": "ext4", "size": 0}), "size"),
 ]
 NAMES = [
-    ("networks", "../net", "of others one word"),
+    ("networks", "../net", "an id of .* is one word"),
     ("networks", "net\n", "an id is of a-z"),
     ("hosts", "..", "an id is of a-z"),
     ("units", "h/..", "an id is of a-z"),
-    ("units", "h/u/v", "HOST/UNIT"),
+    ("units", "h/u/v", "one of the hosts, '/', and its own word"),
     ("engines", "system", "stands for programs of the machine"),
 ]
 WRONG = [

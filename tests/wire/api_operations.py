@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from roadstead.aws import calls
+from roadstead.aws import calls, registry
 from roadstead.core import errors
 from roadstead.serve import main
 from roadstead.store import keys, writes
@@ -158,4 +158,4 @@ async def describe_log_groups(_call: calls.Call, _asked: calls.Asked) -> calls.A
 
 
 if __name__ == "__main__":
-    sys.exit(main.main(modules=(sys.modules[__name__],)))
+    sys.exit(main.main(services=(registry.Service((sys.modules[__name__],)),)))

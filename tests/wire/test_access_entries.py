@@ -42,6 +42,13 @@ def test_the_life_of_an_entry(tmp_path: Path) -> None:
         assert eks.describe_access_entry(**one)["accessEntry"] == made
         assert stories.code(eks.create_access_entry, **asked) == "ResourceInUseException"
 
+        arn = made["accessEntryArn"]
+        eks.tag_resource(resourceArn=arn, tags={"c": "d"})
+        assert eks.list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "b", "c": "d"}
+        eks.untag_resource(resourceArn=arn, tagKeys=["c"])
+        assert eks.describe_access_entry(**one)["accessEntry"]["tags"] == {"a": "b"}
+        assert stories.code(eks.list_tags_for_resource, resourceArn=f"{arn}0") == "NotFoundException"
+
         changed = eks.update_access_entry(**one, username="ann", kubernetesGroups=[])["accessEntry"]
         assert (changed["username"], changed["kubernetesGroups"], changed["tags"]) == ("ann", [], {"a": "b"})
         eks.associate_access_policy(**one, policyArn=VIEW, accessScope=WHOLE)

@@ -68,7 +68,7 @@ def raw(request: exchange.Request, **more: str) -> bytes:
 
 @contextlib.asynccontextmanager
 async def door(folder: Path, limits: server.ServerLimits) -> AsyncIterator[Open]:
-    operations = registry.build([api_operations])
+    operations = registry.build([registry.Service((api_operations,))])
     async with local.opened(local.Places(folder / "state")) as store:
         account = await accounts.ensure(store, time.time())
         assert account.secret is not None

@@ -18,7 +18,7 @@ from roadstead.serve import main
 from roadstead.wire import exchange, services
 from roadstead.wire.codes import choice, documented, table
 
-OPERATIONS = registry.build(main.MODULES, main.STATES)
+OPERATIONS = registry.build(main.SERVICES)
 UNSIGNED = {"json": ("MissingAuthenticationTokenException", 403), "query": ("MissingAuthenticationToken", 403)}
 HTTP = ("MalformedHttpRequestException", 400)
 JSON: dict[str, tuple[str, int]] = {

@@ -49,7 +49,7 @@ def names_of_filters(text: str) -> Iterator[str]:
 
 
 def filtered() -> Iterator[str]:
-    for _, operation in registry.build(ALL_MODULES, known=("ec2",)).bound:
+    for _, operation in registry.build([registry.Service(ALL_MODULES)], known=("ec2",)).bound:
         if operation.startswith(("Describe", "Get")) and documented(operation)[1]:
             yield operation
 

@@ -118,7 +118,7 @@ async def _read(reader: asyncio.StreamReader, *, bodiless: bool) -> tuple[int, b
 async def attack(port: int, found: profile.Profile, first: int, last: int, told: Told) -> None:
     """The requests of a range of numbers, by all senders; a good one from time to time between them."""
     operations = [
-        (bound.service.name, bound.operation.name) for bound in registry.build(serve_main.MODULES).bound.values()
+        (bound.service.name, bound.operation.name) for bound in registry.build(serve_main.SERVICES).bound.values()
     ]
     assert not set(UNBUILT) & set(operations)
     # Several times: they are few among those that are built.

@@ -24,7 +24,7 @@ from roadstead.store import interface, writes
 
 REGION = aws_api.REGION
 MODULES = (absent, vpc_absent, groups, interfaces, routes, settings)
-OPERATIONS = registry.build(MODULES, known=("ec2",)).bound
+OPERATIONS = registry.build([registry.Service(MODULES)], known=("ec2",)).bound
 NEVER: dict[str, Any] = {
     "EnableTerminationProtection": True,
     "RoleName": "eks",
@@ -258,7 +258,7 @@ def test_all_that_there_never_is_is_answered_to_boto3(tmp_path: Path) -> None:
 
     def story(customer: Customer) -> None:
         customer.active()
-        bound = registry.build(main.MODULES, main.STATES).bound
+        bound = registry.build(main.SERVICES).bound
         asked_of = [one for one in bound.values() if registry.column(one) == "answers empty"]
         assert len(asked_of) > 90
         clients = {service: customer.place.client(service) for service in ("ec2", "eks", "iam", "cloudformation")}

@@ -159,7 +159,7 @@ def test_every_answer_of_every_operation_is_whole(tmp_path: Path) -> None:
         gone(customer)
         assert wanted - customer.place.answered == set()
 
-    bound = registry.build(main.MODULES, main.STATES).bound.items()
+    bound = registry.build(main.SERVICES).bound.items()
     wanted = {name for name, one in bound if registry.column(one) == "behaves" and name[1] not in UNASKED}
     told(tmp_path, story)
 

@@ -241,8 +241,8 @@ def test_a_cluster_steps_over_ports_and_networks_that_are_taken() -> None:
         made = network.Subnet(
             id="s", vpc="vpc-1", cidr="10.0.0.0/24", zone="eu-central-1a", zone_id="z", created_at=0.0
         )
-        await store.put(network.vpc_key("012345678901", "eu-central-1", "vpc-1"), network.written(vpc))
-        await store.put(network.subnet_key("012345678901", "eu-central-1", "s"), network.written(made))
+        await store.put(network.vpc_key("012345678901", "eu-central-1", "vpc-1"), network.VPCS.written(vpc))
+        await store.put(network.subnet_key("012345678901", "eu-central-1", "s"), network.SUBNETS.written(made))
         used = machine.Route(to="198.19.0.0/25", device="wg0")
         await facts.keep(store, msgspec.structs.replace(SMALL, routes=(used, LAN[0])))
         given = allocator.Allocator(store, allocator.EndpointSettings(), lambda _, port: port not in (16443, 16445))

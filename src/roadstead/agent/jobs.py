@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from roadstead.agent.records import blobs
+from roadstead.agent.records import blobs, kept_jobs
 from roadstead.agent.records import desired as store
 from roadstead.contract import layout
 from roadstead.contract.messages import desired, forms, observed
@@ -20,25 +22,23 @@ log = logging.getLogger(__name__)
 _ID = msgspec.json.Decoder(forms.Id)
 
 
-def command(job: types.Job, archive: str = "") -> list[str]:
-    """The command line of a job inside its host. `archive` is where the host sees the blob of an import."""
-    match job:
-        case types.ImageImport(engine=engine):
-            return [
-                f"{layout.engine(engine)}/ctr",
-                "--namespace",
-                layout.IMAGES,
-                "images",
-                "import",
-                "--local",
-                archive,
-            ]
-        case types.ImageList(engine=engine):
-            # The label is put on by the CRI when it has heard of an image. Source: containerd 2.3, internal/cri/labels.
-            taken = 'labels."io.cri-containerd.image"==managed'
-            return [*_ctr(engine), "images", "list", "--quiet", taken]
-        case types.EtcdMember():
-            return _etcd(job)
+@dataclass(frozen=True)
+class JobKind:
+    """What is known of one type of jobs."""
+
+    command: Callable[[Any, str], list[str]]
+    """The command line inside the host of a job. Raises Invalid for one that lacks what it needs."""
+    archive: Callable[[Any], str | None] = lambda _: None
+    """The blob that is lent to the host for it; where the host sees it is the command's second argument."""
+
+
+def _import(job: types.ImageImport, archive: str) -> list[str]:
+    return [*_ctr(job.engine), "images", "import", "--local", archive]
+
+
+def _list(job: types.ImageList, _: str) -> list[str]:
+    # The label is put on by the CRI when it has heard of an image. Source: containerd 2.3, internal/cri/labels.
+    return [*_ctr(job.engine), "images", "list", "--quiet", 'labels."io.cri-containerd.image"==managed']
 
 
 def _ctr(engine: str) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def last_words(output: str) -> str:
     return "\n".join(said)[-400:]
 
 
-def _etcd(job: types.EtcdMember) -> list[str]:
+def _etcd(job: types.EtcdMember, _: str) -> list[str]:
     files = layout.files(job.unit)
     argv = [f"{layout.engine(job.engine)}/etcdctl", f"--endpoints={job.endpoint}", "--write-out=json"]
     for flag, name in (("cacert", job.ca), ("cert", job.certificate), ("key", job.key)):
@@ -72,12 +72,25 @@ def _etcd(job: types.EtcdMember) -> list[str]:
             return [*argv, "member", job.action, job.member]
 
 
+KINDS: dict[type[types.Job], JobKind] = {
+    types.ImageImport: JobKind(_import, lambda job: job.archive),
+    types.ImageList: JobKind(_list),
+    types.EtcdMember: JobKind(_etcd),
+}
+
+
+def command(job: types.Job, archive: str = "") -> list[str]:
+    """The command line of a job inside its host. `archive` is where the host sees the blob of an import."""
+    return KINDS[type(job)].command(job, archive)
+
+
 class Jobs:
     """The jobs of one agent. `run` executes inside a host and returns exit code and output."""
 
     def __init__(
         self,
         records: store.DesiredStore,
+        results: kept_jobs.KeptJobs,
         kept: blobs.Blobs,
         run: Callable[[str, int, list[str], float], Awaitable[tuple[int, str]]],
         lend: Callable[[str, str], str],
@@ -86,6 +99,7 @@ class Jobs:
     ) -> None:
         """`lend` makes a blob readable inside a host and returns its path there."""
         self._records = records
+        self._results = results
         self._blobs = kept
         self._run = run
         self._lend = lend
@@ -99,13 +113,13 @@ class Jobs:
         except msgspec.ValidationError as error:
             raise errors.Invalid(f"job {id!r}: an id is of a-z, 0-9, '-', and dots between words") from error
         text = msgspec.json.encode(job, order="deterministic").decode()
-        before = self._records.job(id)
+        before = self._results.find(id)
         if before is not None and before[0] != text:
             raise errors.Conflict(f"job {id} is here with another content; choose another id", id=id)
         # What an agent before this one left running is started anew; every job may be done twice.
         if before is None or before[1] == "failed":
             self._prove(job)
-            self._records.keep_job(id, text, "running")
+            self._results.keep(id, text, "running")
             self._spawn(self._do(id, text, job))
         return self.result(id)
 
@@ -119,11 +133,11 @@ class Jobs:
 
     def resume(self) -> None:
         """Go on with the jobs that an agent before this one did not finish."""
-        for id, text in self._records.unfinished_jobs():
+        for id, text in self._results.unfinished():
             self._spawn(self._do(id, text, msgspec.json.decode(text, type=types.Job)))
 
     def result(self, id: str) -> observed.JobResult:
-        found = self._records.job(id)
+        found = self._results.find(id)
         if found is None:
             raise errors.NotFound(f"no job {id}", id=id)
         request, state, output, reason = found
@@ -139,32 +153,25 @@ class Jobs:
             raise errors.NotFound(f"no host {job.host}", host=job.host)
         if self._records.get(("engines", job.engine)) is None:
             raise errors.NotFound(f"no engine {job.engine}", engine=job.engine)
-        match job:
-            case types.ImageImport(archive=archive):
-                self._blobs.path(archive)
-            case types.ImageList():
-                pass
-            case types.EtcdMember():
-                command(job)
+        command(job)
+        if (archive := KINDS[type(job)].archive(job)) is not None:
+            self._blobs.path(archive)
 
     def _longest(self, job: types.Job) -> float:
-        match job:
-            case types.ImageImport(archive=archive):
-                return types.longest(self._blobs.path(archive).stat().st_size)
-            case types.ImageList() | types.EtcdMember():
-                return types.longest()
+        archive = KINDS[type(job)].archive(job)
+        return types.longest(0 if archive is None else self._blobs.path(archive).stat().st_size)
 
     async def _do(self, id: str, text: str, job: types.Job) -> None:
         try:
-            archive = self._lend(job.host, job.archive) if isinstance(job, types.ImageImport) else ""
-            argv = command(job, archive)
+            archive = KINDS[type(job)].archive(job)
+            argv = command(job, "" if archive is None else self._lend(job.host, archive))
             code, output = await self._run(job.host, self._uid(job.host), argv, self._longest(job))
         except (errors.Error, OSError) as error:
             # A host that goes takes what was lent to it along.
-            self._records.keep_job(id, text, "failed", "", str(error))
+            self._results.keep(id, text, "failed", "", str(error))
             return
         if code == 0:
-            self._records.keep_job(id, text, "done", output)
+            self._results.keep(id, text, "done", output)
         else:
             reason = f"{argv[0].rsplit('/', 1)[-1]} ended with {code}: {last_words(output)}"
-            self._records.keep_job(id, text, "failed", output, reason)
+            self._results.keep(id, text, "failed", output, reason)

@@ -10,44 +10,38 @@ process: when it dies, however, the instance is purged and the agent ends.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import fcntl
 import json
 import logging
 import os
-import pwd
 import signal
 import socket
 import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 import roadstead
-from roadstead.agent import jobs, kinds, listeners, machine, pace, peers, purge, watching
-from roadstead.agent.api import admission, bounds
+from roadstead.agent import jobs, kinds, listeners, machine, options, pace, peers, purge, watching
+from roadstead.agent.api import admission
 from roadstead.agent.api import server as servers
 from roadstead.agent.ceilings import plan as ceilings
 from roadstead.agent.ceilings import see as ceilings_seen
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import cgroups, hosts
 from roadstead.agent.hosts import see as host_facts
-from roadstead.agent.kinds import context
+from roadstead.agent.kinds import context, kind
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, observation_log, register
+from roadstead.agent.records import begun, blobs, host_ids, kept_jobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
 from roadstead.contract import programs
-from roadstead.contract.messages import bounds as ranges
 from roadstead.contract.messages import desired, observed, requests
 from roadstead.contract.messages import machine as machines
 from roadstead.core import errors, instance, loglines, program, structs, terminal
@@ -55,8 +49,6 @@ from roadstead.core.files import atomic
 from roadstead.core.loops import loop
 
 log = logging.getLogger("roadstead.agent")
-
-NodeUsers = Literal["own", "machine"]
 
 _AT_ONCE = 8
 """Objects worked on side by side. Most of their time they wait for the kernel or for runc."""
@@ -72,30 +64,6 @@ async def _apart(work: Coroutine[object, object, None]) -> None:
         log.exception("a task in the background failed")
 
 
-@dataclass(frozen=True)
-class Users:
-    """Who else than root has to do with the agent; None: nobody."""
-
-    caller: int | None = None
-    """May call."""
-    listener: int | None = None
-    """Sockets are passed to it."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """What root has said of those who ask, and of engines."""
-
-    users: Users
-    bounds: bounds.Bounds
-    engines: Path | None
-    """The cache whose manifests are believed where they are of these `owners`."""
-    owners: frozenset[int]
-    kept: ceilings.Kept
-    """What hosts leave to the machine."""
-    node_users: NodeUsers
-
-
 class Agent:
     """The rooms of one agent, joined; what the API (api.Rooms) is given."""
 
@@ -104,11 +72,12 @@ class Agent:
         places: instance.Instance,
         net: fabric.Fabric,
         tasks: asyncio.TaskGroup,
-        given: Given,
+        given: options.Given,
     ) -> None:
         self.instance = places
         self.since = time.time()
-        self.records = store.DesiredStore(places.state / "desired.db")
+        known_kinds = kind.by_name(kinds.KINDS)
+        self.records = store.DesiredStore(places.state / "desired.db", kind.messages(known_kinds))
         self.blobs = blobs.Blobs(places.blobs)
         self.observations = observation_log.ObservationLog(first=int(self.since * 1000))
         self.pace = pace.Pace()
@@ -116,9 +85,14 @@ class Agent:
         facts = host_facts.machine_facts(places)
         self.ceilings = ceilings.ceilings(ceilings_seen.room(places.state, cgroups.above(facts)), given.kept)
         host_room = hosts.Hosts(places, facts, self.ceilings, given.node_users)
+        self.near = watching.Ceilings(self.ceilings.kept.disk)
         self.context = context.StepContext(
             instance=places,
+            kinds=known_kinds,
             records=self.records,
+            ids=host_ids.HostIds(self.records),
+            begun=begun.BegunUnits(self.records),
+            jobs=kept_jobs.KeptJobs(self.records),
             blobs=self.blobs,
             observations=self.observations,
             fabric=net,
@@ -134,10 +108,16 @@ class Agent:
         self.loop: loop.Loop[store.Key] = loop.Loop(self._step, failed=self._failed, at_once=_AT_ONCE)
         self.context.loop = self.loop
         self.admission = admission.Admission(
-            self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known
+            known_kinds, self.records, self.blobs, units.SYSTEM, self._accepted, given.bounds, known
         )
         self.jobs = jobs.Jobs(
-            self.records, self.blobs, host_room.run_for_probe, self._lend, self.context.spawn, self._uid
+            self.records,
+            self.context.jobs,
+            self.blobs,
+            host_room.run_for_probe,
+            self._lend,
+            self.context.spawn,
+            self._uid,
         )
 
     async def _step(self, key: store.Key) -> float | None:
@@ -152,7 +132,7 @@ class Agent:
         self.loop.wake(record.key)
 
     def _host(self, id: str) -> desired.Host | None:
-        return self.context.wanted().hosts.get(id)
+        return self.context.wanted().get(desired.Host, id)
 
     def _uid(self, host: str) -> int:
         return kinds.units.uid_of(self.context, host)
@@ -164,19 +144,20 @@ class Agent:
         await self.jobs.bring(host, engine, archive)
 
     def adopt(self) -> None:
-        """Look at everything that was asked for before this agent came; networks and engines first."""
-        order = {"engines": 0, "networks": 1, "zones": 2, "hosts": 3, "units": 4}
+        """Look at everything that was asked for before this agent came, in the order of kinds."""
+        order = {name: known.order for name, known in self.context.kinds.items()}
+        last = max(order.values()) + 1
         for id in self.context.register.adopt():
             log.warning(
                 "nobody vouches for engine %s, of an earlier release: it runs on, and nothing new is run of it", id
             )
             kinds.engines.withhold(self.instance, id)
-        for key in sorted(self.records.records, key=lambda key: (order.get(key[0], 5), key)):
+        for key in sorted(self.records.records, key=lambda key: (order.get(key[0], last), key)):
             self._accepted(self.records.records[key])
         self.jobs.resume()
 
     def status(self) -> observed.Status:
-        counts = {kind: len(self.records.of_kind(kind)) for kind in desired.KINDS}
+        counts = {name: len(self.records.of_kind(name)) for name in self.context.kinds}
         asleep = {"ready", "stopped"}
         return observed.Status(
             instance=self.instance.id,
@@ -191,7 +172,7 @@ class Agent:
 
     async def machine(self) -> machines.Machine:
         seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
-        left, told = self.ceilings.kept, self.context.near.get(context.MACHINE, ())
+        left, told = self.ceilings.kept, self.near.machine
         return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
@@ -205,7 +186,7 @@ class Agent:
         return self.context.hosts.shell_argv(host, self._uid(host))
 
 
-async def run(places: instance.Instance, given: Given, owner: int | None) -> bool:
+async def run(places: instance.Instance, given: options.Given, owner: int | None) -> bool:
     """Serve until told to stop; True when the owner has died and the instance is to be purged."""
     stop = asyncio.Event()
     owner_died = asyncio.Event()
@@ -221,7 +202,7 @@ async def run(places: instance.Instance, given: Given, owner: int | None) -> boo
                 tasks.create_task(agent.context.listeners.serve()),
                 tasks.create_task(watching.drift(agent.context)),
                 tasks.create_task(watching.units(agent.context)),
-                tasks.create_task(watching.ceilings(agent.context, agent.ceilings.kept.disk)),
+                tasks.create_task(agent.near.watch(agent.context)),
                 tasks.create_task(watching.sweep_blobs(agent.context)),
                 tasks.create_task(agent.pace.run()),
             ]
@@ -311,22 +292,6 @@ def prepare(places: instance.Instance) -> None:
     atomic.write(places.state / programs.RECORD, json.dumps(record).encode(), 0o600)
 
 
-def _given(options: argparse.Namespace) -> Given:
-    users = Users(options.allow_uid, options.listener_uid)
-    # Without that user root's manifests alone are believed.
-    owners = {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name == options.engines_user}
-    allowed = bounds.Bounds(
-        users=frozenset(uid for uid in (users.caller,) if uid is not None),
-        passed=frozenset(uid for uid in (users.listener,) if uid is not None),
-        networks=options.machine_networks,
-        addresses=frozenset({"127.0.0.1", options.publish_address}),
-        ports=options.endpoint_ports,
-        listeners=options.machine_ports,
-    )
-    kept = ceilings.Kept(options.keep_memory, options.keep_processes, options.keep_disk)
-    return Given(users, allowed, options.engines, frozenset({0, *owners}), kept, options.node_users)
-
-
 def _close(places: instance.Instance) -> None:
     """What earlier releases left open is root's alone, too, but for what is for a group or for all to read."""
     for path in (*places.state.iterdir(), *places.run.iterdir()):
@@ -335,28 +300,8 @@ def _close(places: instance.Instance) -> None:
             path.chmod(stat.S_IMODE(facts.st_mode) & 0o700)
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="roadstead-agent", description="The agent of one Roadstead instance.")
-    parser.add_argument("--instance", default="main")
-    parser.add_argument("--machine-netns", type=Path, help="stands for the machine's own network namespace")
-    parser.add_argument("--owner-pid", type=int, help="purge the instance when this process dies")
-    parser.add_argument("--allow-uid", type=int, help="the user that may call, besides root")
-    parser.add_argument("--listener-uid", type=int, help="the user to whom sockets are passed")
-    parser.add_argument("--machine-networks", type=ranges.networks, default=ranges.NETWORKS, metavar="CIDR,...")
-    parser.add_argument("--publish-address", default="127.0.0.1", help="where ports are published, beside 127.0.0.1")
-    parser.add_argument("--endpoint-ports", type=ranges.ports, default=ranges.PORTS, metavar="FIRST-LAST")
-    parser.add_argument("--machine-ports", type=ranges.numbers, default=ranges.NONE, metavar="PORT,...")
-    parser.add_argument("--engines", type=Path, help="the cache whose manifests say what files engines may have")
-    parser.add_argument("--engines-user", help="who, besides root, writes them")
-    for what, meaning in ceilings.KEPT.items():
-        parser.add_argument(f"--keep-{what}", type=int, help=f"{meaning} that hosts leave to the machine")
-    parser.add_argument("--node-users", default="own", choices=["own", "machine"], help="whose users new nodes have")
-    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
-    return parser.parse_args(arguments)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    options = _options(arguments)
+    read = options.read(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the API logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # Who starts the agent may ignore signals (nohup does), and what is ignored is inherited down to every unit.
@@ -364,9 +309,9 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, signal.SIG_DFL)
     handler = logging.StreamHandler()
     handler.setFormatter(loglines.Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=options.log_level, handlers=[handler])
+    logging.basicConfig(level=read.log_level, handlers=[handler])
     try:
-        places = instance.Instance.named(options.instance, options.machine_netns)
+        places = instance.Instance.named(read.instance, read.machine_netns)
         if os.geteuid() != 0:
             raise errors.Denied("the agent makes namespaces, mounts and rules: it must run as root")
         program.keep_private()
@@ -374,9 +319,9 @@ def main(arguments: list[str] | None = None) -> int:
         prepare(places)
         structs.prepare()
         with _alone(places):
-            abandoned = asyncio.run(run(places, _given(options), options.owner_pid))
+            abandoned = asyncio.run(run(places, options.given(read), read.owner_pid))
         if abandoned:
-            log.info("the owner %s is gone: instance %s is purged", options.owner_pid, places.id)
+            log.info("the owner %s is gone: instance %s is purged", read.owner_pid, places.id)
             purge.purge(places)
     except errors.Error as error:
         terminal.err(f"roadstead-agent: {error.message}")

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from roadstead.core import errors
-from roadstead.store import interface
+from roadstead.store import interface, kinds
 
 Asked = Mapping[str, Any]
 Answer = Mapping[str, Any]
@@ -49,6 +49,8 @@ class Call:
     now: datetime
     """Aware, UTC."""
     store: interface.Store
+    kinds: kinds.Kinds = field(default_factory=kinds.Kinds)
+    """Of the resources of all services."""
 
     @property
     def account(self) -> str:

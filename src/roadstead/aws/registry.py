@@ -1,4 +1,4 @@
-"""The operations there are: collected from modules, held against the models, counted.
+"""The operations there are: collected from services, held against the models, counted.
 
 Built once in `serve` and passed on; a program with an operation that its model lacks does not start.
 """
@@ -6,12 +6,15 @@ Built once in `serve` and passed on; a program with an operation that its model 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from roadstead.aws import calls, faults, paging
+from roadstead.clusters import provider
+from roadstead.core import clock as clocks
 from roadstead.core import errors
+from roadstead.store import interface, kinds
 from roadstead.wire import services, shapes
 from roadstead.wire.codes import table
 
@@ -55,6 +58,40 @@ class States:
     states: frozenset[str]
 
 
+class Reconciler(Protocol):
+    """Works until it is cancelled."""
+
+    async def run(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReconcilerFacts:
+    """What reconcilers are made of. `now`: seconds since 1970; `clock`: what they wait by."""
+
+    store: interface.Store
+    provider: provider.Provider
+    now: Callable[[], float]
+    clock: clocks.Clock
+
+
+@dataclass(frozen=True)
+class Service:
+    """What `serve` is given of a service: each folder of `aws` that is one has it as `service.SERVICE`."""
+
+    operations: tuple[types.ModuleType, ...]
+    """Modules with marked functions."""
+    states: tuple[States, ...] = ()
+    kinds: tuple[kinds.Kind[Any], ...] = ()
+    """Of what the service keeps in the store."""
+    reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...] = ()
+    """What keeps its resources as they are wanted; made and run by serve where there is an agent."""
+
+
+def reconciling(services: Iterable[Service], facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
+    """What keeps the resources of services as they are wanted, to be run side by side."""
+    return [make(facts).run() for service in services for make in service.reconcilers]
+
+
 @dataclass(frozen=True)
 class Registry:
     """Operations by service and name, and the models of the services that have any."""
@@ -64,24 +101,25 @@ class Registry:
     """By the name in a signature's scope."""
     known: frozenset[str]
     """Names of all services with a model, with operations or not."""
+    kinds: kinds.Kinds
+    """Of the resources of all services."""
 
     def find(self, service: str, operation: str) -> Bound | None:
         return self.bound.get((service, operation))
 
 
-def build(
-    modules: Iterable[types.ModuleType], states: Iterable[States] = (), known: Iterable[str] = SERVICES
-) -> Registry:
-    """The registry of all marked functions of these modules.
+def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry:
+    """The registry of all marked functions of these services.
 
     Raises Invalid, naming everything that is wrong: an operation that the model lacks, marked twice, or with an error
     (note `errors`, codes divided by spaces) or an `again` that the model lacks; a code of a table; a state.
     """
+    given = tuple(given)
     wrong: list[str] = []
     models: dict[str, services.Service] = {}
     rules: dict[str, Mapping[str, paging.Rule]] = {}
     bound: dict[tuple[str, str], Bound] = {}
-    for handler, mark in _marked(modules):
+    for handler, mark in _marked(module for one in given for module in one.operations):
         name = f"{mark.service} {mark.operation}"
         try:
             service = models.get(mark.service) or models.setdefault(mark.service, services.load(mark.service))
@@ -104,11 +142,14 @@ def build(
     ]
     for service in models.values():
         wrong += _codes_unknown(service)
-    wrong += [said for one in states for said in _states_unknown(models, one)]
+    wrong += [said for one in given for states in one.states for said in _states_unknown(models, states)]
     if wrong:
         raise errors.Invalid(f"the operations do not fit their models: {'; '.join(sorted(wrong))}")
+    resources = kinds.Kinds(kind for one in given for kind in one.kinds)
     by_scope = {service.signing_name: service for service in models.values()}
-    return Registry(types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models))
+    return Registry(
+        types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models), resources
+    )
 
 
 def _marked(modules: Iterable[types.ModuleType]) -> Iterable[tuple[calls.Handler, calls.Marked]]:

@@ -6,11 +6,11 @@ import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from roadstead.aws import calls
 from roadstead.core import errors
-from roadstead.store import facts, interface, keys, writes
+from roadstead.store import facts, interface, keys, kinds, writes
 
 TRIES = 100
 """Of a change that others' changes come in between of: each of them has gone on, so this many at once wait in turn."""
@@ -60,6 +60,22 @@ async def changed(
         if after is not None:
             return after
     raise errors.Busy(f"{key} is being changed by others: try again", key=key)
+
+
+async def quota(
+    call: calls.Call, kind: kinds.Kind[Any], *within: str, code: str, **members: object
+) -> tuple[writes.Unchanged, ...]:
+    """Room for one more of a kind below these names. What a transaction has to write, too, where it is the last one.
+
+    Raises OperationRefused with `code` where there are as many as there may be.
+    """
+    below = kind.below(call.account, call.region, *within)
+    states, revision = await listed(call.store, below)
+    most = len(states) + 2 if kind.quota is None else kind.quota
+    if len(states) >= most:
+        where = f"of {within[-1]}" if within else "in this region"
+        refuse(code, f"There are {len(states)} {kind.plural} {where}, as many as there may be.", **members)
+    return (writes.Unchanged(below, revision),) if len(states) == most - 1 else ()
 
 
 @contextmanager

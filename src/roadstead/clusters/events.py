@@ -112,5 +112,10 @@ def append(thing: keys.Key, event: Event, at: float) -> writes.Append:
     return writes.Append(key, msgspec.json.encode(event), at)
 
 
+def of(record: keys.Key) -> keys.Key:
+    """To what an event happened, by the key of its record."""
+    return keys.Key(record.account, record.region, *record.names)
+
+
 def read(body: bytes) -> Event:
     return msgspec.json.decode(body, type=Event)

@@ -6,21 +6,19 @@ Source of the defaults: EKS API Reference, CreateNodegroup.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from roadstead.clusters import versions
+from roadstead.clusters import spec, versions
 from roadstead.core import errors
 from roadstead.network import sizes
-from roadstead.store import keys
+from roadstead.network import spec as networks
+from roadstead.store import keys, kinds
 
 KIND = "nodegroup"
-MOST = 30
-"""Nodegroups of a cluster, and below the nodes of a nodegroup: EKS's default quotas."""
 MOST_NODES = 450
+"""Nodes of a nodegroup: EKS's default quota."""
 MOST_TYPES = 20
 """Instance types of a nodegroup, below the nodes that an update may take away at once, and the GiB of a disk."""
 MOST_UNAVAILABLE = 100
@@ -95,16 +93,25 @@ class Nodegroup:
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
-def key(account: str, region: str, cluster: str, name: str) -> keys.Key:
-    return keys.Key(account, region, KIND, cluster, name)
+def _subnets(key: keys.Key, nodegroup: Nodegroup) -> Iterator[keys.Key]:
+    return (networks.SUBNETS.key(key.account, key.region, id) for id in nodegroup.subnets)
 
 
-def read(body: bytes) -> Nodegroup:
-    return msgspec.json.decode(body, type=Nodegroup)
+def _cluster(key: keys.Key, nodegroup: Nodegroup) -> tuple[keys.Key]:
+    return (spec.key(key.account, key.region, nodegroup.cluster),)
 
 
-def written(nodegroup: Nodegroup) -> bytes:
-    return msgspec.json.encode(nodegroup)
+NODEGROUPS = kinds.Kind(
+    KIND,
+    Nodegroup,
+    service="eks",
+    arn=kinds.ArnTemplate(KIND, "arn:aws:eks:{region}:{account}:nodegroup/{0}/{1}/{id}"),
+    refers={networks.SUBNET: _subnets, spec.KIND: _cluster},
+    # EKS's default quota of a cluster.
+    quota=30,
+    operations="nodegroup-update",
+)
+key, read, written = NODEGROUPS.key, NODEGROUPS.read, NODEGROUPS.written
 
 
 def node(number: int) -> str:

@@ -164,7 +164,7 @@ class ClusterReconciler:
         settles = turn.event in lifecycles.UPDATE.events(lifecycles.UPDATE.initial)
         ends = (
             (
-                updates.ended(
+                updates.UPDATES.ended(
                     resource.key, resource.update, turn.event, turn.reason if turn.event == "failed" else "", now
                 ),
             )

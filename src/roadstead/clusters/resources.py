@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from roadstead.clusters import lifecycles, nodegroups, observed, plan, provider, spec, versions
 from roadstead.core import errors, lifecycle
 from roadstead.store import facts, keys
-
-KINDS = (spec.KIND, nodegroups.KIND)
 
 
 @dataclass(frozen=True)
@@ -28,13 +26,10 @@ class ManagedResource:
 
 def of(desired: facts.Desired) -> ManagedResource:
     """Raises Invalid for a desired state of another kind."""
-    match desired.key.kind:
-        case spec.KIND:
-            return _cluster(desired)
-        case nodegroups.KIND:
-            return _nodegroup(desired)
-        case kind:
-            raise errors.Invalid(f"{desired.key} is of kind {kind}, which the reconciler of clusters knows nothing of")
+    made = _MADE.get(desired.key.kind)
+    if made is None:
+        raise errors.Invalid(f"{desired.key} is of a kind that the reconciler of clusters knows nothing of")
+    return made(desired)
 
 
 def situation(
@@ -71,3 +66,11 @@ def _nodegroup(desired: facts.Desired) -> ManagedResource:
         parts[name] = provider.PartSpec(release, zone, subnet, wanted.types[0])
     life, ever = lifecycles.NODEGROUP, nodegroups.nodes(wanted.most)
     return ManagedResource(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)
+
+
+_MADE: Mapping[str, Callable[[facts.Desired], ManagedResource]] = {
+    spec.KIND: _cluster,
+    nodegroups.KIND: _nodegroup,
+}
+KINDS = tuple(_MADE)
+"""What the reconciler of clusters keeps as it is wanted."""

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from roadstead.clusters import versions
 from roadstead.core import addresses, errors
-from roadstead.store import keys
+from roadstead.network import spec as networks
+from roadstead.store import keys, kinds
 
 KIND = "cluster"
-MOST = 100
-"""Clusters in a region: EKS's default quota."""
 ETCD = ("etcd-a", "etcd-b", "etcd-c")
 API = ("api-a", "api-b", "api-c")
 EDGE = "edge"
@@ -105,16 +102,21 @@ def zone(region: str, part: str) -> str:
     return f"{region}{part[-1]}" if part in (*ETCD, *API) else region
 
 
-def key(account: str, region: str, name: str) -> keys.Key:
-    return keys.Key(account, region, KIND, name)
+def _subnets(key: keys.Key, cluster: Cluster) -> Iterator[keys.Key]:
+    return (networks.SUBNETS.key(key.account, key.region, id) for id in cluster.place.subnets)
 
 
-def read(body: bytes) -> Cluster:
-    return msgspec.json.decode(body, type=Cluster)
-
-
-def written(cluster: Cluster) -> bytes:
-    return msgspec.json.encode(cluster)
+CLUSTERS = kinds.Kind(
+    KIND,
+    Cluster,
+    service="eks",
+    arn=kinds.ArnTemplate(KIND, "arn:aws:eks:{region}:{account}:cluster/{0}"),
+    refers={networks.SUBNET: _subnets},
+    # EKS's default quota of a region.
+    quota=100,
+    operations="update",
+)
+key, read, written = CLUSTERS.key, CLUSTERS.read, CLUSTERS.written
 
 
 def filled(asked: Mapping[str, Any], place: Place, created_at: float, creator: str) -> Cluster:

@@ -8,23 +8,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from roadstead.clusters import lifecycles, nodegroups, observed, spec, updates, versions
+from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions
 from roadstead.clusters.allocation import names
 from roadstead.clusters.components.control import issuer
 from roadstead.network import defaults
-from roadstead.store import facts, keys
+from roadstead.store import facts, operations
 
 _UNWELL = (observed.Phase.FAILING, observed.Phase.REFUSED)
-
-
-def cluster_arn(key: keys.Key) -> str:
-    return f"arn:aws:eks:{key.region}:{key.account}:cluster/{key.names[0]}"
-
-
-def nodegroup_arn(key: keys.Key, created: int) -> str:
-    """With an id that one of the same name that is made later does not have. created: the revision of its first."""
-    own = _uuid(f"{key}@{created}")
-    return f"arn:aws:eks:{key.region}:{key.account}:nodegroup/{key.names[0]}/{key.names[1]}/{own}"
 
 
 def authority_id(desired: facts.Desired) -> str:
@@ -35,11 +25,6 @@ def authority_id(desired: facts.Desired) -> str:
 def own_name(desired: facts.Desired) -> str:
     """What is said of this one alone, and not of one of the same name that is made later."""
     return f"{desired.key}@{desired.created}"
-
-
-def arn(desired: facts.Desired) -> str:
-    """Of a cluster or a nodegroup."""
-    return cluster_arn(desired.key) if desired.key.kind == spec.KIND else nodegroup_arn(desired.key, desired.created)
 
 
 def seen(state: facts.State) -> observed.Observed | None:
@@ -65,7 +50,7 @@ def cluster(state: facts.State) -> dict[str, Any]:
     minor = version_shown(wanted.version, saw)
     shown: dict[str, Any] = {
         "name": wanted.name,
-        "arn": cluster_arn(state.key),
+        "arn": spec.CLUSTERS.arn_of(state.desired),
         "createdAt": moment(wanted.created_at),
         "version": minor,
         "platformVersion": versions.find(minor).platform,
@@ -106,7 +91,7 @@ def nodegroup(state: facts.State) -> dict[str, Any]:
     minor = version_shown(wanted.version, saw)
     return {
         "nodegroupName": wanted.name,
-        "nodegroupArn": nodegroup_arn(state.key, state.desired.created),
+        "nodegroupArn": nodegroups.NODEGROUPS.arn_of(state.desired),
         "clusterName": wanted.cluster,
         "version": minor,
         "releaseVersion": versions.find(minor).node_release,
@@ -135,7 +120,7 @@ def nodegroup(state: facts.State) -> dict[str, Any]:
     }
 
 
-def update(shown: updates.Update) -> dict[str, Any]:
+def update(shown: operations.Operation) -> dict[str, Any]:
     """The model's Update."""
     problem = {"errorCode": "OperationNotPermitted", "errorMessage": shown.problem}
     return {

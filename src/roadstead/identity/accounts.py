@@ -56,7 +56,7 @@ async def _make(store: interface.Store, now: float) -> None:
     key, _, kept = users.new_access_key(id, ADMIN, now)
     account = Account(id, now, key.id)
     await store.commit(
-        writes.Put(keys.Key(id, names.GLOBAL, ACCOUNT, "self"), msgspec.json.encode(account), writes.Absent()),
+        writes.Put(keys.Key(id, keys.GLOBAL, ACCOUNT, "self"), msgspec.json.encode(account), writes.Absent()),
         users.put_user(id, admin, writes.Absent()),
         *kept,
         writes.PutSecret(_cursors(id), secrets.token_bytes(32), writes.Absent()),
@@ -64,4 +64,4 @@ async def _make(store: interface.Store, now: float) -> None:
 
 
 def _cursors(account: str) -> keys.Key:
-    return keys.Key(account, names.GLOBAL, "door", "cursors")
+    return keys.Key(account, keys.GLOBAL, "door", "cursors")

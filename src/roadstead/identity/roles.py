@@ -13,16 +13,14 @@ from typing import Any
 import msgspec
 
 from roadstead.core import errors
-from roadstead.identity import names
-from roadstead.store import keys, writes
+from roadstead.identity import arns
+from roadstead.store import keys, kinds, writes
 
 ROLE = "iam-role"
 MOST_POLICIES = 20
 """Managed policies of a role: IAM's largest quota."""
 LONGEST_TRUST = 4096
 """Characters of a trust policy without white space: IAM's largest quota."""
-
-_ARN = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64})")
 
 
 class Role(msgspec.Struct, frozen=True):
@@ -43,25 +41,29 @@ class Role(msgspec.Struct, frozen=True):
 
 
 def key(account: str, name: str) -> keys.Key:
-    return keys.Key(account, names.GLOBAL, ROLE, name.lower())
+    return keys.Key(account, keys.GLOBAL, ROLE, name.lower())
+
+
+def read(body: bytes) -> Role:
+    return ROLES.read(body)
+
+
+_ARN = arns.PathArn("role", read, key)
+ROLES = kinds.Kind(ROLE, Role, service="iam", arn=_ARN, world=True)
 
 
 def key_of_arn(account: str, arn: str) -> keys.Key | None:
     """The key of a role by its ARN; None for what is no ARN of a role of this account."""
-    found = _ARN.fullmatch(arn)
-    return key(account, found["name"]) if found and found["account"] == account else None
+    found = _ARN.place(arn)
+    return found if found and found.account == account else None
 
 
 def arn(account: str, role: Role) -> str:
-    return f"arn:aws:iam::{account}:role{role.path}{role.name}"
-
-
-def read(body: bytes) -> Role:
-    return msgspec.json.decode(body, type=Role)
+    return _ARN.written(account, role)
 
 
 def put(account: str, role: Role, expected: writes.Expected = None) -> writes.Put:
-    return writes.Put(key(account, role.name), msgspec.json.encode(role), expected)
+    return ROLES.put(key(account, role.name), role, expected)
 
 
 def check_trust(text: str) -> None:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from roadstead.identity import names
-from roadstead.store import interface, keys, writes
+from roadstead.identity import arns, names
+from roadstead.store import interface, keys, kinds, writes
 
 USER = "iam-user"
 ACCESS_KEY = "access-key"
@@ -50,27 +50,29 @@ class Known:
 
 
 def user_key(account: str, name: str) -> keys.Key:
-    return keys.Key(account, names.GLOBAL, USER, name)
+    return keys.Key(account, keys.GLOBAL, USER, name)
 
 
 def access_key_key(account: str, id: str) -> keys.Key:
-    return keys.Key(account, names.GLOBAL, ACCESS_KEY, id)
-
-
-def arn(account: str, user: User) -> str:
-    return f"arn:aws:iam::{account}:user{user.path}{user.name}"
+    return keys.Key(account, keys.GLOBAL, ACCESS_KEY, id)
 
 
 def read_user(body: bytes) -> User:
-    return msgspec.json.decode(body, type=User)
+    return USERS.read(body)
 
 
-def read_access_key(body: bytes) -> AccessKey:
-    return msgspec.json.decode(body, type=AccessKey)
+_ARN = arns.PathArn("user", read_user, user_key)
+USERS = kinds.Kind(USER, User, service="iam", arn=_ARN, world=True)
+ACCESS_KEYS = kinds.Kind(ACCESS_KEY, AccessKey, world=True)
+read_access_key = ACCESS_KEYS.read
+
+
+def arn(account: str, user: User) -> str:
+    return _ARN.written(account, user)
 
 
 def put_user(account: str, user: User, expected: writes.Expected = None) -> writes.Put:
-    return writes.Put(user_key(account, user.name), msgspec.json.encode(user), expected)
+    return USERS.put(user_key(account, user.name), user, expected)
 
 
 def new_access_key(account: str, user: str, now: float) -> tuple[AccessKey, str, tuple[writes.Write, ...]]:
@@ -78,7 +80,7 @@ def new_access_key(account: str, user: str, now: float) -> tuple[AccessKey, str,
     key, secret = AccessKey(names.access_key_id(account), user, now), names.secret_access_key()
     place = access_key_key(account, key.id)
     kept = (
-        writes.Put(place, msgspec.json.encode(key), writes.Absent()),
+        ACCESS_KEYS.put(place, key, writes.Absent()),
         writes.PutSecret(place, secret.encode(), writes.Absent()),
     )
     return key, secret, kept

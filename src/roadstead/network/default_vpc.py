@@ -64,9 +64,6 @@ def puts(account: str, region: str, made: tuple[spec.Vpc, tuple[spec.Subnet, ...
     """What keeps a new one."""
     vpc, subnets = made
     return (
-        writes.Put(spec.vpc_key(account, region, vpc.id), spec.written(vpc), writes.Absent()),
-        *(
-            writes.Put(spec.subnet_key(account, region, each.id), spec.written(each), writes.Absent())
-            for each in subnets
-        ),
+        spec.VPCS.put(spec.vpc_key(account, region, vpc.id), vpc, writes.Absent()),
+        *(spec.SUBNETS.put(spec.subnet_key(account, region, each.id), each, writes.Absent()) for each in subnets),
     )

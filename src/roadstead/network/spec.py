@@ -10,16 +10,13 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from roadstead.core import addresses, errors
-from roadstead.store import keys
+from roadstead.store import keys, kinds
 
 VPC = "vpc"
 SUBNET = "subnet"
-MOST_VPCS = 100
-"""VPCs of a region, and below the subnets of a VPC."""
 MOST_SUBNETS = 200
+"""Subnets of a VPC."""
 LARGEST = 16
 """The shortest prefix."""
 
@@ -51,24 +48,22 @@ class Subnet:
     created_at: float
 
 
-def vpc_key(account: str, region: str, id: str) -> keys.Key:
-    return keys.Key(account, region, VPC, id)
+def _vpc(key: keys.Key, subnet: Subnet) -> tuple[keys.Key]:
+    return (VPCS.key(key.account, key.region, subnet.vpc),)
 
 
-def subnet_key(account: str, region: str, id: str) -> keys.Key:
-    return keys.Key(account, region, SUBNET, id)
-
-
-def read_vpc(body: bytes) -> Vpc:
-    return msgspec.json.decode(body, type=Vpc)
-
-
-def read_subnet(body: bytes) -> Subnet:
-    return msgspec.json.decode(body, type=Subnet)
-
-
-def written(thing: Vpc | Subnet) -> bytes:
-    return msgspec.json.encode(thing)
+VPCS = kinds.Kind(
+    VPC, Vpc, service="ec2", arn=kinds.ArnTemplate(VPC, "arn:aws:ec2:{region}:{account}:vpc/{0}"), quota=100
+)
+SUBNETS = kinds.Kind(
+    SUBNET,
+    Subnet,
+    service="ec2",
+    arn=kinds.ArnTemplate(SUBNET, "arn:aws:ec2:{region}:{account}:subnet/{0}"),
+    refers={VPC: _vpc},
+)
+vpc_key, read_vpc = VPCS.key, VPCS.read
+subnet_key, read_subnet = SUBNETS.key, SUBNETS.read
 
 
 def canonical(text: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from roadstead.agent_client import asynchronous
-from roadstead.contract.messages import desired, observed
+from roadstead.contract.messages import desired, earlier, observed
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
 
@@ -162,7 +162,7 @@ class AgentMirror:
             strange = set()
             for kind, of_kind in records.items():
                 for id, record in of_kind.items():
-                    spec = _spec(kind, record)
+                    spec = _spec(kind, id, record)
                     if spec is None:
                         strange.add((kind, id))
                     else:
@@ -232,9 +232,9 @@ def _unnoticed(before: desired.Message, now: desired.Message) -> bool:
     return before == now
 
 
-def _spec(kind: str, record: asynchronous.AgentRecord) -> desired.Message | None:
+def _spec(kind: str, id: str, record: asynchronous.AgentRecord) -> desired.Message | None:
     """None for what a newer serve asked for, which this one does not understand."""
     try:
-        return msgspec.json.decode(record.spec, type=desired.KINDS[kind])
+        return earlier.read(desired.KINDS[kind], id, bytes(record.spec))
     except (msgspec.DecodeError, KeyError):
         return None

@@ -19,33 +19,27 @@ import re
 import signal
 import ssl
 import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 import roadstead
-from roadstead.aws import cloudformation, idempotency, registry, sts
-from roadstead.aws import roadstead as own
-from roadstead.aws.ec2 import absent, default_vpcs, instance_types, instances, offers, subnets, vpcs
-from roadstead.aws.ec2 import tags as ec2_tags
-from roadstead.aws.ec2.vpc import absent as vpc_absent
-from roadstead.aws.ec2.vpc import groups, interfaces, routes
-from roadstead.aws.ec2.vpc import settings as vpc_settings
-from roadstead.aws.eks import absent as eks_absent
-from roadstead.aws.eks import access, authorities, changes, clusters, nodegroups, versions
-from roadstead.aws.eks import tags as eks_tags
+from roadstead.aws import idempotency, registry
+from roadstead.aws.cloudformation import service as cloudformation
+from roadstead.aws.ec2 import service as ec2
+from roadstead.aws.eks import service as eks
 from roadstead.aws.http import dispatch, logs, server
-from roadstead.aws.iam import absent as iam_absent
-from roadstead.aws.iam import account, policies, roles, users
-from roadstead.clusters import lifecycles, reconciler
+from roadstead.aws.iam import service as iam
+from roadstead.aws.roadstead import about
+from roadstead.aws.roadstead import service as own
+from roadstead.aws.sts import service as sts
 from roadstead.clusters import provider as providers
 from roadstead.clusters.components import registries as image_sources
 from roadstead.contract import programs
 from roadstead.contract.messages import bounds
 from roadstead.core import clock as clocks
-from roadstead.core import concurrency, errors, lifecycle, program, structs
+from roadstead.core import concurrency, errors, program, structs
 from roadstead.identity import accounts, admin, homes, profile
 from roadstead.network import regions
 from roadstead.store import interface
@@ -53,25 +47,14 @@ from roadstead.store.sqlite import local
 
 log = logging.getLogger("roadstead.serve")
 
-MODULES: tuple[types.ModuleType, ...] = (
-    *(clusters, nodegroups, changes, versions, eks_tags, access, authorities, eks_absent),
-    *(vpcs, subnets, default_vpcs, instances, instance_types, offers, ec2_tags, absent),
-    *(groups, routes, vpc_settings, interfaces, vpc_absent),
-    *(roles, users, policies, account, iam_absent, sts, own, cloudformation),
+SERVICES: tuple[registry.Service, ...] = (
+    eks.SERVICE,
+    ec2.SERVICE,
+    iam.SERVICE,
+    sts.SERVICE,
+    cloudformation.SERVICE,
+    own.SERVICE,
 )
-"""Every module with operations."""
-
-
-def _states(shape: str, table: lifecycle.Lifecycle) -> registry.States:
-    return registry.States("eks", shape, table.states - {lifecycles.GONE})
-
-
-STATES: tuple[registry.States, ...] = (
-    _states("ClusterStatus", lifecycles.CLUSTER),
-    _states("NodegroupStatus", lifecycles.NODEGROUP),
-    _states("UpdateStatus", lifecycles.UPDATE),
-)
-"""The states of our life cycles that AWS's models name, too."""
 
 REGIONS = frozenset(regions.CODES)
 """All of the partition `aws`; each of them is served here."""
@@ -122,8 +105,7 @@ class Trust:
 
 async def run(
     options: Options,
-    modules: tuple[types.ModuleType, ...] = MODULES,
-    states: tuple[registry.States, ...] = STATES,
+    services: tuple[registry.Service, ...] = SERVICES,
     agent: providers.Provider | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Without an agent what is asked for is kept, and nobody works on it."""
@@ -133,10 +115,10 @@ async def run(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     trust = _trust(options)
     registries = _registries(options)
-    operations = registry.build(modules, states)
+    operations = registry.build(services)
     async with local.opened(local.Places(options.state)) as store:
         account = await accounts.ensure(store, _now().timestamp())
-        await store.commit(own.announced(account.account.id, _program(options)))
+        await store.commit(about.announced(account.account.id, _program(options)))
         facts = dispatch.DispatcherFacts(
             operations, store, REGIONS, account.cursors, secure=trust.tls is not None, now=_now
         )
@@ -149,7 +131,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(_sweep(store)),
-                    group.create_task(_work(options, store, agent, registries)),
+                    group.create_task(_work(options, services, store, agent, registries)),
                 ]
                 program.say_ready()
                 await stop.wait()
@@ -158,11 +140,15 @@ async def run(
 
 
 async def _work(
-    options: Options, store: interface.Store, agent: providers.Provider | None, registries: image_sources.Registries
+    options: Options,
+    services: tuple[registry.Service, ...],
+    store: interface.Store,
+    agent: providers.Provider | None,
+    registries: image_sources.Registries,
 ) -> None:
-    """The reconciler with its provider, until cancelled."""
+    """The reconcilers with their provider, until cancelled."""
     if agent is not None:
-        await _reconciler(store, agent).run()
+        await concurrency.together(*registry.reconciling(services, _reconciler_facts(store, agent)))
     elif options.agent is None:
         log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
     else:
@@ -180,13 +166,13 @@ async def _work(
             registries=registries,
         )
         async with tasks.opened(store, settings) as opened:
-            await concurrency.together(opened.run(), _reconciler(store, opened.provider).run())
+            await concurrency.together(
+                opened.run(), *registry.reconciling(services, _reconciler_facts(store, opened.provider))
+            )
 
 
-def _reconciler(store: interface.Store, agent: providers.Provider) -> reconciler.ClusterReconciler:
-    return reconciler.ClusterReconciler(
-        reconciler.ReconcilerTools(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
-    )
+def _reconciler_facts(store: interface.Store, agent: providers.Provider) -> registry.ReconcilerFacts:
+    return registry.ReconcilerFacts(store, agent, lambda: _now().timestamp(), clocks.SystemClock())
 
 
 def _trust(options: Options) -> Trust:
@@ -215,8 +201,8 @@ def _registries(options: Options) -> image_sources.Registries:
         ) from error
 
 
-def _program(options: Options) -> own.ServeProgram:
-    return own.ServeProgram(roadstead.__version__, options.instance, _now().timestamp())
+def _program(options: Options) -> about.ServeProgram:
+    return about.ServeProgram(roadstead.__version__, options.instance, _now().timestamp())
 
 
 def _endpoint(address: str, port: int, *, secure: bool) -> str:
@@ -350,15 +336,14 @@ def _options(arguments: list[str] | None) -> Options:
 
 def main(
     arguments: list[str] | None = None,
-    modules: tuple[types.ModuleType, ...] = MODULES,
-    states: tuple[registry.States, ...] = STATES,
+    services: tuple[registry.Service, ...] = SERVICES,
     agent: providers.Provider | None = None,
 ) -> int:
     options = _options(arguments)
     program.keep_private()
     structs.prepare()
     try:
-        asyncio.run(run(options, modules, states, agent))
+        asyncio.run(run(options, services, agent))
     except errors.Error as error:
         log.critical(error.message, extra={logs.FIELDS: error.facts})
         return 1

@@ -25,7 +25,7 @@ from roadstead.store import facts, interface, keys, writes
 
 log = logging.getLogger(__name__)
 
-REGISTRIES = keys.Key("000000000000", "aws-global", "registries", "main")
+REGISTRIES = keys.Key("000000000000", keys.GLOBAL, "registries", "main")
 """The fingerprint of the settings of registries that all nodes were drawn with last; of no account and no region."""
 _LOOK = 3600.0
 """Seconds between two looks at certificates."""

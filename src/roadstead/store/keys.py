@@ -14,6 +14,8 @@ from functools import total_ordering
 
 from roadstead.core import errors
 
+GLOBAL = "aws-global"
+"""The region of what belongs to an account and to no region."""
 LONGEST = 1024
 """The longest text of a key, in bytes."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from roadstead.agent.api import bounds, checks, generations
+from roadstead.agent.api import checks, generations
+from roadstead.agent.kinds import bounds
+from roadstead.agent.kinds import kind as descriptors
 from roadstead.agent.records import blobs, register
 from roadstead.agent.records import desired as store
-from roadstead.contract.messages import desired, requests
+from roadstead.contract.messages import requests
 from roadstead.core import errors
 
 
@@ -20,6 +22,7 @@ class Admission:
 
     def __init__(
         self,
+        kinds: descriptors.Kinds,
         records: store.DesiredStore,
         kept_blobs: blobs.Blobs,
         system: Iterable[str],
@@ -27,6 +30,7 @@ class Admission:
         allowed: bounds.Bounds,
         known: register.Register,
     ) -> None:
+        self._kinds = kinds
         self._records = records
         self._blobs = kept_blobs
         self._system = frozenset(system)
@@ -38,31 +42,20 @@ class Admission:
     async def accept(self, batch: requests.Batch, user: int) -> requests.BatchAnswer:
         """All of the batch of a user (its id), or an error and nothing of it. What is answered is on disk."""
         async with self._lock:
-            changed, answer = generations.decide(self._records.records, batch)
-            changed += self._with_their_hosts(changed)
+            asked, answer = generations.decide(self._kinds, self._records.records, batch)
+            changed = checks.with_parts(self._kinds, self._records.records, asked)
             if changed:
-                now = checks.after(self._records.records, changed)
-                checks.check(now, changed, self._facts(user))
-                await asyncio.to_thread(self._records.commit, changed, _engines(changed))
+                checks.check(self._kinds, self._records.records, changed, self._facts(user))
+                await asyncio.to_thread(self._register.commit, changed)
         for record in changed:
             self._accepted(record)
         return requests.BatchAnswer(accepted=answer)
 
-    def _facts(self, user: int) -> checks.MachineFacts:
+    def _facts(self, user: int) -> descriptors.Facts:
         """What root asks for it vouches for, and it is bound by nothing of its own."""
         if user == 0:
-            return checks.MachineFacts(self._blobs.has, self._system)
-        return checks.MachineFacts(self._blobs.has, self._system, self._allowed, self._register.vouches)
-
-    def _with_their_hosts(self, changed: list[store.DesiredRecord]) -> list[store.DesiredRecord]:
-        """The units of hosts that are deleted are deleted with them; what leads to such a host, too."""
-        hosts = {record.id for record in changed if record.kind == "hosts" and record.deleting}
-        asked = {record.key for record in changed}
-        return [
-            store.DesiredRecord(unit.kind, unit.id, unit.generation, unit.text, True, unit.spec, unit.trouble)
-            for unit in self._records.of_kind("units").values()
-            if unit.id.split("/")[0] in hosts and unit.key not in asked and not unit.deleting
-        ]
+            return descriptors.Facts(self._blobs.has, self._system)
+        return descriptors.Facts(self._blobs.has, self._system, self._allowed, self._register.vouches)
 
     def expect(self, generations_wanted: dict[str, int]) -> None:
         """Raises Conflict unless each `KIND/ID` is here in that generation and not being deleted."""
@@ -78,9 +71,3 @@ class Admission:
                     key=name,
                     generation=record.generation,
                 )
-
-
-def _engines(changed: Iterable[store.DesiredRecord]) -> dict[str, str]:
-    """Of an accepted batch the engines, all of them vouched for."""
-    specs = ((record.id, record.spec) for record in changed if record.kind == "engines" and not record.deleting)
-    return {id: register.written(spec) for id, spec in specs if isinstance(spec, desired.Engine)}

@@ -59,7 +59,7 @@ class Ceilings:
 
     def of(self, host: desired.Host) -> desired.Limits:
         """What a host may have. What is asked for it expressly is less or more, as it says."""
-        node = host.kind == "node"
+        node = host.role == "node"
         memory = self.memory // 2
         if host.shape is not None:
             memory = min(host.shape.memory, self.memory * 3 // 4)

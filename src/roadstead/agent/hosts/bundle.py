@@ -1,9 +1,10 @@
 """A host as an OCI bundle: `config.json` as a pure function of facts.
 
-Source: the OCI runtime specification 1.0.2 (config.md, config-linux.md), kept to what runc 1.1 understands. Control
-and edge hosts have one unprivileged user, no capability and no way to new ones. Node hosts run kubelet and containers
-of their own, so they are privileged: in a user namespace of their own where the machine can, where all but a few
+Source: the OCI runtime specification 1.0.2 (config.md, config-linux.md), kept to what runc 1.1 understands. What a host
+may do is its privilege: unprivileged ones have one user, no capability and no way to new ones; those that run
+containers of their own are privileged: in a user namespace of their own where the machine can, where all but a few
 devices are kept from them; else on the machine, where devices must be allowed: nested containers ask for `a *:* rwm`.
+What it is for is its role: a node has its root folder on its disk, and finds there what workloads look for.
 """
 
 from __future__ import annotations
@@ -70,15 +71,15 @@ def config(made: WantedHost, facts: MachineFacts) -> Json:
 
 
 def _process(made: WantedHost, facts: MachineFacts) -> Json:
-    kept = list(facts.capabilities) if made.node else []
+    kept = list(facts.capabilities) if made.privileged else []
     return {
         "terminal": False,
         "user": {"uid": made.uid, "gid": made.uid},
         "args": ["/init"] if made.node else [facts.svscan, layout.SERVICES],
-        "env": [_PATH, "HOME=/root" if made.node else "HOME=/var"],
+        "env": [_PATH, "HOME=/var" if made.uid else "HOME=/root"],
         "cwd": "/",
         "capabilities": {"bounding": kept, "effective": kept, "permitted": kept, "inheritable": [], "ambient": []},
-        "noNewPrivileges": not made.node,
+        "noNewPrivileges": not made.privileged,
         "rlimits": [{"type": "RLIMIT_NOFILE", "hard": facts.open_files, "soft": min(facts.open_files, _SOFT_FILES)}],
     }
 
@@ -91,21 +92,23 @@ def _linux(made: WantedHost, facts: MachineFacts) -> Json:
         "resources": _resources(made, facts),
         "rootfsPropagation": "rslave",
     }
-    if made.node:
+    # Its root folder is on its disk; what is done to it is done by way of the root.
+    own = [f"/var/{made.root.name}"] if made.node else []
+    sysctls = _SYSCTLS | ({"net.ipv4.ip_forward": "1"} if made.node else {})
+    if made.privileged:
         return common | {
-            "sysctl": _SYSCTLS | {"net.ipv4.ip_forward": "1"},
+            "sysctl": sysctls,
             "devices": [
                 {"path": d.path, "type": "c", "major": d.major, "minor": d.minor, "fileMode": 0o600}
                 for d in facts.devices
             ],
-            # Its root folder is on its disk; what is done to it is done by way of the root.
-            "maskedPaths": [f"/var/{made.root.name}"],
+            "maskedPaths": own,
             "readonlyPaths": [*facts.sysctls, "/proc/sysrq-trigger"],
         }
     return common | {
         # Without capabilities an edge's proxy could not listen on 443.
-        "sysctl": _SYSCTLS | {"net.ipv4.ip_unprivileged_port_start": "0"},
-        "maskedPaths": list(_MASKED),
+        "sysctl": sysctls | {"net.ipv4.ip_unprivileged_port_start": "0"},
+        "maskedPaths": [*_MASKED, *own],
         "readonlyPaths": list(_READ_ONLY),
     }
 
@@ -133,16 +136,16 @@ def _users(made: WantedHost) -> list[Json]:
 
 def _devices(made: WantedHost, facts: MachineFacts) -> list[Json]:
     """Which a host may use. runc adds those that every container has."""
-    if made.node and made.ids is None:
+    if made.privileged and made.ids is None:
         # Its containers may ask for all, and may make any: but a disk is another node's, or the machine's.
         return [{"allow": True, "access": "rwm"}, {"allow": False, "type": "b", "access": "rw"}]
-    own = facts.devices if made.node else ()
+    own = facts.devices if made.privileged else ()
     none: Json = {"allow": False, "access": "rwm"}
     return [none, *({"allow": True, "type": "c", "major": d.major, "minor": d.minor, "access": "rw"} for d in own)]
 
 
 def _mounts(made: WantedHost, facts: MachineFacts) -> list[Json]:
-    writing = "rw" if made.node else "ro"
+    writing = "rw" if made.privileged else "ro"
     # What is in /sys is the machine's; root of a node that has users of its own may write to none of it.
     of_machine = "ro" if made.ids is None else "rw"
     owner = [f"uid={made.uid}", f"gid={made.uid}"]

@@ -183,9 +183,10 @@ class Hosts:
         return cgroups.usage(self._instance, self._machine, *([] if host_id is None else [host_id]))
 
     def _wanted(self, host_id: str, host: desired.Host, uid: int, ids: ranges.Range | None = None) -> wanted.WantedHost:
-        if (uid == 0) != (host.kind == "node"):
+        if (uid == 0) != (host.privilege == "privileged"):
             raise errors.Invalid(
-                f"host {host_id}: a {host.kind} host cannot run as user {uid}; only nodes run as root", host=host_id
+                f"host {host_id}: one that is {host.privilege} cannot run as user {uid}; root is for the privileged",
+                host=host_id,
             )
         return wanted.WantedHost(
             instance=self._instance.id,

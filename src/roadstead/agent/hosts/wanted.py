@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from roadstead.contract.messages import earlier
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -73,7 +75,13 @@ class WantedHost:
 
     @property
     def node(self) -> bool:
-        return self.host.kind == "node"
+        """What it is for: to run pods."""
+        return self.host.role == "node"
+
+    @property
+    def privileged(self) -> bool:
+        """What it may do: see desired.Privilege."""
+        return self.host.privilege == "privileged"
 
     def seen(self, place: Path) -> Path:
         """Where runc finds one of `views`: of a host without users of its own, that place itself."""
@@ -100,17 +108,20 @@ def pods(places: HostPlaces) -> Path:
 
 
 def digest(host: desired.Host, uid: int) -> str:
-    """What a running host cannot take over in place: kind, name, disk, shape, user.
+    """What a running host cannot take over in place: role, privilege, name, disk, shape, user.
 
     It is of what was asked for and not of the bundle, so that a newer agent, whose bundles may look a little
     different, adopts running hosts instead of making them anew. Limits and names are changed in place; zone and legs
-    do not concern the host's processes.
+    do not concern the host's processes. Role and privilege are in it by the one word that hosts of earlier releases
+    were made under, which gave each role its privilege.
     """
     asked = {
-        "kind": host.kind,
+        "kind": earlier.kind(host.role),
         "hostname": host.hostname,
         "disk": msgspec.to_builtins(host.disk),
         "shape": msgspec.to_builtins(host.shape),
         "uid": uid,
     }
+    if (host.privilege == "privileged") != (host.role == "node"):
+        asked["privilege"] = host.privilege
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

@@ -6,16 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import msgspec
 
 from roadstead.agent import listeners
-from roadstead.agent.api import checks
 from roadstead.agent.fabric import fabric
 from roadstead.agent.hosts import hosts
+from roadstead.agent.kinds import kind
 from roadstead.agent.pods import pods
-from roadstead.agent.records import blobs, observation_log, register
+from roadstead.agent.records import begun, blobs, host_ids, kept_jobs, observation_log, register
 from roadstead.agent.records import desired as store
 from roadstead.agent.stores import stores
 from roadstead.agent.units import units
@@ -25,38 +25,9 @@ from roadstead.core.loops import loop
 
 log = logging.getLogger("roadstead.agent")
 
-MACHINE = ""
-"""In the place of a host's id."""
+Memory = TypeVar("Memory")
 
 Phase = Literal["pending", "making", "running", "ready", "failing", "stopped", "deleting", "not-understood"]
-
-
-@dataclass
-class Deaths:
-    """How often a host died soon after its start, for the back-off of its re-making."""
-
-    count: int = 0
-    restarts: int = 0
-    not_before: float = 0.0
-    """On the loop's clock."""
-
-
-@dataclass(frozen=True)
-class WrittenFile:
-    """A unit's definition as it was written into one life of its host. `at` is on the loop's clock."""
-
-    generation: int
-    host: int | None
-    """The host's PID 1."""
-    at: float
-
-
-@dataclass
-class LateImages:
-    """Of a unit that runs: the images that its host was seen to have, and what kept others the last time."""
-
-    has: tuple[str, ...] = ()
-    kept: str = ""
 
 
 @dataclass
@@ -64,7 +35,11 @@ class StepContext:
     """One agent at work. Everything in it has its own lifetime; this only joins them."""
 
     instance: instance.Instance
+    kinds: kind.Kinds
     records: store.DesiredStore
+    ids: host_ids.HostIds
+    begun: begun.BegunUnits
+    jobs: kept_jobs.KeptJobs
     blobs: blobs.Blobs
     observations: observation_log.ObservationLog
     fabric: fabric.Fabric
@@ -78,45 +53,52 @@ class StepContext:
     bring: Callable[[str, str, str], Awaitable[None]]
     """Imports an archive of images: host, engine with `ctr`, digest."""
     loop: loop.Loop[store.Key] = field(init=False)
-    deaths: dict[str, Deaths] = field(default_factory=dict)
-    watched: dict[str, int] = field(default_factory=dict)
-    """The PID 1 of each host whose end is waited for."""
-    written: dict[str, WrittenFile] = field(default_factory=dict)
-    """What was last written of each unit: a look that only asks whether it is ready reads no file again."""
-    asked: tuple[int, checks.WantedStates | None] = (-1, None)
+    _wanted: tuple[int, kind.Wanted] = field(default_factory=lambda: (-1, kind.Wanted()))
     """What is wanted, and the version of the records that it was computed from."""
-    importing: dict[str, str] = field(default_factory=dict)
-    """By unit whose images are on their way to its host: empty, or what kept them."""
-    late: dict[str, LateImages] = field(default_factory=dict)
-    """By unit that was started before its host had all images that it is to have by now."""
-    filling: dict[str, bool] = field(default_factory=dict)
-    """By unit whose store is on its way to its host's disk: whether that is over."""
-    near: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By host what is near its end; MACHINE: of the machine."""
-    remaking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _memories: dict[type[object], object] = field(default_factory=dict)
 
-    def wanted(self) -> checks.WantedStates:
+    def memory(self, of: type[Memory]) -> Memory:
+        """What one module remembers between its steps, of a type that is its own; empty when first asked for."""
+        if of not in self._memories:
+            self._memories[of] = of()
+        return cast("Memory", self._memories[of])
+
+    def wanted(self) -> kind.Wanted:
         """All that is asked for now; computed once for each change."""
-        version, known = self.asked
-        if known is None or version != self.records.version:
-            known = checks.wanted(self.records.records.values())
-            self.asked = (self.records.version, known)
+        version, known = self._wanted
+        if version != self.records.version:
+            known = kind.Wanted(self.records.records.values())
+            self._wanted = (self.records.version, known)
         return known
 
-    def wake(self, kind: str, id: str, after: float = 0.0) -> None:
-        self.loop.wake((kind, id), after)
+    def parts(self, whole: store.Key) -> list[store.DesiredRecord]:
+        """What is of this object alone: a host's units."""
+        return kind.parts(self.kinds, self.records.records.values(), whole)
+
+    def wake_parts(self, whole: store.Key) -> None:
+        for part in self.parts(whole):
+            self.wake(*part.key)
+
+    def wake_users(self, used: store.Key) -> None:
+        """Whoever needs this object looks again."""
+        for user in kind.users(self.kinds, self.records.records.values()).get(used, ()):
+            self.wake(*user)
+
+    def wake(self, name: str, id: str, after: float = 0.0) -> None:
+        self.loop.wake((name, id), after)
 
     def loop_forget(self, key: store.Key) -> None:
         self.loop.forget(key)
 
     def gone(self, record: store.DesiredRecord) -> None:
-        """Everything that the record stood for is gone: so is it, from disk, then from sight."""
+        """Everything that the record stood for is gone: so is what is remembered of it, and it itself."""
+        self.kinds[record.kind].forget(self, record.id)
         self.records.gone(record.key)
         self.observations.gone(record.key)
         self.loop.forget(record.key)
 
-    def phase(self, kind: str, id: str) -> str | None:
-        seen = self.observations.get((kind, id))
+    def phase(self, name: str, id: str) -> str | None:
+        seen = self.observations.get((name, id))
         return None if seen is None else seen.phase
 
     def observe(
@@ -131,10 +113,11 @@ class StepContext:
         exit: observed.Exit | None = None,
         restart_pending: bool = False,
     ) -> bool:
-        """Keep what was seen of an object; True when it is news."""
+        """Keep what was seen of an object; True when it is news. What it was warned of stays."""
+        before = self.observations.get(record.key)
         return self.observations.put(
             observed.Observation(
-                warnings=self.near.get(record.id, ()) if record.kind == "hosts" else (),
+                warnings=() if before is None else before.warnings,
                 kind=record.kind,
                 id=record.id,
                 generation=record.generation,
@@ -148,16 +131,12 @@ class StepContext:
             )
         )
 
-    def warn(self, id: str, warnings: tuple[str, ...]) -> None:
-        """Keep what is near its end of a host, or of the MACHINE; said when it is news."""
-        for sentence in set(warnings) - set(self.near.get(id, ())):
-            log.warning("%s", f"host {id} {sentence}" if id else sentence)
-        if warnings:
-            self.near[id] = warnings
-        else:
-            self.near.pop(id, None)
-        seen = self.observations.get(("hosts", id))
+    def warn(self, key: store.Key, warnings: tuple[str, ...]) -> None:
+        """Keep what is near its end of an object that was seen; said when it is news."""
+        seen = self.observations.get(key)
         if seen is not None:
+            for sentence in set(warnings) - set(seen.warnings):
+                log.warning("%s/%s %s", *key, sentence)
             self.observations.put(msgspec.structs.replace(seen, warnings=warnings))
 
     def log_drift(self, record: store.DesiredRecord, difference: str) -> None:

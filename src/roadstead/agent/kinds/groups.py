@@ -6,10 +6,22 @@ decides the order, never whether: that was asked for with a newer generation.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from roadstead.agent.kinds import context
 from roadstead.contract.messages import desired, observed
+
+
+@dataclass
+class _Deciding:
+    one: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def deciding(now: context.StepContext) -> asyncio.Lock:
+    """One decision at a time: two members that look at each other must not both see the other ready."""
+    return now.memory(_Deciding).one
 
 
 def others_not_ready(
@@ -34,19 +46,19 @@ def _serves(observation: observed.Observation | None) -> bool:
 
 def not_ready_for(now: context.StepContext, unit_ids: Iterable[str]) -> list[str]:
     """The members that must be ready before these units may go down."""
-    units = now.wanted().units
+    units = now.wanted().all(desired.Unit)
     seen = {id: now.observations.get(("units", id)) for id in units}
     return sorted({other for id in unit_ids for other in others_not_ready(id, units, seen)})
 
 
 def not_ready_beside(now: context.StepContext, host: str) -> list[str]:
     """The same for all units of a host that is to be made again."""
-    return not_ready_for(now, [id for id in now.wanted().units if id.split("/")[0] == host])
+    return not_ready_for(now, [id for id in now.wanted().all(desired.Unit) if id.split("/")[0] == host])
 
 
 def wake_waiting(now: context.StepContext, unit_id: str) -> None:
     """A member became ready: those of its group that wait for their turn, and their hosts, look again."""
-    units = now.wanted().units
+    units = now.wanted().all(desired.Unit)
     unit = units.get(unit_id)
     if unit is None or unit.group is None:
         return

@@ -116,7 +116,7 @@ def _legs(id_: str, host: desired.Host, topology: Topology) -> Iterator[Problem]
         yield Problem("hosts", id_, f"host {id_} has {len(host.legs)} legs; it needs 1 to {MOST_LEGS}")
     # An edge stands for what is in no single zone.
     zones = {subnet.zone for leg in host.legs for subnet in _homes(leg, topology)}
-    placed = host.kind == "edge" or host.zone in zones
+    placed = host.role == "edge" or host.zone in zones
     for leg in host.legs:
         network = topology.networks.get(leg.network)
         if network is None:

@@ -85,7 +85,7 @@ POD_SETTINGS: Mapping[str, int] = {
 
 def host_settings(host: desired.Host) -> dict[str, int]:
     """The sysctls of a host's namespace."""
-    node = host.kind == "node"
+    node = host.role == "node"
     return {
         "net/ipv4/ip_forward": int(node),
         # 127.0.0.1 of a node leads to its pods, too, where a port does; its rules keep others from asking for it.
@@ -95,8 +95,8 @@ def host_settings(host: desired.Host) -> dict[str, int]:
         # A dead peer is given up after seconds instead of a quarter of an hour.
         "net/ipv4/tcp_retries2": 5,
         "net/ipv4/tcp_syn_retries": 2,
-        # Control and edge hosts have no capabilities, yet their units listen on ports like 443.
-        "net/ipv4/ip_unprivileged_port_start": 1024 if node else 0,
+        # Without capabilities units listen on ports like 443, too.
+        "net/ipv4/ip_unprivileged_port_start": 1024 if host.privilege == "privileged" else 0,
         # Without a link-local address nothing is ever asked for or announced by IPv6.
         "net/ipv6/conf/all/addr_gen_mode": 1,
         "net/ipv6/conf/default/addr_gen_mode": 1,
@@ -154,7 +154,7 @@ def host_side(host: desired.Host, networks: Mapping[str, desired.Network]) -> re
     a table of its own, chosen by the packet's source. Else the router of another network would drop them.
     """
     routes = [_default("eth0", host.legs[0].address, resources.MAIN)]
-    if host.kind == "node":
+    if host.role == "node":
         # An address that no pod has is refused here; by the default route it would come back again and again.
         routes += [resources.LinkRoute(prefix) for leg in host.legs for prefix in leg.prefixes]
     rules = []

@@ -71,7 +71,7 @@ class Pods:
         Nothing happens for a host that is no node. Raises Failed.
         """
         host = self._host(id)
-        if host is None or host.kind != "node":
+        if host is None or host.role != "node":
             return
         if id not in self._servers:
             server = _server(wanted.pods(self._places.host(id)))

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from roadstead.agent.records import desired as store
 from roadstead.contract.messages import desired
 
+_SCHEMA = "CREATE TABLE IF NOT EXISTS vouched (engine TEXT PRIMARY KEY, components TEXT NOT NULL) WITHOUT ROWID;"
 _MOST = 1 << 20
 """Bytes of a manifest."""
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -34,47 +34,74 @@ class _Manifest(msgspec.Struct, frozen=True):
     components: dict[str, _File]
 
 
-@dataclass(frozen=True)
 class Register:
-    """`cache`: of the engines, as engine.cache lays it out. `owners`: user ids whose manifests there are believed."""
+    """`cache`: of the engines, as engine.cache lays it out. `owners`: user ids whose manifests there are believed.
 
-    records: store.DesiredStore
-    cache: Path | None
-    owners: frozenset[int]
+    What was vouched for is a table of the desired states' database.
+    """
+
+    def __init__(self, records: store.DesiredStore, cache: Path | None, owners: frozenset[int]) -> None:
+        self._records = records
+        self._cache = cache
+        self._owners = owners
+        self._db = records.database
+        self._vouched: dict[str, str] = dict(records.beside(_SCHEMA, "SELECT engine, components FROM vouched"))
+
+    def commit(self, changed: Iterable[store.DesiredRecord]) -> None:
+        """Keep these desired states, which are accepted, and with them that their engines are vouched for."""
+        changed = list(changed)
+        specs = ((record.id, record.spec) for record in changed if not record.deleting)
+        self._commit(changed, {id: written(spec) for id, spec in specs if isinstance(spec, desired.Engine)})
+
+    def _commit(self, changed: Iterable[store.DesiredRecord], vouched: Mapping[str, str]) -> None:
+        def write() -> None:
+            self._db.executemany("INSERT OR REPLACE INTO vouched (engine, components) VALUES (?, ?)", vouched.items())
+
+        self._records.commit(changed, write)
+        self._vouched |= vouched
+
+    def vouched(self, engine: str) -> str | None:
+        """The components of an engine that were vouched for when it was accepted."""
+        return self._vouched.get(engine)
+
+    def forget(self, engine: str) -> None:
+        """The engine is gone."""
+        self._db.execute("DELETE FROM vouched WHERE engine = ?", (engine,))
+        self._vouched.pop(engine, None)
 
     def vouches(self, id: str, engine: desired.Engine) -> bool:
         """Whether the engine is of exactly these files, and called as they are: an old release under a newer's number
         would be chosen before the newer. Reads the manifests of the cache where it is new.
         """
-        return self.records.vouched(id) == written(engine) or any(
+        return self.vouched(id) == written(engine) or any(
             known == engine.components and _called(id, name, version) for name, version, known in self._manifests()
         )
 
     def adopt(self) -> tuple[str, ...]:
         """Keep what is vouched for of the engines that an earlier release accepted; the ids of the others."""
         found, doubted = {}, []
-        for id, record in self.records.of_kind("engines").items():
-            if isinstance(record.spec, desired.Engine) and self.records.vouched(id) != written(record.spec):
+        for id, record in self._records.of_kind("engines").items():
+            if isinstance(record.spec, desired.Engine) and self.vouched(id) != written(record.spec):
                 if self.vouches(id, record.spec):
                     found[id] = written(record.spec)
                 else:
                     doubted.append(id)
         if found:
-            self.records.commit((), found)
+            self._commit((), found)
         return tuple(doubted)
 
     def _manifests(self) -> Iterator[tuple[str, str, dict[str, str]]]:
         """Name and version (`etcd`, `3.6.16`) of each entry of the cache, and its digests by component."""
-        if self.cache is None:
+        if self._cache is None:
             return
         try:
-            top = self.cache.lstat()
+            top = self._cache.lstat()
         except FileNotFoundError:
             return
         # Below it nobody writes whom its owner does not let.
         if not stat.S_ISDIR(top.st_mode) or not self._is_ours(top):
             return
-        for path in self.cache.glob("engines/*/*/*/*/manifest.json"):
+        for path in self._cache.glob("engines/*/*/*/*/manifest.json"):
             manifest = self._read(path)
             if manifest is not None:
                 digests = {name: f"sha256:{file.sha256}" for name, file in manifest.components.items()}
@@ -82,7 +109,7 @@ class Register:
                 yield path.parts[-5], path.parts[-4], digests
 
     def _is_ours(self, facts: os.stat_result) -> bool:
-        return facts.st_uid in self.owners and not facts.st_mode & _OTHERS
+        return facts.st_uid in self._owners and not facts.st_mode & _OTHERS
 
     def _read(self, path: Path) -> _Manifest | None:
         """None for what is being removed, is somebody else's, or no manifest."""

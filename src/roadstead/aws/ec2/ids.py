@@ -53,6 +53,11 @@ def check(ids: Iterable[str], code: str) -> None:
             store_access.refuse(malformed, f'Invalid id: "{id[:100]}" (expecting "{prefixes[0]}-...")')
 
 
+def not_found(prefix: str) -> str:
+    """The code for an id with this prefix that there is not."""
+    return next(code for code, (prefixes, _) in MALFORMED.items() if prefix in prefixes)
+
+
 def absent(id: str, code: str, message: str) -> NoReturn:
     """That there is none with this id."""
     check([id], code)

@@ -8,8 +8,6 @@ from dataclasses import replace
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, tags
 from roadstead.aws.ec2.vpc import lookups, wishes
-from roadstead.clusters import nodegroups
-from roadstead.clusters import spec as clusters
 from roadstead.core import errors
 from roadstead.network import regions, spec, views
 from roadstead.store import facts, keys, writes
@@ -81,7 +79,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
             tags=tags.asked_for(asked, "subnet"),
             created_at=call.now.timestamp(),
         )
-        put = writes.Put(spec.subnet_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent())
+        put = spec.SUBNETS.put(spec.subnet_key(call.account, call.region, wanted.id), wanted, writes.Absent())
         try:
             with store_access.coded({errors.NotFound: "InvalidVpcID.NotFound"}):
                 await call.store.commit(
@@ -123,7 +121,7 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
         public = asked.get(_PUBLIC, {}).get("Value", wanted.public_addresses)
         if public == wanted.public_addresses:
             return ()
-        return (writes.Put(state.key, spec.written(replace(wanted, public_addresses=public))),)
+        return (spec.SUBNETS.put(state.key, replace(wanted, public_addresses=public)),)
 
     await store_access.changed(call, spec.subnet_key(call.account, call.region, id), change)
     return {}
@@ -131,29 +129,19 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
 
 @calls.operation("ec2", "DeleteSubnet")
 async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """Only when no cluster and no nodegroup is in it."""
+    """Only when nothing is in it."""
     filters.not_dry(asked)
     id = asked["SubnetId"]
     key = spec.subnet_key(call.account, call.region, id) if id else None
     if key is None or await call.store.get(key) is None:
         ids.absent(id, "InvalidSubnetID.NotFound", f"The subnet ID '{id}' does not exist")
-    below = [keys.Prefix(call.account, call.region, kind) for kind in (clusters.KIND, nodegroups.KIND)]
-    (of_clusters, first), (of_groups, second) = [await store_access.listed(call.store, prefix) for prefix in below]
-    users = [
-        *(state.key for state in of_clusters if id in clusters.read(state.desired.body).place.subnets),
-        *(state.key for state in of_groups if id in nodegroups.read(state.desired.body).subnets),
-    ]
-    if users:
-        said = ", ".join(f"{user.kind} {'/'.join(user.names)}" for user in users)
+    users = await call.kinds.users(call.store, key)
+    if users.keys:
         store_access.refuse(
-            "DependencyViolation", f"The subnet '{id}' has dependencies and cannot be deleted: {said} is in it."
+            "DependencyViolation", f"The subnet '{id}' has dependencies and cannot be deleted: {users} is in it."
         )
     with store_access.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidSubnetID.NotFound"}):
-        await call.store.commit(
-            writes.Delete(key, writes.Present()),
-            writes.Unchanged(below[0], first),
-            writes.Unchanged(below[1], second),
-        )
+        await call.store.commit(writes.Delete(key, writes.Present()), *users.guards)
     return {}
 
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from typing import Any
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.ec2 import filters, instances
+from roadstead.aws.ec2 import filters, ids, instances
 from roadstead.aws.ec2.vpc import lookups as of_region
-from roadstead.network import defaults, spec
-from roadstead.store import facts, keys, writes
+from roadstead.network import defaults
+from roadstead.store import facts, keys, kinds, writes
 
-_KINDS: Mapping[str, tuple[str, str]] = {
-    "vpc": (spec.VPC, "InvalidVpcID.NotFound"),
-    "subnet": (spec.SUBNET, "InvalidSubnetID.NotFound"),
-}
-"""By what an id begins with: kind in the store, and the error when there is none."""
 _FILTERS = {
     "key": filters.plain("Key"),
     "value": filters.plain("Value"),
@@ -70,12 +65,11 @@ async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         for type, id, tags in await _derived(call)
         for tag in tags
     ]
-    for type, (kind, _) in _KINDS.items():
-        for state in await store_access.everything(call.store, keys.Prefix(call.account, call.region, kind)):
-            thing = _read(state)
+    for kind in _kinds(call):
+        for state in await store_access.everything(call.store, kind.below(call.account, call.region)):
             found += [
-                {"Key": key, "Value": value, "ResourceId": thing.id, "ResourceType": type}
-                for key, value in sorted(thing.tags.items())
+                {"Key": key, "Value": value, "ResourceId": state.key.names[0], "ResourceType": kind.name}
+                for key, value in sorted(kind.tags(kind.read(state.desired.body)).items())
             ]
     for_keys = {**_FILTERS, **{f"tag:{tag['Key']}": _value_of(tag["Key"]) for tag in found}}
     return {"Tags": filters.applied(found, asked, for_keys)}
@@ -108,37 +102,39 @@ async def _change(call: calls.Call, asked: calls.Asked, change: Callable[[Mappin
     named = [_key(call, id) for id in sorted(set(asked["Resources"]))]
     if not named:
         store_access.refuse("MissingParameter", "The request must contain the parameter resourceIdSet")
-    first, *others = named
+    (first, kind), *others = named
 
     async def changes(state: facts.State | None) -> tuple[writes.Write, ...]:
-        made: list[writes.Write] = [_put(state, first, change, None)]
-        for key in others:
+        made: list[writes.Write] = [_put(kind, state, first, change, None)]
+        for key, of in others:
             there = await call.store.get(key)
-            made.append(_put(there, key, change, writes.At(there.desired.generation) if there else None))
+            made.append(_put(of, there, key, change, writes.At(there.desired.generation) if there else None))
         return tuple(made)
 
     await store_access.changed(call, first, changes)
 
 
 def _put(
+    kind: kinds.Kind[Any],
     state: facts.State | None,
     key: keys.Key,
     change: Callable[[Mapping[str, str]], dict[str, str]],
     expected: writes.Expected,
 ) -> writes.Put:
     if state is None:
-        code = _KINDS[key.names[0].partition("-")[0]][1]
-        store_access.refuse(code, f"The {key.kind} ID '{key.names[0]}' does not exist")
-    thing = _read(state)
-    return writes.Put(key, spec.written(replace(thing, tags=change(thing.tags))), expected)
+        store_access.refuse(ids.not_found(kind.name), f"The {kind.name} ID '{key.names[0]}' does not exist")
+    resource = kind.read(state.desired.body)
+    return kind.put(key, kind.tagged(resource, change(kind.tags(resource))), expected)
 
 
-def _key(call: calls.Call, id: str) -> keys.Key:
-    kind = _KINDS.get(id.partition("-")[0])
-    if kind is None:
-        store_access.refuse("InvalidID", f"The ID '{id}' is not valid: VPCs and subnets have tags here.")
-    return keys.Key(call.account, call.region, kind[0], id)
+def _key(call: calls.Call, id: str) -> tuple[keys.Key, kinds.Kind[Any]]:
+    mine = _kinds(call)
+    for kind in mine:
+        if id.startswith(f"{kind.name}-"):
+            return kind.key(call.account, call.region, id), kind
+    have = " and ".join(f"{kind.name}s" for kind in mine)
+    store_access.refuse("InvalidID", f"The ID '{id}' is not valid: {have} have tags here.")
 
 
-def _read(state: facts.State) -> spec.Vpc | spec.Subnet:
-    return (spec.read_vpc if state.key.kind == spec.VPC else spec.read_subnet)(state.desired.body)
+def _kinds(call: calls.Call) -> list[kinds.Kind[Any]]:
+    return [kind for kind in call.kinds if kind.service == "ec2" and kind.taggable]

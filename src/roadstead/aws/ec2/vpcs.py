@@ -7,7 +7,7 @@ from roadstead.aws.ec2 import filters, ids, tags
 from roadstead.aws.ec2.vpc import lookups, wishes
 from roadstead.core import errors
 from roadstead.network import spec, views
-from roadstead.store import keys, writes
+from roadstead.store import writes
 
 FILTERS = {
     "vpc-id": filters.plain("VpcId"),
@@ -39,10 +39,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         cidr = spec.canonical(asked["CidrBlock"])
     with store_access.coded({errors.Invalid: "InvalidVpc.Range"}):
         spec.check_vpc(cidr)
-    others = keys.Prefix(call.account, call.region, spec.VPC)
-    states, revision = await store_access.listed(call.store, others)
-    if len(states) >= spec.MOST_VPCS:
-        store_access.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+    last = await store_access.quota(call, spec.VPCS, code="VpcLimitExceeded")
     wanted = spec.Vpc(
         id=store_access.id_of(call, "vpc"),
         cidr=cidr,
@@ -51,8 +48,8 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         created_at=call.now.timestamp(),
     )
     await call.store.commit(
-        writes.Put(spec.vpc_key(call.account, call.region, wanted.id), spec.written(wanted), writes.Absent()),
-        *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST_VPCS - 1 else ()),
+        spec.VPCS.put(spec.vpc_key(call.account, call.region, wanted.id), wanted, writes.Absent()),
+        *last,
     )
     return {"Vpc": views.vpc(call.account, call.region, wanted)}
 
@@ -67,20 +64,18 @@ async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 
 @calls.operation("ec2", "DeleteVpc")
 async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    """Only when no subnet is in it."""
+    """Only when nothing is in it."""
     filters.not_dry(asked)
     id = asked["VpcId"]
     key = spec.vpc_key(call.account, call.region, id) if id else None
     if key is None or await call.store.get(key) is None:
         ids.absent(id, "InvalidVpcID.NotFound", f"The vpc ID '{id}' does not exist")
-    all_subnets = keys.Prefix(call.account, call.region, spec.SUBNET)
-    states, revision = await store_access.listed(call.store, all_subnets)
-    inside = [state.key.names[0] for state in states if spec.read_subnet(state.desired.body).vpc == id]
-    if inside:
+    users = await call.kinds.users(call.store, key)
+    if users.keys:
         store_access.refuse(
             "DependencyViolation",
-            f"The vpc '{id}' has dependencies and cannot be deleted: delete its subnets first ({', '.join(inside)}).",
+            f"The vpc '{id}' has dependencies and cannot be deleted: delete what is in it first ({users}).",
         )
     with store_access.coded({errors.Conflict: "DependencyViolation", errors.NotFound: "InvalidVpcID.NotFound"}):
-        await call.store.commit(writes.Delete(key, writes.Present()), writes.Unchanged(all_subnets, revision))
+        await call.store.commit(writes.Delete(key, writes.Present()), *users.guards)
     return {}

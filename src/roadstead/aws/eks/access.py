@@ -47,15 +47,9 @@ async def create_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
                 clusterName=name,
             )
         id, needed = await _principal(call, arn)
-        others = entries.below(call.account, call.region, name)
-        there, revision = await store_access.listed(call.store, others)
-        if len(there) >= entries.MOST:
-            store_access.refuse(
-                "ResourceLimitExceededException",
-                f"Cluster {name} has {len(there)} access entries, as many as there may be.",
-                clusterName=name,
-            )
-        full = (writes.Unchanged(others, revision),) if len(there) >= entries.MOST - 1 else ()
+        full = await store_access.quota(
+            call, entries.ENTRIES, name, code="ResourceLimitExceededException", clusterName=name
+        )
         return writes.Put(_key(call, name, arn), entries.written(replace(entry, principal_id=id))), *needed, *full
 
     return {"accessEntry": views.entry(await _changed(call, asked, change))}

@@ -16,7 +16,7 @@ from roadstead.aws.eks import lookups
 from roadstead.clusters import nodegroups, spec, updates, versions, views
 from roadstead.core import errors
 from roadstead.network import spec as network
-from roadstead.store import facts, keys, writes
+from roadstead.store import facts, keys, operations, writes
 
 _KINDS: Mapping[str, str] = {
     "resourcesVpcConfig": "EndpointAccessUpdate",
@@ -46,7 +46,7 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
     if asked.get("resourcesVpcConfig", {}).get("securityGroupIds"):
         store_access.refuse("InvalidParameterException", "Changing security groups is not built yet.", clusterName=name)
     subnets = await _subnets(call, asked, name)
-    update = updates.Update(
+    update = updates.asked(
         id=store_access.uuid_of(call, "update"),
         type="VpcConfigUpdate" if subnets else _KINDS[members[0]],
         parameters=_parameters(asked, members[0]),
@@ -65,7 +65,7 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
             )
         body = spec.written(replace(wanted, update=update.id))
         held = lookups.held(call, subnets)
-        return writes.Put(cluster.state.key, body), updates.begun(cluster.state.key, update), *held
+        return writes.Put(cluster.state.key, body), updates.UPDATES.begun(cluster.state.key, update), *held
 
     await store_access.changed(call, spec.key(call.account, call.region, name), change)
     return {"update": views.update(update)}
@@ -80,7 +80,7 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
     name, version = asked["name"], asked["version"]
     with store_access.coded(lookups.CODES, clusterName=name):
         offered = versions.find(version)
-    update = updates.Update(
+    update = updates.asked(
         id=store_access.uuid_of(call, "update"),
         type="VersionUpdate",
         parameters=(("Version", version), ("PlatformVersion", offered.platform)),
@@ -94,7 +94,7 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
             versions.check_next(views.version_shown(cluster.wanted.version, cluster.seen), version)
         body = spec.written(replace(cluster.wanted, version=version, update=update.id))
         _, revision = await store_access.listed(call.store, below)
-        begun = updates.begun(cluster.state.key, update)
+        begun = updates.UPDATES.begun(cluster.state.key, update)
         return writes.Put(cluster.state.key, body), begun, writes.Unchanged(below, revision)
 
     await store_access.changed(call, spec.key(call.account, call.region, name), change)
@@ -117,7 +117,7 @@ async def list_updates(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"updateIds": [update.id for update in await _updates(call, asked)]}
 
 
-async def _updates(call: calls.Call, asked: calls.Asked) -> tuple[updates.Update, ...]:
+async def _updates(call: calls.Call, asked: calls.Asked) -> tuple[operations.Operation, ...]:
     """Of the cluster, or of the nodegroup that is named, oldest first."""
     name = asked["name"]
     for other in ("addonName", "capabilityName"):
@@ -128,8 +128,8 @@ async def _updates(call: calls.Call, asked: calls.Asked) -> tuple[updates.Update
         if asked.get("nodegroupName")
         else (await lookups.cluster(call, name)).state
     )
-    records = await store_access.records(call.store, updates.prefix(state.key))
-    return updates.folded(records, since=state.desired.created)
+    records = await store_access.records(call.store, updates.UPDATES.prefix(state.key))
+    return updates.UPDATES.folded(records, since=state.desired.created)
 
 
 def _changeable(state: facts.State | None, name: str) -> lookups.Cluster:

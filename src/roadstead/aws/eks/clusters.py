@@ -35,22 +35,15 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     _check_groups(asked["resourcesVpcConfig"].get("securityGroupIds", ()), place, name)
     with store_access.coded(lookups.CODES, clusterName=name):
         wanted = spec.filled({**asked, "tags": asked_tags}, place, call.now.timestamp(), call.caller.arn)
-    others = keys.Prefix(call.account, call.region, spec.KIND)
-    states, revision = await store_access.listed(call.store, others)
-    if len(states) >= spec.MOST:
-        store_access.refuse(
-            "ResourceLimitExceededException",
-            f"Cluster limit exceeded: this region has {len(states)} clusters, as many as there may be.",
-            clusterName=name,
-        )
+    last = await store_access.quota(call, spec.CLUSTERS, code="ResourceLimitExceededException", clusterName=name)
     await admission.for_control_plane(call, subnets, clusterName=name)
-    transaction = (
+    transaction: tuple[writes.Write, ...] = (
         writes.Put(key, spec.written(wanted), writes.Absent()),
         *_entry_of_creator(call, wanted),
         *await admission.hidden(call, wanted),
         role,
         *lookups.held(call, subnets),
-        *((writes.Unchanged(others, revision),) if len(states) >= spec.MOST - 1 else ()),
+        *last,
     )
 
     async def take(guard: admission.Guard) -> None:

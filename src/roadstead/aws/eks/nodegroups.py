@@ -55,22 +55,15 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             version=views.version_shown(cluster.wanted.version, cluster.seen),
             created_at=call.now.timestamp(),
         )
-    below = keys.Prefix(call.account, call.region, nodegroups.KIND, of)
-    states, revision = await store_access.listed(call.store, below)
-    if len(states) >= nodegroups.MOST:
-        store_access.refuse(
-            "ResourceLimitExceededException",
-            f"Cluster {of} has {len(states)} nodegroups, as many as there may be.",
-            **about,
-        )
+    last = await store_access.quota(call, nodegroups.NODEGROUPS, of, code="ResourceLimitExceededException", **about)
     await admission.for_nodes(call, key, wanted, **about)
-    transaction = (
+    transaction: tuple[writes.Write, ...] = (
         writes.Put(key, nodegroups.written(wanted), writes.Absent()),
         # The cluster as it was looked at: not one that is being deleted since.
         writes.Require(cluster.state.key, writes.At(cluster.state.desired.generation)),
         role,
         *lookups.held(call, subnets),
-        *((writes.Unchanged(below, revision),) if len(states) >= nodegroups.MOST - 1 else ()),
+        *last,
     )
 
     async def take(guard: admission.Guard) -> None:
@@ -122,7 +115,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
             "InvalidParameterException", f"Nothing to update: give one of {', '.join(_CHANGES)}.", **about
         )
     await lookups.cluster(call, of)
-    update = updates.Update(
+    update = updates.asked(
         id=store_access.uuid_of(call, "update"),
         type="ConfigUpdate",
         parameters=_parameters(asked),
@@ -146,7 +139,7 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
         return (
             *await admission.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
-            updates.begun(group.state.key, update),
+            updates.UPDATES.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),
         )
 

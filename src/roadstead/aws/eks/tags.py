@@ -1,19 +1,12 @@
-"""Tags of clusters and nodegroups, by their ARNs."""
+"""Tags of clusters, nodegroups and access entries, by their ARNs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import replace
+from typing import Any, NoReturn
 
 from roadstead.aws import calls, store_access
-from roadstead.clusters import nodegroups, spec, views
-from roadstead.store import facts, keys, writes
-
-_ARN = re.compile(
-    r"arn:aws:eks:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):"
-    r"(?:cluster/(?P<cluster>[^/]+)|nodegroup/(?P<of>[^/]+)/(?P<nodegroup>[^/]+)/[^/]+)"
-)
+from roadstead.store import facts, keys, kinds, writes
 
 
 @calls.operation("eks", "TagResource")
@@ -30,40 +23,44 @@ async def untag_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 
 @calls.operation("eks", "ListTagsForResource")
 async def list_tags_for_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
-    key = _key(call, asked["resourceArn"])
-    state = _there(await call.store.get(key), asked["resourceArn"])
-    return {"tags": dict(_read(state).tags)}
+    arn = asked["resourceArn"]
+    key, kind = await _found(call, arn)
+    state = await call.store.get(key)
+    if state is None:
+        _absent(arn)
+    return {"tags": dict(kind.tags(kind.read(state.desired.body)))}
 
 
 async def _change(call: calls.Call, arn: str, *, put: Mapping[str, str], remove: tuple[str, ...]) -> None:
+    key, kind = await _found(call, arn)
+
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
-        state = _there(state, arn)
-        thing = _read(state)
-        tags = store_access.tags_after(thing.tags, put, remove, code="BadRequestException")
-        if isinstance(thing, spec.Cluster):
-            return (writes.Put(state.key, spec.written(replace(thing, tags=tags))),)
-        return (writes.Put(state.key, nodegroups.written(replace(thing, tags=tags))),)
+        if state is None or kind.arn_of(state.desired) != arn:
+            _absent(arn)
+        resource = kind.read(state.desired.body)
+        tags = store_access.tags_after(kind.tags(resource), put, remove, code="BadRequestException")
+        return (kind.put(key, kind.tagged(resource, tags)),)
 
-    await store_access.changed(call, _key(call, arn), change)
+    await store_access.changed(call, key, change)
 
 
-def _key(call: calls.Call, arn: str) -> keys.Key:
-    found = _ARN.fullmatch(arn)
-    if found is None:
-        store_access.refuse("BadRequestException", f"{arn!r} is not the ARN of a cluster or a nodegroup.")
-    if (found["account"], found["region"]) != (call.account, call.region):
+async def _found(call: calls.Call, arn: str) -> tuple[keys.Key, kinds.Kind[Any]]:
+    """The resource that has an ARN, and its kind. Raises NotFoundException, also for one that had the name before."""
+    mine = kinds.Kinds(kind for kind in call.kinds if kind.service == "eks" and kind.taggable)
+    places = [kind.arn.place(arn) for kind in mine if kind.arn]
+    where = [
+        (place.account, place.region) if isinstance(place, keys.Key) else place.parts[:2] for place in places if place
+    ]
+    if not where:
+        names = ", ".join(kind.name for kind in mine)
+        store_access.refuse("BadRequestException", f"{arn!r} is not the ARN of what has tags here: {names}.")
+    if where != [(call.account, call.region)]:
         store_access.refuse("NotFoundException", f"No resource found for ARN {arn} in this account and region.")
-    if found["cluster"]:
-        return spec.key(call.account, call.region, found["cluster"])
-    return nodegroups.key(call.account, call.region, found["of"], found["nodegroup"])
+    state = await mine.at(call.store, arn)
+    if state is None:
+        _absent(arn)
+    return state.key, mine.of(state.key)
 
 
-def _there(state: facts.State | None, arn: str) -> facts.State:
-    """Raises NotFoundException, also for the ARN of one that had the name before."""
-    if state is None or views.arn(state.desired) != arn:
-        store_access.refuse("NotFoundException", f"No resource found for ARN {arn}.")
-    return state
-
-
-def _read(state: facts.State) -> spec.Cluster | nodegroups.Nodegroup:
-    return (spec.read if state.key.kind == spec.KIND else nodegroups.read)(state.desired.body)
+def _absent(arn: str) -> NoReturn:
+    store_access.refuse("NotFoundException", f"No resource found for ARN {arn}.")

@@ -182,7 +182,14 @@ class Dispatcher:
         asked = server.parse_input(found, request)
         caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
         call = calls.Call(
-            service.name, found.operation.name, outcome.region, caller, outcome.request_id, now, facts.store
+            service.name,
+            found.operation.name,
+            outcome.region,
+            caller,
+            outcome.request_id,
+            now,
+            facts.store,
+            facts.registry.kinds,
         )
         output = await self._output(bound, call, asked)
         outcome.response = server.render_output(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.iam import users as keys_of
-from roadstead.identity import names, roles, users
+from roadstead.identity import roles, users
 from roadstead.store import keys
 
 _QUOTAS = {
@@ -24,10 +24,10 @@ _NONE = (
 @calls.operation("iam", "GetAccountSummary")
 async def get_account_summary(call: calls.Call, _: calls.Asked) -> calls.Answer:
     counted = {
-        name: len(await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, kind)))
+        name: len(await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, kind)))
         for name, kind in (("Roles", roles.ROLE), ("Users", users.USER))
     }
-    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, users.ACCESS_KEY))
     of_root = any(users.read_access_key(state.desired.body).user == users.ROOT for state in states)
     present = {"AccountAccessKeysPresent": int(of_root)}
     return {"SummaryMap": {**counted, **dict.fromkeys(_NONE, 0), **present, **_QUOTAS}}

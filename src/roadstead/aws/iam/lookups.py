@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.core import errors
-from roadstead.identity import names, roles, users
+from roadstead.identity import roles, users
 from roadstead.store import facts, keys, writes
 
 
@@ -35,7 +35,7 @@ async def added(call: calls.Call, kind: str, name: str, put: writes.Put) -> None
 
     Source: IAM User Guide, "IAM and AWS STS quotas": names of one kind are not distinguished by case.
     """
-    prefix = keys.Prefix(call.account, names.GLOBAL, kind)
+    prefix = keys.Prefix(call.account, keys.GLOBAL, kind)
     said = "Role" if kind == roles.ROLE else "User"
     for _ in range(store_access.TRIES):
         states, revision = await store_access.listed(call.store, prefix)

@@ -53,7 +53,7 @@ async def list_entities_for_policy(call: calls.Call, asked: calls.Asked) -> call
 
 
 async def _roles(call: calls.Call) -> list[roles.Role]:
-    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, roles.ROLE))
     return [roles.read(state.desired.body) for state in states]
 
 

@@ -39,7 +39,7 @@ async def get_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "ListRoles")
 async def list_roles(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
-    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, roles.ROLE))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, roles.ROLE))
     there = [role for role in (roles.read(state.desired.body) for state in states) if role.path.startswith(below)]
     return {"Roles": [views.role(call.account, role, whole=False) for role in there], "IsTruncated": False}
 

@@ -40,7 +40,7 @@ async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
 @calls.operation("iam", "ListUsers")
 async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
-    states = await store_access.everything(call.store, keys.Prefix(call.account, names.GLOBAL, users.USER))
+    states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, users.USER))
     there = [user for user in (users.read_user(state.desired.body) for state in states) if user.path.startswith(below)]
     return {"Users": [views.user(call.account, user, whole=False) for user in there], "IsTruncated": False}
 
@@ -117,7 +117,7 @@ async def _kept_within_quota(call: calls.Call, name: str, made: tuple[writes.Wri
 
 
 def _all_keys(call: calls.Call) -> keys.Prefix:
-    return keys.Prefix(call.account, names.GLOBAL, users.ACCESS_KEY)
+    return keys.Prefix(call.account, keys.GLOBAL, users.ACCESS_KEY)
 
 
 async def _keys_of(call: calls.Call, name: str) -> tuple[list[users.AccessKey], int]:

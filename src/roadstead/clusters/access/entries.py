@@ -6,22 +6,16 @@ the principal that had the ARN when it was made: one of the same name that is ma
 
 from __future__ import annotations
 
-import hashlib
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import msgspec
 
 from roadstead.clusters.access import policies
 from roadstead.contract import kubernetes
 from roadstead.core import errors
-from roadstead.store import keys
+from roadstead.store import facts, keys, kinds
 
 KIND = "access-entry"
-MOST = 200
-"""Entries of a cluster: they go with it in one transaction."""
 STANDARD = "STANDARD"
 TYPES = (STANDARD, "EC2_LINUX", "EC2_WINDOWS", "FARGATE_LINUX", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX")
 _LONGEST = 1024
@@ -30,6 +24,7 @@ _MOST_GROUPS = 100
 _PRINCIPAL = re.compile(
     r"arn:aws:iam::(?P<account>\d{12}):(?P<what>root|(?:user|role)/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64}))"
 )
+_ARN = re.compile(r"arn:aws:eks:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):access-entry/(?P<cluster>[^/]+)/.+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +63,26 @@ class Principal:
     name: str
 
 
-def key(account: str, region: str, cluster: str, principal: str) -> keys.Key:
-    return keys.Key(account, region, KIND, cluster, principal)
+class EntryArn:
+    """`arn:aws:eks:REGION:ACCOUNT:access-entry/CLUSTER/user/ACCOUNT/NAME/ID`: the principal's path is not in it."""
+
+    def of(self, desired: facts.Desired) -> str:
+        return f"{self.shared(desired.key)}/{kinds.own_id(desired)}"
+
+    def shared(self, key: keys.Key) -> str:
+        cluster, of = key.names
+        named = principal(of)
+        who = "/".join(part for part in (named.kind, named.account, named.name) if part)
+        return f"arn:aws:eks:{key.region}:{key.account}:access-entry/{cluster}/{who}"
+
+    def place(self, arn: str) -> keys.Prefix | None:
+        found = _ARN.fullmatch(arn)
+        return found and keys.Prefix(found["account"], found["region"], KIND, found["cluster"])
 
 
-def below(account: str, region: str, cluster: str) -> keys.Prefix:
-    """All entries of a cluster."""
-    return keys.Prefix(account, region, KIND, cluster)
-
-
-def read(body: bytes) -> Entry:
-    return msgspec.json.decode(body, type=Entry)
-
-
-def written(entry: Entry) -> bytes:
-    return msgspec.json.encode(entry)
+ENTRIES = kinds.Kind(KIND, Entry, service="eks", arn=EntryArn(), quota=200)
+"""No more than go with their cluster in one transaction."""
+key, below, read, written = ENTRIES.key, ENTRIES.below, ENTRIES.read, ENTRIES.written
 
 
 def of_creator(arn: str, id: str, now: float) -> Entry:
@@ -145,12 +145,3 @@ def checked_groups(groups: Iterable[str]) -> tuple[str, ...]:
                 f"The kubernetes group name {name!r} is invalid: 1 to {_LONGEST} printable characters."
             )
     return each
-
-
-def arn(key: keys.Key, created: int) -> str:
-    """The ARN of the entry itself, with an id that a later one of the same principal does not have."""
-    cluster, of = key.names
-    named = principal(of)
-    own = uuid.UUID(bytes=hashlib.sha256(f"{key}@{created}".encode()).digest()[:16], version=4)
-    who = "/".join(part for part in (named.kind, named.account, named.name) if part)
-    return f"arn:aws:eks:{key.region}:{key.account}:access-entry/{cluster}/{who}/{own}"

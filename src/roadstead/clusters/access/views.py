@@ -16,7 +16,7 @@ def entry(state: facts.State) -> dict[str, Any]:
         "clusterName": state.key.names[0],
         "principalArn": wanted.principal,
         "kubernetesGroups": list(wanted.groups),
-        "accessEntryArn": entries.arn(state.key, state.desired.created),
+        "accessEntryArn": entries.ENTRIES.arn_of(state.desired),
         "createdAt": views.moment(wanted.created_at),
         "modifiedAt": views.moment(wanted.modified_at),
         "tags": dict(wanted.tags),

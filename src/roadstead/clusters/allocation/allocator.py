@@ -11,8 +11,6 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from roadstead.clusters import spec
 from roadstead.clusters.allocation import ipam, names
 from roadstead.clusters.capacity import facts as machine
@@ -21,7 +19,7 @@ from roadstead.clusters.components import facts as components
 from roadstead.contract.messages import bounds
 from roadstead.core import addresses, errors
 from roadstead.network import spec as network
-from roadstead.store import facts, interface, keys, writes
+from roadstead.store import facts, interface, keys, kinds, writes
 
 KIND = "ground"
 LETTERS = ("a", "b", "c")
@@ -73,20 +71,13 @@ class Allocation:
         return f"https://{self.public}:{self.port}"
 
 
-def key(account: str, region: str, cluster: str) -> keys.Key:
-    return keys.Key(account, region, KIND, cluster)
+ALLOCATIONS = kinds.Kind(KIND, Allocation)
+"""By cluster."""
+key, read, written = ALLOCATIONS.key, ALLOCATIONS.read, ALLOCATIONS.written
 
 
 def of_cluster(cluster: keys.Key) -> keys.Key:
     return key(cluster.account, cluster.region, cluster.names[0])
-
-
-def read(body: bytes) -> Allocation:
-    return msgspec.json.decode(body, type=Allocation)
-
-
-def written(allocation: Allocation) -> bytes:
-    return msgspec.json.encode(allocation)
 
 
 def topology(wanted: spec.Cluster, cluster: keys.Key, allocation: Allocation) -> components.Topology:

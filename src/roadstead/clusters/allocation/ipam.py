@@ -9,10 +9,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from roadstead.core import errors
-from roadstead.store import keys
+from roadstead.store import kinds
 
 KIND = "allotment"
 PREFIX = 28
@@ -46,16 +44,9 @@ def prefixes_for(pods: int) -> int:
     return -(-pods // PREFIX_SIZE)
 
 
-def key(account: str, region: str, vpc: str) -> keys.Key:
-    return keys.Key(account, region, KIND, vpc)
-
-
-def read(body: bytes) -> VpcAddresses:
-    return msgspec.json.decode(body, type=VpcAddresses)
-
-
-def written(held: VpcAddresses) -> bytes:
-    return msgspec.json.encode(held)
+ADDRESSES = kinds.Kind(KIND, VpcAddresses)
+"""By VPC."""
+key, read, written = ADDRESSES.key, ADDRESSES.read, ADDRESSES.written
 
 
 def with_address(now: VpcAddresses, subnet: str, owner: str) -> VpcAddresses:

@@ -11,7 +11,7 @@ import msgspec
 from roadstead.contract.messages import machine
 from roadstead.store import interface, keys, writes
 
-KEY = keys.Key("000000000000", "aws-global", "machine", "main")
+KEY = keys.Key("000000000000", keys.GLOBAL, "machine", "main")
 """Of no account, and of no region: everyone's clusters are on it."""
 
 

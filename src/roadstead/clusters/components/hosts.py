@@ -49,7 +49,8 @@ def host(at: facts.Topology, vpc: str, name: str, zone: str) -> desired.Host:
     own = f"{at.id}-{name}"
     if name == edge.HOST:
         return desired.Host(
-            kind="edge",
+            role="edge",
+            privilege="unprivileged",
             zone=zone,
             legs=(
                 desired.Leg(network=vpc, address=at.endpoint.private),
@@ -61,7 +62,8 @@ def host(at: facts.Topology, vpc: str, name: str, zone: str) -> desired.Host:
     for place, each in enumerate(at.members):
         if name == etcd.host(each.letter):
             return desired.Host(
-                kind="control",
+                role="etcd",
+                privilege="unprivileged",
                 zone=zone,
                 legs=(desired.Leg(network=control, address=each.etcd),),
                 hostname=own,
@@ -70,7 +72,8 @@ def host(at: facts.Topology, vpc: str, name: str, zone: str) -> desired.Host:
             )
         if name == apiserver.host(each.letter):
             return desired.Host(
-                kind="control",
+                role="api",
+                privilege="unprivileged",
                 zone=zone,
                 legs=(
                     desired.Leg(network=vpc, address=each.api_vpc),

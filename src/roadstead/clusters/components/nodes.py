@@ -39,7 +39,8 @@ def host(
     shared. Of memory the agent lets it have what its type says.
     """
     return desired.Host(
-        kind="node",
+        role="node",
+        privilege="privileged",
         zone=node.zone,
         legs=(desired.Leg(network=network, address=node.address, prefixes=prefixes),),
         hostname=node.name,

@@ -90,11 +90,20 @@ class Disk(Message, frozen=True, kw_only=True):
     """Required for ext4, refused for a folder."""
 
 
+Role = Literal["etcd", "api", "edge", "node"]
+"""What a host is for. A node runs pods: they are behind its addresses, its root folder is on its disk, and its CNI
+program asks the agent. An edge stands for what is in no single zone."""
+
+Privilege = Literal["unprivileged", "privileged"]
+"""What a host may do. Unprivileged: its processes are one user of its own, without capabilities and devices.
+Privileged: they are root with capabilities and devices, in a user namespace of their own where the machine can."""
+
+
 class Host(Message, frozen=True, kw_only=True):
     """One emulated computer. The first leg carries the default route."""
 
-    kind: Literal["control", "edge", "node"]
-    """control and edge run without root and capabilities; a node is privileged."""
+    role: Role
+    privilege: Privilege
     zone: Id
     legs: tuple[Leg, ...]
     hostname: Hostname

@@ -90,4 +90,5 @@ def _is_node(host: Mapping[str, Any], name: str) -> bool:
     # A newer release's host may look otherwise: the agent keeps what it does not understand.
     spec = host.get("spec", {})
     own = str(spec.get("hostname", ""))
-    return spec.get("kind") == "node" and name in (own, own.partition(".")[0])
+    # `kind`: as an agent of an earlier release has it.
+    return "node" in (spec.get("role"), spec.get("kind")) and name in (own, own.partition(".")[0])

@@ -69,7 +69,7 @@ async def modify_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.An
         if state is None:
             store_access.refuse("InvalidVpcID.NotFound", f"The vpc ID '{vpc.id}' does not exist")
         now = spec.read_vpc(state.desired.body)
-        return (writes.Put(state.key, spec.written(dataclasses.replace(now, dns_hostnames=value))),)
+        return (spec.VPCS.put(state.key, dataclasses.replace(now, dns_hostnames=value)),)
 
     await store_access.changed(call, spec.vpc_key(call.account, call.region, vpc.id), change)
     return {}

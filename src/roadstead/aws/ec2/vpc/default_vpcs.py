@@ -20,8 +20,7 @@ async def create_default_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answ
         if any(spec.read_vpc(state.desired.body).default for state in states):
             said = "A Default VPC already exists for this account in this region."
             store_access.refuse("DefaultVpcAlreadyExists", said)
-        if len(states) >= spec.MOST_VPCS:
-            store_access.refuse("VpcLimitExceeded", f"This region has {len(states)} VPCs, as many as there may be.")
+        await store_access.quota(call, spec.VPCS, code="VpcLimitExceeded")
         made = default_vpc.drawn(call.region, lookups.ids_of(call), call.now.timestamp())
         try:
             await call.store.commit(
@@ -57,7 +56,7 @@ async def create_default_subnet(call: calls.Call, asked: calls.Asked) -> calls.A
             made = default_vpc.subnet(vpc, zone, others, id, call.now.timestamp())
         try:
             await call.store.commit(
-                writes.Put(spec.subnet_key(call.account, call.region, id), spec.written(made), writes.Absent()),
+                spec.SUBNETS.put(spec.subnet_key(call.account, call.region, id), made, writes.Absent()),
                 writes.Require(spec.vpc_key(call.account, call.region, vpc.id), writes.Present()),
                 writes.Unchanged(below, revision),
             )

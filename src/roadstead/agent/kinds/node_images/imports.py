@@ -7,13 +7,14 @@ A unit that runs and is to have other images, as a newer release has them, is gi
 nothing is restarted, and nothing waits for them.
 
 What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
-most of them from a store before its containerd is started (`stores`), and nothing is imported here.
+most of them from a store before its containerd is started (`filling`), and nothing is imported here.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from roadstead.agent.kinds import context
 from roadstead.agent.units import files
@@ -31,12 +32,36 @@ _LOOK = 5.0
 """Seconds until a look at what has not been heard of: its end wakes the unit."""
 
 
+@dataclass
+class _Late:
+    """Of a unit that runs: the images that its host was seen to have, and what kept others the last time."""
+
+    has: tuple[str, ...] = ()
+    kept: str = ""
+
+
+@dataclass
+class _Importing:
+    units: dict[str, str] = field(default_factory=dict)
+    """By unit whose images are on their way to its host: empty, or what kept them."""
+    late: dict[str, _Late] = field(default_factory=dict)
+    """By unit that was started before its host had all images that it is to have by now."""
+
+
+def forget(now: context.StepContext, id: str) -> None:
+    """A unit is gone."""
+    memory = now.memory(_Importing)
+    memory.units.pop(id, None)
+    memory.late.pop(id, None)
+
+
 def wait(now: context.StepContext, id: str, unit: desired.Unit) -> float | None:
     """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
-    now.late.pop(id, None)
-    kept = now.importing.get(id)
+    memory = now.memory(_Importing)
+    memory.late.pop(id, None)
+    kept = memory.units.get(id)
     if kept:
-        del now.importing[id]
+        del memory.units[id]
         raise errors.Failed(f"an image could not be imported: {kept}")
     if kept is None and not _begin(now, id, unit):
         return None
@@ -50,9 +75,10 @@ def follow(now: context.StepContext, id: str, unit: desired.Unit) -> str:
     """
     if not unit.images:
         return ""
-    late, kept = now.late.setdefault(id, context.LateImages()), now.importing.get(id)
+    memory = now.memory(_Importing)
+    late, kept = memory.late.setdefault(id, _Late()), memory.units.get(id)
     if kept:
-        del now.importing[id]
+        del memory.units[id]
         why = f"an image could not be imported: {kept}"
         if late.kept != why:
             log.warning("units/%s: %s", id, why)
@@ -70,8 +96,8 @@ def _begin(now: context.StepContext, id: str, unit: desired.Unit) -> bool:
     host = id.split("/")[0]
     lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
     if lacking:
-        now.importing[id] = ""
-        engine = now.wanted().units[f"{host}/{unit.after}"].engine
+        now.memory(_Importing).units[id] = ""
+        engine = now.wanted().all(desired.Unit)[f"{host}/{unit.after}"].engine
         now.spawn(_bring(now, id, engine, lacking))
     return bool(lacking)
 
@@ -89,10 +115,11 @@ async def _bring(now: context.StepContext, id: str, engine: str, lacking: tuple[
         kept = str(error) or type(error).__name__
     finally:
         # One that was deleted meanwhile has no step that would hear of it.
-        if kept and id in now.importing:
-            now.importing[id] = kept
+        importing = now.memory(_Importing).units
+        if kept and id in importing:
+            importing[id] = kept
         else:
-            now.importing.pop(id, None)
+            importing.pop(id, None)
         now.wake("units", id)
 
 

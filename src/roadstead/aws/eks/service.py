@@ -1,0 +1,31 @@
+"""What serve is given of this service."""
+
+from __future__ import annotations
+
+from roadstead.aws import registry
+from roadstead.aws.eks import absent, access, authorities, changes, clusters, nodegroups, tags, versions
+from roadstead.clusters import lifecycles, reconciler, spec
+from roadstead.clusters import nodegroups as nodegroup_specs
+from roadstead.clusters.access import entries
+from roadstead.clusters.allocation import allocator, ipam
+
+_LIFECYCLES = (
+    ("ClusterStatus", lifecycles.CLUSTER),
+    ("NodegroupStatus", lifecycles.NODEGROUP),
+    ("UpdateStatus", lifecycles.UPDATE),
+)
+
+_ALLOTTED = (allocator.ALLOCATIONS, ipam.ADDRESSES)
+"""What clusters and nodes are given for their lives."""
+
+
+def _clusters(given: registry.ReconcilerFacts) -> registry.Reconciler:
+    return reconciler.ClusterReconciler(reconciler.ReconcilerTools(given.store, given.provider, given.now, given.clock))
+
+
+SERVICE = registry.Service(
+    operations=(clusters, nodegroups, changes, versions, tags, access, authorities, absent),
+    kinds=(spec.CLUSTERS, nodegroup_specs.NODEGROUPS, entries.ENTRIES, *_ALLOTTED),
+    reconcilers=(_clusters,),
+    states=tuple(registry.States("eks", shape, table.states - {lifecycles.GONE}) for shape, table in _LIFECYCLES),
+)

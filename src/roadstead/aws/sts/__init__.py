@@ -1,0 +1,1 @@
+"""The operations of STS: who is calling."""
