@@ -16,6 +16,7 @@ from roadstead.clusters.components import facts
 from roadstead.contract.messages import desired
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
+from roadstead.core.loops import reconciler
 from roadstead.engine import settings as engine_settings
 from roadstead.provider import mirror as mirrors
 from roadstead.provider import supplier_client
@@ -23,6 +24,8 @@ from roadstead.provider import supplier_client
 log = logging.getLogger(__name__)
 
 _RUNC = "runc"
+_AT_ONCE = 64
+"""Engines that are waited for at once: all that there are. Who gets them has an order of its own."""
 _TOLD_FOR = 60.0
 """Seconds for which who asks is told that an engine could not be had; then it is tried again."""
 
@@ -56,19 +59,18 @@ class EngineSupply:
         self._found: dict[str, engine.Installed] = {}
         """What was compared with its manifest once: to read a release takes as long as to make a host."""
         self._digests: dict[Path, str] = {}
-        self._asked: asyncio.Queue[str] = asyncio.Queue()
+        self._getting: reconciler.Reconciler[str] = reconciler.Reconciler(
+            self._get, (), log=log, named="the engine {}".format, clock=self._clock, at_once=_AT_ONCE
+        )
         self._coming: set[str] = set()
         self._without_runc = False
         """Whether it was not to be had when it was asked for last."""
         self._troubles: dict[str, tuple[float, Unobtainable]] = {}
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lend())
-            # What was asked of a run that failed is asked for again.
-            self._coming.clear()
-            while True:
-                tasks.create_task(self._get(await self._asked.get()))
+        # What was asked of a run that failed is asked for again.
+        self._coming.clear()
+        await concurrency.together(self._getting.run(), self._lend())
 
     async def _lend(self) -> None:
         """Lend what a cluster of the default version needs, if it is here, before the first asks for it."""
@@ -83,7 +85,7 @@ class EngineSupply:
             except (errors.Error, OSError) as error:
                 log.info("the engine %s is not lent before it is needed: %s", spec, error)
         if {release, "etcd"} <= self._found.keys() and not await self.seed(release):
-            self._asked.put_nowait(seed_of(release))
+            self._getting.wake(seed_of(release))
 
     async def engines(self, release: str) -> facts.Engines:
         """Those of a cluster of that release of Kubernetes. Raises what `id` raises."""
@@ -166,7 +168,7 @@ class EngineSupply:
             if spec not in self._coming:
                 log.info("engine %s is not here yet: it is fetched or built", spec)
                 self._coming.add(spec)
-                self._asked.put_nowait(spec)
+                self._getting.wake(spec)
             raise Coming(f"the engine {spec} is being fetched or built")
         self._found[spec] = found
         return found
