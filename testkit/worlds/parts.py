@@ -47,12 +47,14 @@ class Fate:
 
 @dataclass
 class World:
-    """See agent.Agent. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one owner, that had
-    been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot make."""
+    """See clusters.provider.Provider. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one
+    owner, that had been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot
+    make. `held`: whether pods are held where they are."""
 
     clock: clocks.Clock
     fates: Iterator[Fate] = field(default_factory=lambda: iter(()))
     refuses: frozenset[str] = frozenset()
+    held: bool = False
     parts: dict[Place, observed.Part] = field(default_factory=dict)
     told: dict[Place, provider.PartSpec] = field(default_factory=dict)
     seen: dict[Place, observed.Part] = field(default_factory=dict)
@@ -87,9 +89,9 @@ class World:
         await asyncio.sleep(0)
 
     async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
-        del leave  # Nothing runs on the parts here.
         for part in parts:
-            self._remove((owner, part), generation)
+            if not self.held or leave is nodegroups.Leave.DROPPED:
+                self._remove((owner, part), generation)
         await asyncio.sleep(0)
 
     def _remove(self, place: Place, generation: int) -> None:

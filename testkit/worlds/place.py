@@ -155,6 +155,8 @@ class Place:
         self.ran: list[machines.MachineProvider] = []
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
+        self.reconciles = True
+        """Else nobody but the test asks the provider for anything."""
         self._threads: Threads | None = None
         self._bits = subnets
         self._default = default
@@ -169,12 +171,12 @@ class Place:
             await self.store.put(network.subnet_key(ACCOUNT, REGION, id), network.SUBNETS.written(subnet))
         self.before = self.kept()
 
-    async def want_cluster(self, *, deleting: bool = False) -> None:
+    async def want_cluster(self, *, version: str = "1.37", deleting: bool = False) -> None:
         place = spec.Place(vpc=VPC, vpc_cidr="10.0.0.0/16", subnets=self._subnets(), zones=self._named())
         wanted = spec.Cluster(
             name="shop",
             role="r",
-            version="1.37",
+            version=version,
             place=place,
             service_cidr="10.100.0.0/16",
             created_at=0.0,
@@ -235,16 +237,15 @@ class Place:
             told, also = report_adapter.ReportAdapter(controller_reports.Reports(), posted.trouble), [posted]
         made = wired.provider(told)
         self.ran.append(made)
-        working = reconciler.ClusterReconciler(reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock))
+        if self.reconciles:
+            working = reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock)
+            also += [wired.images, reconciler.ClusterReconciler(working)]
         async with asyncio.TaskGroup() as tasks:
-            for task in (known, wired.networks, made, wired.images, working, *also):
+            for task in (known, wired.networks, made, *also):
                 tasks.create_task(task.run())
 
     async def until(self, done: Callable[[], bool]) -> bool:
         """Let the programs run until it is so; False: they were cut off, by the knife or by the machine, before."""
-        if self._threads is None:
-            self._threads = Threads()
-            asyncio.get_running_loop().set_default_executor(self._threads)
         program = asyncio.ensure_future(self.run())
         try:
             for _ in range(LONGEST):
@@ -254,14 +255,21 @@ class Place:
                     return True
                 if program.done():
                     program.result()
-                await self.clock.advance(0.5)
-                await self._threads.rest()
-                self.machine.work()
+                await self.turn()
             raise AssertionError(f"it does not end: {self.kept() - self.before}, {sorted(self.machine.records)}")
         finally:
             program.cancel()
             with contextlib.suppress(asyncio.CancelledError, BaseExceptionGroup):
                 await program
+
+    async def turn(self) -> None:
+        """Half a second goes by."""
+        if self._threads is None:
+            self._threads = Threads()
+            asyncio.get_running_loop().set_default_executor(self._threads)
+        await self.clock.advance(0.5)
+        await self._threads.rest()
+        self.machine.work()
 
     async def seeds(self, release: str) -> bytes:
         """What etcd begins with, of whatever release; nothing where none was made yet."""
