@@ -14,8 +14,9 @@ import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from roadstead.clusters import nodegroups, observed, provider
+from roadstead.clusters import observed, provider
 from roadstead.clusters.trust import authorities
+from roadstead.contract import leaving
 from roadstead.core import clock as clocks
 from roadstead.store import keys
 
@@ -88,9 +89,9 @@ class World:
         self._send("replace", owner, part, generation, effect)
         await asyncio.sleep(0)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         for part in parts:
-            if not self.held or leave is nodegroups.Leave.DROPPED:
+            if not self.held or leave is leaving.Leave.DROPPED:
                 self._remove((owner, part), generation)
         await asyncio.sleep(0)
 

@@ -21,14 +21,15 @@ from roadstead.clusters import events, nodegroups, observed, reconciler, spec
 from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.components import registries
 from roadstead.contract.messages import requests
-from roadstead.controllers import reports as controller_reports
+from roadstead.controllers.runtime import reports as controller_reports
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.engine import settings as engine_settings
 from roadstead.network import spec as network
 from roadstead.provider import machine as machines
 from roadstead.provider import mirror, reports
-from roadstead.serve import report_adapter, system_images, targets, wiring
+from roadstead.serve import report_adapter, targets, wiring
+from roadstead.serve.images import system_images
 from roadstead.store import facts, interface, keys, writes
 from testkit.worlds import machine, memory
 

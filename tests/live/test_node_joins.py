@@ -77,10 +77,10 @@ def small_image(arch: str) -> images.Image:
     tree: dict[str, images.Node] = {}
     for program in ("sh", "sleep", "hostname", "chroot", "cat"):
         found = Path(shutil.which(program) or "").resolve()
-        tree[f"bin/{program}"] = images.File(found, 0o755)
+        tree[f"bin/{program}"] = images.ImageFile(found, 0o755)
         named = subprocess.run(["ldd", str(found)], capture_output=True, text=True, check=True).stdout
         for library in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", named, re.MULTILINE):
-            tree[library.lstrip("/")] = images.File(Path(library).resolve(), 0o755)
+            tree[library.lstrip("/")] = images.ImageFile(Path(library).resolve(), 0o755)
     return images.Image(name="roadstead.dev/small:1.0", arch=arch, tree=tree, command=("/bin/sh",))
 
 

@@ -38,8 +38,8 @@ def test_services_are_lines_with_their_process_and_memory() -> None:
 
 
 def test_clusters_are_lines_with_their_ids_at_the_agent() -> None:
-    made = status.Cluster("cluster-1", "c-1a2b3c4d", "eu-central-1", "ACTIVE", "1.37")
-    fresh = status.Cluster("dev", "", "eu-central-1", "CREATING", "1.37")
+    made = status.ClusterStatus("cluster-1", "c-1a2b3c4d", "eu-central-1", "ACTIVE", "1.37")
+    fresh = status.ClusterStatus("dev", "", "eu-central-1", "CREATING", "1.37")
     assert status.table_of([made, fresh]).splitlines() == [
         "CLUSTER    ID          REGION        STATUS    VERSION",
         "cluster-1  c-1a2b3c4d  eu-central-1  ACTIVE    1.37",

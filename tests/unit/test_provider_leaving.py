@@ -15,17 +15,18 @@ from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION
 from roadstead.cli.infrastructure import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.allocation import allocator, cluster_secrets
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.contract.messages import observed
-from roadstead.controllers import facts as system
-from roadstead.controllers import reports
-from roadstead.controllers import targets as told
+from roadstead.controllers.nodes import states
+from roadstead.controllers.runtime import facts as system
+from roadstead.controllers.runtime import reports
+from roadstead.controllers.runtime import targets as told
 from roadstead.core import errors
 from roadstead.provider import mirror, node_metadata
 from roadstead.serve import report_adapter, targets
 from roadstead.store import keys
 
-Leave = nodegroups.Leave
+Leave = leaving.Leave
 OTHER = nodegroups.key(ACCOUNT, REGION, "shop", "other")
 TURNS = 60
 
@@ -215,15 +216,16 @@ def test_a_node_is_ready_when_it_has_what_its_nodegroup_gives_it_now() -> None:
         (told.NodeMarks(labels={"team": "blue"}), False),
         (targets.marks(wanted), True),
     ):
-        seen.tell_nodes(cluster.text, {name: reports.NodeState(ready=True, marks=given)})
+        seen.keep(cluster.text, states.Nodes({name: states.NodeState(ready=True, marks=given)}))
         assert word.node(cluster, name, wanted).ready is ready
 
 
-@pytest.mark.parametrize("state", reports.DrainState)
-def test_a_node_goes_when_it_is_drained_or_its_time_is_over(state: reports.DrainState) -> None:
+@pytest.mark.parametrize("state", states.DrainState)
+def test_a_node_goes_when_it_is_drained_or_its_time_is_over(state: states.DrainState) -> None:
     cluster = keys.Key(ACCOUNT, REGION, "cluster", "shop")
     seen = reports.Reports()
     word = report_adapter.ReportAdapter(seen, lambda _: None)
     assert not word.drained(cluster, "n")
-    seen.tell_nodes(cluster.text, {"n": reports.NodeState(ready=True, drain=state)})
-    assert word.drained(cluster, "n") is (state in (reports.DrainState.DONE, reports.DrainState.BLOCKED))
+    seen.keep(cluster.text, states.Nodes({"n": states.NodeState(ready=True)}))
+    seen.keep(cluster.text, states.Drains({"n": states.Drain(state)}))
+    assert word.drained(cluster, "n") is (state in (states.DrainState.DONE, states.DrainState.BLOCKED))

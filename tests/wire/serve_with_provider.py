@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from roadstead.clusters import nodegroups, observed, provider
+from roadstead.clusters import observed, provider
+from roadstead.contract import leaving
 from roadstead.serve import main as serve_main
 from roadstead.store import keys
 
@@ -69,7 +70,7 @@ class FileProvider:
         if (there.generation, there.incarnation) == (generation, incarnation) and there.phase is not Phase.ABSENT:
             self._keep(owner, Host(_started(there, wanted.release), wanted.release))
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         del leave  # Nothing runs on the hosts here.
         for part in parts:
             there = self._part(owner, part)

@@ -17,7 +17,8 @@ import pytest
 from testkit.worlds import parts
 from testkit.worlds import place as places
 
-from roadstead.clusters import nodegroups, observed, provider, resources, spec, versions
+from roadstead.clusters import observed, provider, resources, spec, versions
+from roadstead.contract import leaving
 from roadstead.contract.messages import desired
 from roadstead.store import keys
 
@@ -29,7 +30,7 @@ LONGEST = 20
 """Calls after which what does not go never will."""
 
 Phase = observed.Phase
-Leave = nodegroups.Leave
+Leave = leaving.Leave
 
 
 @dataclass

@@ -60,10 +60,10 @@ def pages(api: Api, service: str, operation: str, **values: Any) -> Iterator[dic
             return
 
 
-class Connection(AbstractContextManager["Connection"]):
+class ApiConnection(AbstractContextManager["ApiConnection"]):
     """The API over HTTP. `deadline` is of time.monotonic: no answer is waited for longer."""
 
-    def __init__(self, access: profile.Access, deadline: float) -> None:
+    def __init__(self, access: profile.ApiAccess, deadline: float) -> None:
         self._access = access
         self._deadline = deadline
         self._models: dict[str, services.Service] = {}
@@ -77,7 +77,7 @@ class Connection(AbstractContextManager["Connection"]):
         return self._access.region
 
     @property
-    def access(self) -> profile.Access:
+    def access(self) -> profile.ApiAccess:
         return self._access
 
     def __enter__(self) -> Self:

@@ -24,7 +24,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from roadstead.clusters import nodegroups, observed
+from roadstead.clusters import observed
+from roadstead.contract import leaving
 from roadstead.store import keys
 
 
@@ -58,7 +59,7 @@ class Provider(Protocol):
         """Start the part anew, as this. Only if generation and incarnation are still these, as they were seen."""
         ...
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         """These parts shall not be there, whether they were or not: each is seen to be absent by this generation then.
 
         A node goes when nothing is left on it that is to leave it first, or at once when nobody waits for it (DROPPED).

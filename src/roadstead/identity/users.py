@@ -47,6 +47,8 @@ class Known:
     arn: str
     user_id: str
     secret: str = field(repr=False)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the user."""
 
 
 def user_key(account: str, name: str) -> keys.Key:
@@ -108,4 +110,4 @@ async def whose(store: interface.Store, access_key: str) -> Known | None:
     if found is None:
         return None
     user = read_user(found.desired.body)
-    return Known(access_key, account, arn(account, user), user.id, secret.value.decode())
+    return Known(access_key, account, arn(account, user), user.id, secret.value.decode(), user.tags)

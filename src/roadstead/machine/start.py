@@ -113,7 +113,7 @@ def _up(places: instance.Instance, python: Path, wanted: instance_settings.TreeS
 
 def _services(
     places: instance.Instance, python: Path, wanted: instance_settings.TreeSettings
-) -> tuple[tree.Service, ...]:
+) -> tuple[tree.TreeService, ...]:
     return tree.services(places, python, wanted, see.ids())
 
 

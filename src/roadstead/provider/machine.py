@@ -12,7 +12,7 @@ from roadstead.clusters import nodegroups, observed, provider, spec, versions
 from roadstead.clusters.allocation import allocator, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.capacity import pace
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.core import errors
 from roadstead.core.loops import feed
 from roadstead.provider import control_planes, engine_supply, mirror, node_hosts, node_metadata, projection, reports
@@ -101,7 +101,7 @@ class MachineProvider:
         except errors.Conflict as error:
             log.info("%s: a replacement came late: %s", owner, error.message)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: nodegroups.Leave) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         await self._tools.mirror.ready.wait()
         state = await self._current(owner, generation)
         if state is None:

@@ -9,7 +9,7 @@ from roadstead.clusters import nodegroups, provider, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, names
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import nodes, registries
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.network import sizes
@@ -78,7 +78,7 @@ class NodeRenderer:
         state: facts.State,
         generation: int,
         parts: Collection[str],
-        leave: nodegroups.Leave,
+        leave: leaving.Leave,
         word: reports.ClusterReports,
     ) -> list[str]:
         """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
@@ -178,11 +178,9 @@ class NodeRenderer:
         return cluster, names.cluster(cluster, kept.desired.created)
 
 
-def _may_go(
-    leave: nodegroups.Leave, kept: mirror.MirroredObject, cluster: keys.Key, word: reports.ClusterReports
-) -> bool:
+def _may_go(leave: leaving.Leave, kept: mirror.MirroredObject, cluster: keys.Key, word: reports.ClusterReports) -> bool:
     """Who waits for no pods asks nobody about them: the cluster's API may be broken."""
     assert isinstance(kept.spec, desired.Host)
-    if leave is nodegroups.Leave.DROPPED:
+    if leave is leaving.Leave.DROPPED:
         return True
     return word.drained(cluster, naming.node(kept.spec.legs[0].address, cluster.region))

@@ -12,8 +12,8 @@ from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, name
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import facts as components
 from roadstead.contract import naming
-from roadstead.controllers import facts as system
-from roadstead.controllers import targets
+from roadstead.controllers.runtime import facts as system
+from roadstead.controllers.runtime import targets
 from roadstead.controllers.system import coredns
 from roadstead.core import addresses, errors
 from roadstead.core.loops import feed, reconciler
@@ -46,7 +46,7 @@ class TargetTools:
 
 
 class StoreTargets:
-    """See controllers.targets.Targets. `run` until cancelled."""
+    """See controllers' targets.Targets. `run` until cancelled."""
 
     def __init__(self, tools: TargetTools) -> None:
         self._tools = tools

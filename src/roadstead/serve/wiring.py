@@ -20,12 +20,12 @@ from roadstead.provider import (
     node_hosts,
     reports,
 )
-from roadstead.serve import node_images
+from roadstead.serve.images import node_images
 from roadstead.store import interface
 
 
 class Images(Protocol):
-    """See serve.system_images.SystemImages."""
+    """See serve.images.system_images.SystemImages."""
 
     async def pause(self) -> str: ...
 

@@ -10,7 +10,7 @@ from roadstead.agent.fabric import facts as fabric_facts
 from roadstead.agent.fabric import space as fabric_space
 from roadstead.agent.links import forwarding, kernel, namespaces, numbers, plan, resources, wiring
 from roadstead.agent.links import topology as topologies
-from roadstead.agent.rules import text
+from roadstead.agent.rules import tables, text
 from roadstead.core import errors
 
 if TYPE_CHECKING:
@@ -228,18 +228,16 @@ class FabricExecutor:
             numbers.save(self._record, allotted)
             self._held = allotted
 
-    def _router_rules(self, id: str, topology: topologies.Topology) -> fabric_space.Rules:
-        facts = fabric_facts.router(self._instance, id, topology, self._held)
-        black = fabric_facts.black(self._instance, id, topology)
-        return fabric_space.Rules(text.router(self._table, facts), black)
+    def _router_rules(self, id: str, topology: topologies.Topology) -> tables.Table:
+        return text.router(self._table, fabric_facts.router(self._instance, id, topology, self._held))
 
     def _put_router_rules(self, id: str, topology: topologies.Topology) -> None:
         self._router(id).put_rules(self._router_rules(id, topology))
 
-    def _machine_rules(self, topology: topologies.Topology) -> fabric_space.Rules:
+    def _machine_rules(self, topology: topologies.Topology) -> tables.Table:
         closed = forwarding.closed(self._instance)
         facts = fabric_facts.machine(self._instance, topology, self._held, self._machine.kernel.see(), closed=closed)
-        return fabric_space.Rules(text.machine(self._table, facts))
+        return text.machine(self._table, facts)
 
 
 def purge(instance: instances.Instance) -> None:

@@ -15,7 +15,7 @@ _MADE_BY = "alpha.eksctl.io/cluster-name"
 """The tag of clusters that `create cluster` made, eksctl's or ours."""
 
 
-def clusters(call: asked.Asked) -> None:
+def clusters(call: asked.FlagValues) -> None:
     name = call.file_name or call.text("name") or call.name
     with reach.connection(call) as api:
         if name:
@@ -86,7 +86,7 @@ def _cluster_shape() -> shapes.Shape:
     return services.load("eks").shape("Cluster")
 
 
-def nodegroups(call: asked.Asked) -> None:
+def nodegroups(call: asked.FlagValues) -> None:
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")
@@ -157,7 +157,7 @@ def failed(what: str, error: client.ServiceError) -> errors.Error:
     return kind(f"{what}: {error.fault.code}: {error.fault.message}", code=error.fault.code)
 
 
-def printed(call: asked.Asked, columns: Mapping[str, Sequence[str]], data: Any) -> None:
+def printed(call: asked.FlagValues, columns: Mapping[str, Sequence[str]], data: Any) -> None:
     form = call.text("output") or "table"
     if form == "table":
         terminal.out(show.table(columns), end="")

@@ -10,5 +10,5 @@ from roadstead.cli import asked, config
 from roadstead.core import terminal
 
 
-def show(call: asked.Asked) -> None:  # noqa: ARG001
+def show(call: asked.FlagValues) -> None:  # noqa: ARG001
     terminal.out(json.dumps(msgspec.json.schema(config.ClusterConfig), indent=2))

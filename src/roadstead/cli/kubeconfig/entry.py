@@ -24,7 +24,7 @@ _CALLER = re.compile(r"arn:[!-~]{1,2048}")
 
 
 @dataclass(frozen=True)
-class Program:
+class ExecProgram:
     """What kubectl runs for a token."""
 
     command: str
@@ -33,7 +33,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Entry:
+class KubeconfigEntry:
     cluster: str
     region: str
     server: str
@@ -41,7 +41,7 @@ class Entry:
     """The certificate authority in PEM, base 64."""
     caller: str
     """The ARN of who will log in."""
-    program: Program
+    program: ExecProgram
 
     @property
     def cluster_name(self) -> str:
@@ -71,7 +71,7 @@ class Entry:
         }
 
 
-def check(entry: Entry) -> None:
+def check(entry: KubeconfigEntry) -> None:
     """Raises Invalid for what no service should have answered: it would go into the caller's kubeconfig."""
     for what, text, form in (
         ("endpoint", entry.server, _SERVER),

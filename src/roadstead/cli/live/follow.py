@@ -30,7 +30,7 @@ class Stage:
     screen: screen.LiveScreen
     deadline: float
     """Of time.monotonic."""
-    shown: progress.Progress
+    shown: progress.CreationProgress
     told: set[str] = field(default_factory=set)
     """The phases whose end was told."""
     goes_on: str = ""
@@ -38,7 +38,7 @@ class Stage:
     warnings: warnings.Warnings | None = None
     """Of the cluster that it is about, where that is made."""
 
-    def show(self, changed: progress.Progress) -> None:
+    def show(self, changed: progress.CreationProgress) -> None:
         """The new shown, as a picture or as lines for what has ended."""
         hindered = changed.note and changed.note != self.shown.note
         self.shown = changed
@@ -69,7 +69,7 @@ class Stage:
     def until(
         self,
         look: Callable[[], progress.ProgressSeen],
-        after: Callable[[progress.Progress, progress.ProgressSeen, float], progress.Progress],
+        after: Callable[[progress.CreationProgress, progress.ProgressSeen, float], progress.CreationProgress],
         done: Callable[[progress.ProgressSeen], bool],
         what: str,
     ) -> progress.ProgressSeen:

@@ -66,7 +66,7 @@ class ProgressPhase:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CreationProgress:
     phases: tuple[ProgressPhase, ...]
     note: str = ""
     """What hinders it now."""
@@ -78,15 +78,15 @@ class Progress:
     def hindrance(self) -> str:
         return next((each.hindrance for each in self.phases if each.hindrance), "")
 
-    def having(self, name: str, **changes: object) -> Progress:
+    def having(self, name: str, **changes: object) -> CreationProgress:
         """The progress with a phase changed."""
         changed = tuple(replace(each, **changes) if each.name == name else each for each in self.phases)  # type: ignore[arg-type]
         return replace(self, phases=changed)
 
-    def begin(self, name: str, now: float) -> Progress:
+    def begin(self, name: str, now: float) -> CreationProgress:
         return self if self.phase(name).begun is not None else self.having(name, begun=now)
 
-    def end(self, name: str, now: float, said: str | None = None) -> Progress:
+    def end(self, name: str, now: float, said: str | None = None) -> CreationProgress:
         """A phase that never began has begun just now."""
         before = self.phase(name)
         if before.ended is not None:
@@ -99,8 +99,8 @@ CREATE = ("network", "roles", "control plane", "endpoint", "access", "nodes", "k
 DELETE = ("nodes", "control plane", "network", "roles", "kubeconfig")
 
 
-def empty(*names: str) -> Progress:
-    return Progress(tuple(ProgressPhase(name) for name in names))
+def empty(*names: str) -> CreationProgress:
+    return CreationProgress(tuple(ProgressPhase(name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class ProgressSeen:
         return tuple(each for each in self.parts if each.nodegroup)
 
 
-def creating(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def creating(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The progress of `create cluster` after a look, from the time when the cluster was asked for.
 
     What the service does not tell of by itself (the endpoint's and the access's part) is ready when the cluster is.
@@ -143,7 +143,7 @@ def creating(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
     return nodes(progress, seen, now)
 
 
-def nodes(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def nodes(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The phase of the nodes that are awaited, after a look."""
     awaited = tuple(each for each in seen.nodes() if each.nodegroup in seen.nodegroups)
     progress = progress.having("nodes", parts=awaited)
@@ -154,7 +154,7 @@ def nodes(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
     return progress
 
 
-def deleting(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def deleting(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The progress of `delete cluster` after a look."""
     progress = progress.having("nodes", parts=seen.nodes()).having("control plane", parts=seen.members())
     if not seen.nodegroups and not seen.nodes():

@@ -48,7 +48,7 @@ _CAPABILITIES = {
 
 
 @dataclass(frozen=True)
-class Mount:
+class MountEntry:
     folder: str
     filesystem: str
     options: frozenset[str]
@@ -79,16 +79,16 @@ def assignments(text: str) -> dict[str, str]:
     return found
 
 
-def distribution(text: str) -> facts.Distribution:
+def distribution(text: str) -> facts.DistributionFacts:
     """From os-release(5)."""
     release = assignments(text)
-    return facts.Distribution(
+    return facts.DistributionFacts(
         name=release.get("PRETTY_NAME") or release.get("NAME") or "an unknown Linux",
         family=distributions.family(release.get("ID", ""), release.get("ID_LIKE", "")),
     )
 
 
-def mounts(text: str) -> tuple[Mount, ...]:
+def mounts(text: str) -> tuple[MountEntry, ...]:
     """From /proc/mounts, in the order in which they were made."""
     found = []
     for line in text.splitlines():
@@ -96,13 +96,13 @@ def mounts(text: str) -> tuple[Mount, ...]:
         _, folder, filesystem, options, *_ = line.split(" ")
         # The kernel writes blanks in names as octal numbers (proc(5), fstab(5)).
         folder = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)
-        found.append(Mount(folder, filesystem, frozenset(options.split(","))))
+        found.append(MountEntry(folder, filesystem, frozenset(options.split(","))))
     return tuple(found)
 
 
-def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+def mount_of(path: str, mounts: Iterable[MountEntry]) -> MountEntry | None:
     """The mount that holds a path: the one with the longest name, and of several on one folder the last."""
-    best: Mount | None = None
+    best: MountEntry | None = None
     for mount in mounts:
         top = mount.folder.rstrip("/")
         holds = path == top or path.startswith(f"{top}/")
