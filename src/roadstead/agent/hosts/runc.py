@@ -96,6 +96,7 @@ async def version(instance: Instance, facts: MachineFacts) -> str:
 
 
 def command(instance: Instance, facts: MachineFacts, *arguments: str) -> list[str]:
+    """With the instance's own records of containers, never runc's usual ones."""
     return [program(instance, facts), "--root", str(instance.runc_root), *arguments]
 
 

@@ -129,6 +129,8 @@ class UnitFile(Message, frozen=True, kw_only=True):
 
 
 class TcpProbe(Message, tag="tcp", frozen=True, kw_only=True):
+    """A connection to the port is taken."""
+
     port: Port
     address: Address = "127.0.0.1"
 
