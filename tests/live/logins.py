@@ -48,7 +48,7 @@ def going_on(cluster: shared.Cluster) -> Iterator[Told]:
     """Until the end of the block."""
     admin = cluster.service.admin
     assert admin.secret is not None
-    access = profile.Access(admin.region, admin.endpoint, sigv4.Credentials(admin.access_key, admin.secret))
+    access = profile.ApiAccess(admin.region, admin.endpoint, sigv4.Credentials(admin.access_key, admin.secret))
     host, _, port = cluster.endpoint.removeprefix("https://").partition(":")
     told, over = Told(), threading.Event()
 

@@ -6,7 +6,7 @@ import pytest
 
 from roadstead.clusters.access import entries, policies
 from roadstead.contract import kubernetes
-from roadstead.controllers import rbac
+from roadstead.controllers.system import rbac
 from roadstead.core import errors
 
 USER = "arn:aws:iam::123456789012:user/ann"

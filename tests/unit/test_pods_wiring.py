@@ -99,7 +99,20 @@ PORTS = (
 
 @pytest.mark.parametrize(("name", "ports"), [("node.nft", PORTS), ("node-empty.nft", ())])
 def test_a_nodes_table_is_this_text(name: str, ports: tuple[text.NodePort, ...]) -> None:
-    assert text.node("roadstead-main", wiring.POD_LINKS, ports) == (GOLDEN / name).read_text()
+    assert text.node("roadstead-main", wiring.POD_LINKS, ports).text() == (GOLDEN / name).read_text()
+
+
+def test_of_like_ports_the_first_counts_also_where_one_is_on_all_addresses() -> None:
+    everywhere, of_one = (
+        replace(PORTS[0], address=address, target=f"10.0.0.{n}") for n, address in ((1, ""), (2, "10.0.0.4"))
+    )
+    for ports, all_, one in (
+        ((everywhere, of_one), {"6 . 8080": "10.0.0.1 . 80"}, {}),
+        ((of_one, everywhere), {"6 . 8080": "10.0.0.1 . 80"}, {"10.0.0.4 . 6 . 8080": "10.0.0.2 . 80"}),
+        ((everywhere, replace(everywhere, target="10.0.0.3")), {"6 . 8080": "10.0.0.1 . 80"}, {}),
+    ):
+        sets = text.node("t", wiring.POD_LINKS, ports).sets
+        assert (sets["ports"].elements, sets["ports-of-one"].elements) == (all_, one)
 
 
 @pytest.mark.parametrize("field", ["protocol", "target", "link", "address"])

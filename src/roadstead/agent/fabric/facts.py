@@ -46,6 +46,7 @@ def router(
             if publish.network == id and name in held.ports
         ),
         services=network.services,
+        black=_black(instance, id, topology),
     )
 
 
@@ -101,7 +102,7 @@ def _sayable(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(filter(text.is_name, names)))
 
 
-def black(instance: instances.Instance, network: str, topology: topologies.Topology) -> frozenset[str]:
+def _black(instance: instances.Instance, network: str, topology: topologies.Topology) -> frozenset[str]:
     """The links in a network that carry nothing: those of hosts in black zones."""
     zones = {id for id, zone in topology.zones.items() if zone.state == "black"}
     return frozenset(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from roadstead.agent.links import kernel, namespaces, plan, resources, wiring
 from roadstead.agent.pods import addresses as pod_addresses
 from roadstead.agent.pods import cni
-from roadstead.agent.rules import nft, text
+from roadstead.agent.rules import applied, tables, text
 from roadstead.core import errors
 
 if TYPE_CHECKING:
@@ -47,14 +47,12 @@ class _Open:
 
     inode: int
     kernel: kernel.Kernel
-    nft: nft.Nft
+    rules: applied.AppliedTable
     addresses: pod_addresses.PodAddresses
-    rules: str = ""
-    """The text that was applied last."""
 
     def close(self) -> None:
         self.kernel.close()
-        self.nft.close()
+        self.rules.close()
 
 
 class PodExecutor:
@@ -92,7 +90,7 @@ class PodExecutor:
             self._write(node, opened, pod_addresses.with_entry(opened.addresses, entry))
         pod = self._pod(node, entry)
         try:
-            self._put_rules(opened, node)
+            opened.rules.put_unseen(self._rules(opened, node))
             self._wire(node, opened, pod, inside, known=known is not None)
         except errors.Error:
             self._take_down(node, opened, frozenset((entry.key,)))
@@ -134,7 +132,8 @@ class PodExecutor:
     def restore(self, node: PodNode) -> list[str]:
         """Routes, neighbours and rules of the node's pods as they were made; what was missing, for a human."""
         opened = self._open(node)
-        self._put_rules(opened, node)
+        # Whoever runs in the node may have changed them.
+        opened.rules.put(self._rules(opened, node))
         view = opened.kernel.see()
         found = []
         for entry in opened.addresses.entries:
@@ -155,7 +154,7 @@ class PodExecutor:
             return opened
         self.forget(node.id)
         with namespaces.opened(node.netns) as namespace, namespaces.entered(namespace):
-            rules = nft.Nft()
+            rules = applied.AppliedTable(self._instance.nft_table)
         opened = _Open(inode, kernel.Kernel(node.netns), rules, pod_addresses.PodAddresses())
         try:
             opened.addresses = self._load(node, opened)
@@ -238,7 +237,7 @@ class PodExecutor:
         addresses = pod_addresses.without(opened.addresses, lambda entry: entry.key in keys)
         if addresses != opened.addresses:
             self._write(node, opened, addresses)
-            self._put_rules(opened, node)
+            opened.rules.put_unseen(self._rules(opened, node))
 
     def _remove(self, node: PodNode, opened: _Open, links: list[str]) -> None:
         """Returns when nobody finds them any more.
@@ -271,18 +270,15 @@ class PodExecutor:
         own = self._instance.alias("pod") + "/"
         return frozenset(name for name, link in opened.kernel.links().items() if link.alias.startswith(own))
 
-    def _put_rules(self, opened: _Open, node: PodNode) -> None:
-        """The node's table, when it is not so already. Of two pods that want a port the newer gets it."""
+    def _rules(self, opened: _Open, node: PodNode) -> tables.Table:
+        """The node's table. Of two pods that want a port the newer gets it."""
         ports = tuple(
             text.NodePort(port.protocol, port.port, pod.address, port.target_port, pod.link, port.address)
             for entry in reversed(opened.addresses.entries)
             for pod in (self._pod(node, entry),)
             for port in entry.ports
         )
-        rules = text.node(self._instance.nft_table, wiring.POD_LINKS, ports)
-        if rules != opened.rules:
-            opened.nft.apply(rules)
-            opened.rules = rules
+        return text.node(self._instance.nft_table, wiring.POD_LINKS, ports)
 
 
 def _drop(netns: Path, link: str, index: int) -> None:

@@ -1,25 +1,24 @@
-"""The text of this instance's table in a router, in a node's and in the machine's namespace. Pure.
+"""This instance's table in a router, in a node's and in the machine's namespace. Pure.
 
-Only interface names computed from ids, addresses, CIDRs, ports and user ids get here: `_safe` refuses the rest, so
-that no word of a customer ever becomes a rule. All is IPv4; a router drops IPv6.
-
-A table is replaced as a whole in one transaction: declared, so that the deletion finds it, deleted, written. The state
-of connections under way lives in conntrack and is not touched by that.
+Only interface names computed from ids, addresses, CIDRs, ports and user ids get here: `tables.safe` refuses the rest,
+so that no word of a customer ever becomes a rule. All is IPv4; a router drops IPv6. What comes and goes with single
+hosts, ports and pods is in named sets and maps.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from roadstead.agent.rules import tables
 from roadstead.core import addresses
 from roadstead.core import instance as instances
 
-_SAFE = re.compile(r"[A-Za-z0-9./_-]+")
 _LOOPBACK = "127.0.0.0/8"
 _ANY = "0.0.0.0"
 _LINKS = f'"{instances.LINKS}*"'
 """The links of all instances: none judges what is another's."""
+_PLACE = "ipv4_addr . inet_service"
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _REFUSE = "counter name refused reject with icmpx admin-prohibited"
 """Who is told at once does not wait."""
 
@@ -48,6 +47,8 @@ class Router:
     ports: tuple[RouterPort, ...] = ()
     services: tuple[str, ...] = ()
     """CIDRs of what only nodes translate."""
+    black: frozenset[str] = frozenset()
+    """The router's ends of links that carry nothing."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,8 @@ class Machine:
     """Links of others that have an address of `addresses.INTERNAL`."""
 
 
-def remove(table: str) -> str:
-    """Remove the table, whether it is there or not."""
-    return f"table inet {_safe(table)}\ndelete table inet {_safe(table)}\n"
-
-
-def router(table: str, facts: Router) -> str:
-    """The rules of a router, with no link black.
+def router(table: str, facts: Router) -> tables.Table:
+    """The rules of a router.
 
     arrive: before anything else: black links, spoofed sources (the route back must be the way it came).
     forward: hosts reach each other freely, the world with `egress`, but not by an address that nobody there can have:
@@ -112,15 +108,15 @@ def router(table: str, facts: Router) -> str:
     and answers.
     """
     up = _name(facts.uplink)
-    machine = _safe(facts.machine_address)
+    machine = tables.safe(facts.machine_address)
     world = "accept" if facts.egress else _REFUSE
-    nowhere = _among(addresses.joined((*addresses.TAKEN, *map(_safe, facts.services))))
+    nowhere = _among(addresses.joined((*addresses.TAKEN, *map(tables.safe, facts.services))))
     entered = [f"iifname {up} ip saddr {machine} accept"] if facts.entered else []
-    ports = [
-        f"iifname {up} ip daddr {_safe(facts.router_address)} tcp dport {port.port:d} "
-        f"dnat ip to {_safe(port.target)}:{port.target_port:d}"
-        for port in facts.ports
-    ]
+    ports = {f"{port.port:d}": _place(port.target, port.target_port) for port in facts.ports}
+    sets = {
+        "black": tables.NamedSet("ifname", dict.fromkeys(map(_name, facts.black), "")),
+        "ports": tables.NamedSet(f"inet_service : {_PLACE}", ports),
+    }
     chains = [
         _chain(
             "arrive",
@@ -151,22 +147,17 @@ def router(table: str, facts: Router) -> str:
             *entered,
             "counter name refused drop",
         ),
-        _chain("publish", "nat hook prerouting priority dstnat", *ports),
+        _chain(
+            "publish",
+            "nat hook prerouting priority dstnat",
+            f"iifname {up} ip daddr {tables.safe(facts.router_address)} dnat ip to tcp dport map @ports",
+        ),
         _chain("translate", "nat hook postrouting priority srcnat", f"oifname {up} masquerade"),
     ]
-    return _table(table, [_set("black", "ifname", []), *chains])
+    return _table(table, chains, sets)
 
 
-def black(table: str, names: frozenset[str]) -> str:
-    """Make these links black and no others, in one transaction and without another change of the table."""
-    text = f"flush set inet {_safe(table)} black\n"
-    if names:
-        elements = ", ".join(_name(name) for name in sorted(names))
-        text += f"add element inet {_safe(table)} black {{ {elements} }}\n"
-    return text
-
-
-def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
+def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> tables.Table:
     """The rules of a node about its pods; names of their links begin with `pods`. The first of two like ports counts.
 
     arrive: a pod speaks under its own address only (the route back must be the way it came), and 127.0.0.1 is the
@@ -174,9 +165,11 @@ def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
     translate: a pod that reaches itself by a port of its node must not be answered past the node, and no pod can answer
     127.0.0.1.
     """
-    back = dict.fromkeys(
-        f"oifname {_name(port.link)} ip saddr {{ {_safe(port.target)}, {_LOOPBACK} }} ct status dnat masquerade"
-        for port in ports
+    publish = (
+        f"meta l4proto {_among([f'{number}' for number in _PROTOCOLS.values()])} "
+        "dnat ip to ip daddr . meta l4proto . th dport map @ports-of-one",
+        f"fib daddr type local meta l4proto {_among([f'{number}' for number in _PROTOCOLS.values()])} "
+        "dnat ip to meta l4proto . th dport map @ports",
     )
     chains = [
         _chain(
@@ -184,16 +177,50 @@ def node(table: str, pods: str, ports: tuple[NodePort, ...]) -> str:
             "filter hook prerouting priority raw",
             f'iifname != "lo" ip daddr {_LOOPBACK} drop',
             f'iifname != "lo" ip saddr {_LOOPBACK} drop',
-            f'iifname "{_safe(pods)}*" fib saddr . iif oif missing counter name spoofed drop',
+            f'iifname "{tables.safe(pods)}*" fib saddr . iif oif missing counter name spoofed drop',
         ),
-        _chain("publish", "nat hook prerouting priority dstnat", *map(_node_port, ports)),
-        _chain("publish-here", "nat hook output priority -100", *map(_node_port, ports)),
-        _chain("translate", "nat hook postrouting priority srcnat", *back),
+        _chain("publish", "nat hook prerouting priority dstnat", *publish),
+        _chain("publish-here", "nat hook output priority -100", *publish),
+        _chain(
+            "translate",
+            "nat hook postrouting priority srcnat",
+            "oifname . ip saddr @selves ct status dnat masquerade",
+            f"oifname @served ip saddr {_LOOPBACK} ct status dnat masquerade",
+        ),
     ]
-    return _table(table, chains)
+    return _table(table, chains, _node_sets(ports))
 
 
-def machine(table: str, facts: Machine) -> str:
+def _node_sets(ports: tuple[NodePort, ...]) -> dict[str, tables.NamedSet]:
+    """A port on one address is looked for before one on all, so one that a like port on all is before is left out."""
+    everywhere: dict[str, str] = {}
+    of_one: dict[str, str] = {}
+    selves: dict[str, str] = {}
+    served: dict[str, str] = {}
+    for port in ports:
+        asked, place = f"{_protocol(port.protocol)} . {port.port:d}", _place(port.target, port.target_port)
+        if not port.address:
+            everywhere.setdefault(asked, place)
+        elif asked not in everywhere:
+            of_one.setdefault(f"{tables.safe(port.address)} . {asked}", place)
+        link = _name(port.link)
+        selves[f"{link} . {port.target}"] = served[link] = ""
+    return {
+        "ports": tables.NamedSet(f"inet_proto . inet_service : {_PLACE}", everywhere),
+        "ports-of-one": tables.NamedSet(f"ipv4_addr . inet_proto . inet_service : {_PLACE}", of_one),
+        "selves": tables.NamedSet("ifname . ipv4_addr", selves),
+        "served": tables.NamedSet("ifname", served),
+    }
+
+
+def _protocol(name: str) -> int:
+    """Its number: IANA's protocol numbers."""
+    if name not in _PROTOCOLS:
+        raise ValueError(f"{name!r} does not belong in a rule")
+    return _PROTOCOLS[name]
+
+
+def machine(table: str, facts: Machine) -> tables.Table:
     """The rules of the machine's namespace. What is others' they leave alone, but for the two last sentences.
 
     A network's hosts reach the world under the machine's address, and nothing of the machine itself. Into a network
@@ -202,7 +229,7 @@ def machine(table: str, facts: Machine) -> str:
     the world. With `closed`, IPv4 is not passed on between links of others.
     """
     devices = [_name(uplink.device) for uplink in facts.uplinks]
-    routers = [_safe(uplink.router_address) for uplink in facts.uplinks]
+    routers = [tables.safe(uplink.router_address) for uplink in facts.uplinks]
     sets = [_set("uplinks", "ifname", devices), _set("routers", "ipv4_addr", routers)]
     return _table(table, [*sets, *_machine_filters(facts), *_machine_translations(facts)])
 
@@ -263,7 +290,9 @@ def _machine_translations(facts: Machine) -> list[str]:
         for uplink in facts.uplinks
     ]
     # A network to its own: its router would not take what has its own address.
-    back = [f"oifname {_name(one.device)} ip saddr {_safe(one.router_address)} masquerade" for one in facts.uplinks]
+    back = [
+        f"oifname {_name(one.device)} ip saddr {tables.safe(one.router_address)} masquerade" for one in facts.uplinks
+    ]
     return [
         _chain(
             "publish",
@@ -284,19 +313,18 @@ def _machine_translations(facts: Machine) -> list[str]:
 
 
 def _port(port: MachinePort) -> str:
-    here = "fib daddr type local" if port.address == _ANY else f"ip daddr {_safe(port.address)}"
-    return f"{here} tcp dport {port.port:d} dnat ip to {_safe(port.router_address)}:{port.router_port:d}"
+    here = "fib daddr type local" if port.address == _ANY else f"ip daddr {tables.safe(port.address)}"
+    return f"{here} tcp dport {port.port:d} dnat ip to {tables.safe(port.router_address)}:{port.router_port:d}"
 
 
-def _node_port(port: NodePort) -> str:
-    here = f"ip daddr {_safe(port.address)}" if port.address else "fib daddr type local"
-    to = f"{_safe(port.target)}:{port.target_port:d}"
-    return f"{here} {_safe(port.protocol)} dport {port.port:d} dnat ip to {to}"
+def _place(address: str, port: int) -> str:
+    """An element of the type _PLACE."""
+    return f"{tables.safe(address)} . {port:d}"
 
 
-def _table(name: str, parts: list[str]) -> str:
+def _table(name: str, parts: list[str], sets: dict[str, tables.NamedSet] | None = None) -> tables.Table:
     counters = "".join(f"  counter {counter} {{\n  }}\n" for counter in ("refused", "spoofed"))
-    return f"{remove(name)}table inet {_safe(name)} {{\n{counters}{''.join(parts)}}}\n"
+    return tables.Table(tables.safe(name), f"{counters}{''.join(parts)}", sets or {})
 
 
 def _chain(name: str, hook: str, *rules: str) -> str:
@@ -310,12 +338,12 @@ def _set(name: str, kind: str, elements: list[str]) -> str:
 
 
 def _among(values: tuple[str, ...] | list[str]) -> str:
-    return f"{{ {', '.join(_safe(value) for value in values)} }}"
+    return f"{{ {', '.join(tables.safe(value) for value in values)} }}"
 
 
 def is_name(interface: str) -> bool:
     """Whether rules can say the name of this interface, which others gave it."""
-    return _SAFE.fullmatch(interface) is not None
+    return tables.is_safe(interface)
 
 
 def _among_links(names: tuple[str, ...]) -> str:
@@ -323,10 +351,4 @@ def _among_links(names: tuple[str, ...]) -> str:
 
 
 def _name(interface: str) -> str:
-    return f'"{_safe(interface)}"'
-
-
-def _safe(word: str) -> str:
-    if not _SAFE.fullmatch(word):
-        raise ValueError(f"{word!r} does not belong in a rule")
-    return word
+    return f'"{tables.safe(interface)}"'

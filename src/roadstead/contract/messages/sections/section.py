@@ -48,4 +48,5 @@ class Section(Generic[Content]):
 
 
 def written(content: Body) -> bytes:
+    """JSON, as a section reads it. It has secrets in the clear: who writes it to a file sees to who may read that."""
     return msgspec.json.encode(content)
