@@ -32,7 +32,12 @@ PROGRAMS: tuple[Program, ...] = (
         (1, 0, 1),
         since="kube-proxy's nftables mode refuses older ones",
     ),
-    Program("libnftables", "the same library, used by the agent in its own process", None),
+    Program(
+        "libnftables",
+        "the same in the agent's own process: without it nft is started for each change of rules",
+        None,
+        blocks=False,
+    ),
     Program("s6-svscan", "is PID 1 of each host and supervises Roadstead itself", ("-Z",), (2, 10)),
     Program("s6-log", "writes and rotates logs", None),
     Program("s6-ipcserver", "starts what gets engines when it is asked for", None),
