@@ -81,18 +81,18 @@ class Sources:
             self._contents[name] = made(self)
         return self._contents[name]
 
-    def program(self, name: str, mode: int = 0o755) -> images.File:
-        return images.File(self.programs / name, mode)
+    def program(self, name: str, mode: int = 0o755) -> images.ImageFile:
+        return images.ImageFile(self.programs / name, mode)
 
-    def engine(self, name: str) -> images.File:
-        return images.File(self.engines[name], 0o755)
+    def engine(self, name: str) -> images.ImageFile:
+        return images.ImageFile(self.engines[name], 0o755)
 
     def packages(self, *names: str) -> Tree:
         """Debian's packages, a shell, and busybox for what they lack; unpacked once."""
         if names not in self._trees:
             root = debs.tree(names, self.folder / "-".join(("tree", *names)))
             self._trees[names] = {**_applets(self.box), **_base(), **images.tree_of(root)}
-        shell: Tree = {"usr/bin/busybox": images.File(self.box, 0o755), "usr/bin/sh": images.Link("busybox")}
+        shell: Tree = {"usr/bin/busybox": images.ImageFile(self.box, 0o755), "usr/bin/sh": images.ImageLink("busybox")}
         return {**self._trees[names], **shell}
 
     def busybox(self) -> Tree:
@@ -104,7 +104,7 @@ class Sources:
 
 def _applets(program: Path) -> dict[str, images.Node]:
     listed = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=30).stdout
-    return {f"usr/bin/{name}": images.Link("busybox") for name in listed.split() if name != "busybox"}
+    return {f"usr/bin/{name}": images.ImageLink("busybox") for name in listed.split() if name != "busybox"}
 
 
 def _base() -> dict[str, images.Node]:
@@ -113,25 +113,25 @@ def _base() -> dict[str, images.Node]:
     groups = f"root:x:0:\nnogroup:x:65534:\nuser-defined-in-image:x:{user}:\n"
     groups += f"group-defined-in-image:x:{group}:user-defined-in-image\n"
     return {
-        "etc/passwd": images.File(passwd.encode()),
-        "etc/group": images.File(groups.encode()),
-        "etc/nsswitch.conf": images.File(_NAMES.encode()),
-        **{name: images.Folder() for name in ("proc", "sys", "dev", "run", "home", "mnt", "var/log", "var/cache")},
-        "root": images.Folder(0o700),
-        "tmp": images.Folder(0o1777),
-        "var/tmp": images.Folder(0o1777),
+        "etc/passwd": images.ImageFile(passwd.encode()),
+        "etc/group": images.ImageFile(groups.encode()),
+        "etc/nsswitch.conf": images.ImageFile(_NAMES.encode()),
+        **{name: images.ImageFolder() for name in ("proc", "sys", "dev", "run", "home", "mnt", "var/log", "var/cache")},
+        "root": images.ImageFolder(0o700),
+        "tmp": images.ImageFolder(0o1777),
+        "var/tmp": images.ImageFolder(0o1777),
     }
 
 
 def _agnhost(of: Sources) -> Content:
     tools = {
         **of.tools(),
-        "usr/bin/nc": images.Link("nc.openbsd"),
-        "usr/local/bin/iperf": images.Link("/usr/bin/iperf"),
+        "usr/bin/nc": images.ImageLink("nc.openbsd"),
+        "usr/local/bin/iperf": images.ImageLink("/usr/bin/iperf"),
         "agnhost": of.program("agnhost"),
-        "agnhost-2": images.Link("agnhost"),
+        "agnhost-2": images.ImageLink("agnhost"),
         "coredns": of.engine("coredns"),
-        "uploads": images.Folder(0o777),
+        "uploads": images.ImageFolder(0o777),
         **_certificate(),
     }
     return Content(tools, ("/agnhost",), ("pause",))
@@ -149,7 +149,7 @@ def _certificate() -> Tree:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     certificate = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return {"localhost.crt": images.File(certificate), "localhost.key": images.File(private)}
+    return {"localhost.crt": images.ImageFile(certificate), "localhost.key": images.ImageFile(private)}
 
 
 def _page(name: str) -> Callable[[Sources], Content]:
@@ -158,9 +158,9 @@ def _page(name: str) -> Callable[[Sources], Content]:
         tree = {
             **of.busybox(),
             "agnhost": of.program("agnhost"),
-            "data.json": images.File(data.encode()),
-            "etc/os-release": images.File(_RELEASE),
-            f"{name}.jpg": images.File(b"\xff\xd8\xff\xd9"),
+            "data.json": images.ImageFile(data.encode()),
+            "etc/os-release": images.ImageFile(_RELEASE),
+            f"{name}.jpg": images.ImageFile(b"\xff\xd8\xff\xd9"),
         }
         return Content(tree, ("/agnhost",), ("test-webserver",))
 
@@ -170,8 +170,8 @@ def _page(name: str) -> Callable[[Sources], Content]:
 def _nginx(of: Sources) -> Content:
     tree = {
         **of.packages("nginx-light"),
-        "etc/nginx/nginx.conf": images.File(_NGINX.encode()),
-        "usr/share/nginx/html/index.html": images.File(_PAGE.encode()),
+        "etc/nginx/nginx.conf": images.ImageFile(_NGINX.encode()),
+        "usr/share/nginx/html/index.html": images.ImageFile(_PAGE.encode()),
     }
     return Content(tree, (), ("nginx", "-g", "daemon off;"))
 
@@ -187,7 +187,7 @@ def _etcd(of: Sources) -> Content:
 
 def _only(name: str) -> Callable[[Sources], Content]:
     def made(of: Sources) -> Content:
-        return Content({name: of.program(name), "tmp": images.Folder(0o1777)}, (f"/{name}",))
+        return Content({name: of.program(name), "tmp": images.ImageFolder(0o1777)}, (f"/{name}",))
 
     return made
 

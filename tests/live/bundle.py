@@ -369,7 +369,7 @@ def running(cluster: shared.Cluster) -> Iterator[Bundle]:
     """All of it is up; afterwards nothing of it is left."""
     made = Bundle(cluster, certificate(dt.datetime.now(dt.UTC)))
     archive = cluster.service.folder / "metrics-server.tar"
-    program = images.File(shared.built(cluster.service.folder, "metrics"), 0o755)
+    program = images.ImageFile(shared.built(cluster.service.folder, "metrics"), 0o755)
     arch = engine.get("pause").arch
     images.write(images.Image(name=METRICS_IMAGE, arch=arch, tree={"bin/metrics-server": program}), archive)
     cluster.load_image(archive)

@@ -11,10 +11,13 @@ from dataclasses import replace
 from tests.live import bare_plane
 from tests.wire import small_api
 
-from roadstead.controllers import facts, manager, reports, targets
+from roadstead.controllers.nodes import drain, states
+from roadstead.controllers.runtime import facts, manager, outbox, reports, targets
+from roadstead.controllers.system import state as system
 from roadstead.core import errors
 from roadstead.kube import connection, resources
 from roadstead.kube.resources import Json
+from roadstead.serve import controllers
 
 NODE = "ip-192-168-1-2.eu-central-1.compute.internal"
 OTHER = "ip-192-168-1-3.eu-central-1.compute.internal"
@@ -61,14 +64,17 @@ def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
 class Scene:
     """A controllers' manager at work, and a connection as a user who may do everything."""
 
-    def __init__(self, plane: bare_plane.Plane, posted: Posted, working: manager.Manager) -> None:
+    def __init__(self, plane: bare_plane.Plane, posted: Posted, told: reports.Reports) -> None:
         self.plane = plane
         self.posted = posted
-        self.reports = working.reports
+        self.reports = told
         self.api = connection.Connection((plane.server,), posted.target.credentials)
 
-    def node(self, name: str = NODE) -> reports.NodeState | None:
-        return self.reports.nodes("one").get(name)
+    def node(self, name: str = NODE) -> states.NodeState | None:
+        return states.of(self.reports, "one", name)
+
+    def system(self) -> system.SystemState:
+        return system.of(self.reports, "one")
 
     async def until(self, what: Callable[[], bool], seconds: float = 20.0) -> float:
         """Wait for a report; seconds that it took."""
@@ -105,7 +111,9 @@ class Scene:
                 await self.api.delete(resources.NODES, name)
 
 
-def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], drain: float = 60.0) -> None:
+def play(
+    plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], times: drain.DrainTimes | None = None
+) -> None:
     """Run a story against a controllers' manager of its own."""
 
     async def run() -> None:
@@ -113,12 +121,14 @@ def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], dra
         posted = Posted(
             targets.ClusterTarget(key="one", servers=(plane.server,), credentials=credentials, system=small_api.SYSTEM)
         )
-        working = manager.Manager(posted, objects, tell=lambda *_: None, drain=drain)
-        world = Scene(plane, posted, working)
+        to = outbox.Outbox(events=lambda *_: None)
+        every = controllers.controllers(objects, times or drain.DrainTimes(most=60.0))
+        working = manager.Manager(posted, every, to)
+        world = Scene(plane, posted, to.reports)
         task = asyncio.create_task(working.run())
         try:
             async with asyncio.timeout(90), world.api:
-                await world.until(lambda: world.reports.system("one").applied, 40)
+                await world.until(lambda: world.system().applied, 40)
                 try:
                     await story(world)
                 finally:
@@ -131,7 +141,7 @@ def play(plane: bare_plane.Plane, story: Callable[[Scene], Awaitable[None]], dra
     asyncio.run(run())
 
 
-def state(world: Scene) -> reports.NodeState:
+def state(world: Scene) -> states.NodeState:
     seen = world.node()
     assert seen is not None
     return seen

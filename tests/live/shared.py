@@ -323,11 +323,11 @@ def built(folder: Path, program: str = "visitor") -> Path:
 def image(visitor: Path) -> images.Image:
     """`visitor`, and programs of this machine with their libraries: what every Debian has."""
     programs = {name: Path(shutil.which(name) or name).resolve() for name in ("sh", "sleep", "cat", "date")}
-    tree: dict[str, images.Node] = {f"bin/{name}": images.File(path, 0o755) for name, path in programs.items()}
+    tree: dict[str, images.Node] = {f"bin/{name}": images.ImageFile(path, 0o755) for name, path in programs.items()}
     listed = subprocess.run(["ldd", *map(str, programs.values())], capture_output=True, text=True, check=True).stdout
     for library in set(re.findall(r"/\S+(?=\s\(0x)", listed)):
-        tree[library.lstrip("/")] = images.File(Path(library).resolve(), 0o755)
-    tree["bin/visitor"] = images.File(visitor, 0o755)
+        tree[library.lstrip("/")] = images.ImageFile(Path(library).resolve(), 0o755)
+    tree["bin/visitor"] = images.ImageFile(visitor, 0o755)
     return images.Image(name=IMAGE, arch=engine.get("pause").arch, tree=tree, environment={"PATH": "/bin"})
 
 

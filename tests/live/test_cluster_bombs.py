@@ -16,7 +16,7 @@ from tests.live import shared
 
 from roadstead.agent.hosts import cgroups, see
 from roadstead.clusters.components import kubelet
-from roadstead.controllers import nodes
+from roadstead.controllers.nodes import node as nodes
 
 pytestmark = pytest.mark.live
 

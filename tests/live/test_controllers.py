@@ -18,7 +18,9 @@ from testkit import authorities
 from tests.live import bare_plane
 from tests.live.controllers_lab import NODE, OTHER, Scene, asking, expected, play, state
 
-from roadstead.controllers import csr, reports, targets
+from roadstead.contract import leaving
+from roadstead.controllers.nodes import csr, drain, states
+from roadstead.controllers.runtime import targets
 from roadstead.core import errors
 from roadstead.kube import connection, resources
 from roadstead.kube.resources import Json
@@ -192,16 +194,14 @@ def test_a_node_that_is_to_go_is_drained_and_says_what_holds_it(plane: bare_plan
             return bool((await world.api.call("GET", BUDGET_PATH))["status"].get("currentHealthy"))
 
         await asking(counted)
-        world.posted.nodes(node=expected(2, wanted=False))
+        world.posted.nodes(node=expected(2, leave=leaving.Leave.MOVED))
 
         def held() -> list[str]:
             return [one for one in state(world).blocked if "pod default/held" in one and "calm" in one]
 
         def as_wanted() -> bool:
             now = state(world)
-            return (
-                now.drain is reports.DrainState.BLOCKED and now.unschedulable and len(held()) == len(now.blocked) == 1
-            )
+            return now.drain is states.DrainState.BLOCKED and now.unschedulable and len(held()) == len(now.blocked) == 1
 
         # Each look tells anew what is left: the first may have met a server that was busy.
         took = await world.until(as_wanted, 40)
@@ -211,12 +211,12 @@ def test_a_node_that_is_to_go_is_drained_and_says_what_holds_it(plane: bare_plan
         assert len(state(world).blocked) == 1
         assert not await there(world, resources.PODS, "free", "default")
         await world.api.call("DELETE", BUDGET_PATH)
-        took = await world.until(lambda: state(world).drain is reports.DrainState.DONE)
+        took = await world.until(lambda: state(world).drain is states.DrainState.DONE)
         print(f"drained {took:.2f} s after the budget went")
         world.posted.nodes()
         await world.until(lambda: world.node() is None)
 
-    play(plane, story, drain=2.0)
+    play(plane, story, drain.DrainTimes(most=2.0))
 
 
 def test_a_node_has_what_its_nodegroup_gives_it(plane: bare_plane.Plane) -> None:
@@ -266,13 +266,13 @@ def test_it_goes_on_when_the_api_is_back(plane: bare_plane.Plane, caplog: pytest
     async def story(world: Scene) -> None:
         caplog.clear()
         plane.stop("kube-apiserver")
-        await world.until(lambda: not world.reports.system("one").answering)
+        await world.until(lambda: not world.system().answering)
         world.posted.nodes(node=expected(2))
         # It is tried again and again meanwhile.
         await asyncio.sleep(2)
         assert [away in line for line in told()] == [True], told()
         plane.start("kube-apiserver")
-        took = await world.until(lambda: world.reports.system("one").answering, 40)
+        took = await world.until(lambda: world.system().answering, 40)
         print(f"\nanswers again {took:.2f} s after its start")
         await world.register(NODE, 2)
         await world.until(lambda: world.node() is not None)

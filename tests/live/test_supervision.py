@@ -40,11 +40,11 @@ def places(tmp_path: Path) -> Iterator[instance.Instance]:
     made = instance.Instance(id="t-launcher", state=tmp_path / "state", run=tmp_path / "run", log=tmp_path / "log")
     yield made
     make.down(made, unit=None, timeout=1)
-    assert see.tree(tree.folder(made)) == see.Tree(None, {})
+    assert see.tree(tree.folder(made)) == see.RunningTree(None, {})
 
 
-def service(code: str, *arguments: str, name: str = "thing") -> tree.Service:
-    return tree.Service(name, (sys.executable, "-c", code, *arguments))
+def service(code: str, *arguments: str, name: str = "thing") -> tree.TreeService:
+    return tree.TreeService(name, (sys.executable, "-c", code, *arguments))
 
 
 def pid(places: instance.Instance, name: str = "thing") -> int:
@@ -60,7 +60,7 @@ def back_within(places: instance.Instance, name: str, seconds: float) -> bool:
         killed = pid(places, name)
         os.kill(killed, signal.SIGKILL)
         back = waiting.until(f"{name} is back", lambda: pid(places, name) not in (killed, -1), 20, every=0.01)
-        make.wait_ready(places, tree.Service(name, ()), deadline=time.monotonic() + 20)
+        make.wait_ready(places, tree.TreeService(name, ()), deadline=time.monotonic() + 20)
         return back
 
     return any(took() < seconds for _ in range(2))
@@ -129,13 +129,13 @@ def test_what_cannot_run_is_told_with_its_words_and_left_alone(places: instance.
     with pytest.raises(errors.Failed, match="ends as soon as it is started") as caught:
         make.up(places, [service("print('no such thing', flush=True); raise SystemExit(3)")], unit=None, timeout=20)
     assert "no such thing" in caught.value.facts["output"]
-    assert see.tree(tree.folder(places)) == see.Tree(None, {})
+    assert see.tree(tree.folder(places)) == see.RunningTree(None, {})
 
 
 def test_what_does_not_get_ready_is_told(places: instance.Instance) -> None:
     with pytest.raises(errors.Failed, match="did not get ready in time"):
         make.up(places, [service("import signal; signal.pause()")], unit=None, timeout=5)
-    assert see.tree(tree.folder(places)) == see.Tree(None, {})
+    assert see.tree(tree.folder(places)) == see.RunningTree(None, {})
 
 
 def test_what_does_not_stop_is_killed(places: instance.Instance) -> None:
@@ -241,7 +241,7 @@ def test_services_run_from_a_checkout_that_only_root_may_enter(
     assert [pid(places, name) for name in SERVICES] == before
 
     assert person.told("stop") == f"instance {places.id}: stopped; its hosts, if any, keep running\n"
-    assert see.tree(tree.folder(places)) == see.Tree(None, {})
+    assert see.tree(tree.folder(places)) == see.RunningTree(None, {})
     gone = person("status")
     assert gone.returncode == 1
     assert gone.stderr.startswith("Error: ")
@@ -250,7 +250,7 @@ def test_services_run_from_a_checkout_that_only_root_may_enter(
     person.told("start")
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     uninstall.apply(uninstall.EndInstance(places.id), uninstall.UninstallPlaces())
-    assert see.tree(tree.folder(places)) == see.Tree(None, {})
+    assert see.tree(tree.folder(places)) == see.RunningTree(None, {})
     assert not any(path.exists() for path in (places.state, places.run, places.log))
 
 
@@ -386,4 +386,4 @@ def test_after_a_reboot_the_program_of_the_systemd_unit_makes_the_tree_again(
                 process.wait(20)
             process.kill()
         assert process.returncode == 0
-    assert see.tree(tree.folder(places)) == see.Tree(None, {})
+    assert see.tree(tree.folder(places)) == see.RunningTree(None, {})

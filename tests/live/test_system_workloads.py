@@ -24,7 +24,8 @@ from tests.live import fleet, node_lab
 
 from roadstead import engine
 from roadstead.contract.messages import desired, jobs
-from roadstead.controllers import facts, system
+from roadstead.controllers import system
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import storage
 from roadstead.core import errors
 from roadstead.engine import images
@@ -56,11 +57,11 @@ def tools(arch: str) -> images.Image:
     programs = ("sh", "sleep", "date", "cat", "getent")
     found = [str(Path(shutil.which(name) or name).resolve()) for name in programs]
     tree: dict[str, images.Node] = {
-        f"bin/{name}": images.File(Path(f), 0o755) for name, f in zip(programs, found, strict=True)
+        f"bin/{name}": images.ImageFile(Path(f), 0o755) for name, f in zip(programs, found, strict=True)
     }
     listed = subprocess.run(["ldd", *found], capture_output=True, text=True, check=True).stdout
     for library in set(re.findall(r"/\S+(?=\s\(0x)", listed)):
-        tree[library.lstrip("/")] = images.File(Path(library).resolve(), 0o755)
+        tree[library.lstrip("/")] = images.ImageFile(Path(library).resolve(), 0o755)
     return images.Image(name=TEST_IMAGE, arch=arch, tree=tree, environment={"PATH": "/bin"})
 
 
@@ -185,7 +186,7 @@ def test_names_of_the_cluster_are_answered_in_a_pod(lab: node_lab.Lab) -> None:
 
 def test_archives_are_loaded_into_all_nodes(lab: node_lab.Lab, tmp_path: Path) -> None:
     """One of ours, and one as `docker save` writes it; what cannot be imported is said, and the other is loaded."""
-    tree = {"hello": images.File(b"hello")}
+    tree = {"hello": images.ImageFile(b"hello")}
     images.write(
         images.Image(name="example.com/ours:1", arch=engine.get("pause").arch, tree=tree), tmp_path / "ours.tar"
     )

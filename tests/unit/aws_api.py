@@ -19,6 +19,7 @@ from testkit.worlds import parts
 from tests.unit import whole_answers
 
 from roadstead.aws import registry
+from roadstead.aws.authorization import administrators, requests
 from roadstead.aws.http import dispatch
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
@@ -56,24 +57,27 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
+async def opened(
+    folder: Path,
+    world: parts.World,
+    authorizer: requests.Authorizer | None = None,
+    given: registry.Registry | None = None,
+) -> AsyncIterator[Place]:
+    """authorizer: the account's administrators, where none is given; given: what serve has."""
     running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
     async with local.opened(local.Places(folder)) as store:
         account = await accounts.ensure(store, 0.0)
-        operations = registry.build(main.SERVICES)
-        front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors))
+        operations = given or registry.build(main.SERVICES)
+        asks = authorizer or administrators.Administrators()
+        front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors, asks))
 
         def send(came: exchange.Request) -> exchange.Response:
             return asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
 
         def handle(request: Any, **_: object) -> Any:
-            headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
-            body = request.body or b""
-            body = body.encode() if isinstance(body, str) else body
-            came = exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
-            answer = send(came)
-            given = botocore.awsrequest.HeadersDict(answer.headers)
-            return botocore.awsrequest.AWSResponse(request.url, answer.status, given, _Raw(answer.body))
+            answer = send(_came(request))
+            headers = botocore.awsrequest.HeadersDict(answer.headers)
+            return botocore.awsrequest.AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
 
         def whole(parsed: dict[str, Any], model: Any, **_: object) -> None:
             whole_answers.check(parsed, model)
@@ -102,7 +106,7 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
             return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
         facts = registry.ReconcilerFacts(store, world, lambda: 0.0, clocks.SystemClock())
-        working = asyncio.ensure_future(concurrency.together(*registry.reconciling(main.SERVICES, facts)))
+        working = asyncio.ensure_future(concurrency.together(*operations.reconciling(facts)))
         try:
             yield Place(client, world, account, ask, send, answered)
         finally:
@@ -110,11 +114,17 @@ async def opened(folder: Path, world: parts.World) -> AsyncIterator[Place]:
             await asyncio.wait([working])
 
 
-def told(folder: Path, story: Callable[[Place], None], refuses: frozenset[str] = frozenset()) -> parts.World:
+def told(
+    folder: Path,
+    story: Callable[[Place], None],
+    refuses: frozenset[str] = frozenset(),
+    authorizer: requests.Authorizer | None = None,
+    given: registry.Registry | None = None,
+) -> parts.World:
     """Run a story of synchronous calls against an AWS API of its own."""
 
     async def live() -> parts.World:
-        async with opened(folder, parts.World(clocks.FakeClock(), refuses=refuses)) as place:
+        async with opened(folder, parts.World(clocks.FakeClock(), refuses=refuses), authorizer, given) as place:
             async with asyncio.timeout(DEADLINE):
                 await asyncio.to_thread(story, place)
             return place.world
@@ -126,6 +136,14 @@ def trust(service: str) -> str:
     return json.dumps(
         {"Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
     )
+
+
+def _came(request: Any) -> exchange.Request:
+    """What botocore would send, as it comes in."""
+    headers = [("Host", "127.0.0.1:4566"), *((key, _text(value)) for key, value in request.headers.items())]
+    body = request.body or b""
+    body = body.encode() if isinstance(body, str) else body
+    return exchange.Request.make(request.method, request.url.removeprefix(ENDPOINT), headers, body)
 
 
 def _text(value: str | bytes) -> str:

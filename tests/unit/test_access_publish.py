@@ -17,7 +17,7 @@ from roadstead.clusters import spec
 from roadstead.clusters.access import entries, policies, publish, publisher
 from roadstead.contract import kubernetes
 from roadstead.contract.messages import porter
-from roadstead.controllers import rbac
+from roadstead.controllers.system import rbac
 from roadstead.core import errors
 from roadstead.identity import accounts, users
 from roadstead.network import spec as network

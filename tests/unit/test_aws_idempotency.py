@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from roadstead.aws import calls, idempotency
+from roadstead.aws.authorization import administrators, requests
 from roadstead.core import errors
 from roadstead.store import interface, keys, writes
 from roadstead.store.sqlite import local
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ACCOUNT = "123456789012"
-CALLER = calls.Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
+CALLER = requests.Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
 
 
 class Making:
@@ -34,7 +35,9 @@ class Making:
 
 
 def request(store: interface.Store, token: str = "t", **asked: Any) -> idempotency.TokenRequest:
-    call = calls.Call("eks", "CreateCluster", "eu-central-1", CALLER, "request-1", NOW, store)
+    call = calls.Call(
+        "eks", "CreateCluster", "eu-central-1", CALLER, "request-1", NOW, store, administrators.Administrators()
+    )
     return idempotency.TokenRequest(call, token, asked)
 
 

@@ -10,6 +10,7 @@ import pytest
 from testkit.worlds import memory
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.authorization import administrators, requests
 from roadstead.core import errors
 from roadstead.serve import main
 from roadstead.store import kinds, writes
@@ -26,8 +27,9 @@ LOCKS = kinds.Kind("gate-key", Lock, quota=2)
 
 
 def call(store: memory.MemoryStore) -> calls.Call:
-    caller = calls.Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
-    return calls.Call("eks", "CreateCluster", REGION, caller, "r", dt.datetime.now(dt.UTC), store)
+    caller = requests.Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
+    now, asks = dt.datetime.now(dt.UTC), administrators.Administrators()
+    return calls.Call("eks", "CreateCluster", REGION, caller, "r", now, store, asks)
 
 
 def test_the_last_place_is_for_one() -> None:

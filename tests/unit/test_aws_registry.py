@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from roadstead.aws import calls, faults, registry
+from roadstead.aws.authorization import context, resources
 from roadstead.core import errors
 from roadstead.wire import exchange, services
 from roadstead.wire.codes import choice, table
 
 
-def module(*marks: tuple[str, str], **notes: str) -> types.ModuleType:
+def module(*marks: tuple[str, str], on: calls.Resources | None = (), **notes: Any) -> types.ModuleType:
     made = types.ModuleType("operations")
     for number, (service, name) in enumerate(marks):
 
@@ -22,7 +23,7 @@ def module(*marks: tuple[str, str], **notes: str) -> types.ModuleType:
             return {}
 
         function.__module__ = made.__name__
-        setattr(made, f"function_{number}", calls.operation(service, name, **notes)(function))
+        setattr(made, f"function_{number}", calls.operation(service, name, on=on, **notes)(function))
     return made
 
 
@@ -63,6 +64,28 @@ def test_what_a_module_imports_is_not_its_own() -> None:
 def test_what_does_not_fit_the_models_is_refused(modules: list[types.ModuleType], said: str) -> None:
     with pytest.raises(errors.Invalid, match=said):
         built(*modules)
+
+
+def test_an_operation_that_declares_nothing_to_be_allowed_is_refused() -> None:
+    """Also one that only ever answers an empty list; and one that depends on what its input lacks."""
+    for notes in ({}, {"answers": "empty"}):
+        with pytest.raises(errors.Invalid, match="eks ListAddons: declares nothing that its caller has to be allowed"):
+            built(module(("eks", "ListAddons"), on=None, **notes))
+    with pytest.raises(errors.Invalid, match="depends on StackName"):
+        built(module(("eks", "ListAddons"), on=(resources.template("stack", "{StackName}"),)))
+    with pytest.raises(errors.Invalid, match="depends on Tags"):
+        built(module(("eks", "ListAddons"), context=(context.tags("Tags"),)))
+
+
+def test_condition_keys_of_a_service_are_those_of_its_operations() -> None:
+    region = calls.ContextKey(("eks:region",), (), lambda call, _: (("eks:region", (call.region,)),))
+    one = registry.Service(
+        (module(("eks", "ListAddons"), context=(context.present("eks:x", "clusterName"),)),), context=(region,)
+    )
+    other = registry.Service((module(("sts", "GetCallerIdentity")),))
+    made = registry.build([one, other]).bound
+    assert [key.names for key in made["eks", "ListAddons"].authorization.context] == [("eks:x",), ("eks:region",)]
+    assert made["sts", "GetCallerIdentity"].authorization.context == ()
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from roadstead.aws import calls
+from roadstead.aws.authorization import administrators, requests
 from roadstead.aws.eks import versions
 from roadstead.store.sqlite import local
 
-ROOT = calls.Caller("012345678901", "arn:aws:iam::012345678901:root", "012345678901", "AKIA")
+ROOT = requests.Caller("012345678901", "arn:aws:iam::012345678901:root", "012345678901", "AKIA")
 NOW = dt.datetime(2026, 12, 5, tzinfo=dt.UTC)
 """1.34 is in extended support."""
 LATER = dt.datetime(2027, 12, 5, tzinfo=dt.UTC)
@@ -24,7 +25,9 @@ ALL = ["1.37", "1.36", "1.35", "1.34"]
 def told(folder: Path, now: dt.datetime, **asked: Any) -> list[str]:
     async def ask() -> list[str]:
         async with local.opened(local.Places(folder)) as store:
-            call = calls.Call("eks", "DescribeClusterVersions", "eu-central-1", ROOT, "r", now, store)
+            call = calls.Call(
+                "eks", "DescribeClusterVersions", "eu-central-1", ROOT, "r", now, store, administrators.Administrators()
+            )
             answer = await versions.describe_cluster_versions(call, asked)
             return [each["clusterVersion"] for each in answer["clusterVersions"]]
 

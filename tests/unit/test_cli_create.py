@@ -10,7 +10,7 @@ import pytest
 from tests.unit import cloud_for_cli
 from tests.unit.test_cli_grammar import call
 
-from roadstead.aws.eks import labels
+from roadstead.aws.eks.admission import labels
 from roadstead.cli import asked, config, defaults, documents, show, validity
 from roadstead.cli.actions import building, create
 from roadstead.cli.infrastructure import parts
@@ -113,7 +113,7 @@ def made(line: str) -> config.ClusterConfig:
 
 def from_file(text: str) -> config.ClusterConfig:
     resource = call("create cluster").resource
-    given = asked.Asked(resource, {"managed": True}, frozenset(), file=documents.read(text, "c"))
+    given = asked.FlagValues(resource, {"managed": True}, frozenset(), file=documents.read(text, "c"))
     asked.check(given)
     return create.filled(given, NAMES)
 

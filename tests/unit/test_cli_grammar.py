@@ -83,7 +83,7 @@ def test_flags_are_told_apart_and_actions_are_there(verb: flags.Verb, resource: 
     assert not resource.named_by or resource.named_by in names
     module, function = resource.action.split(":")
     assert callable(getattr(importlib.import_module(f"roadstead.cli.actions.{module}"), function))
-    command = verbs.Verb(verb).get_command(click.Context(main.cli), resource.name)
+    command = verbs.VerbCommand(verb).get_command(click.Context(main.cli), resource.name)
     assert command is not None
     shown = command.get_help(click.Context(command, info_name=resource.name))
     assert all(f"--{name}" in shown for name in names)
@@ -102,12 +102,12 @@ def test_the_default_version_has_an_engine() -> None:
     assert found.version.startswith(f"{defaults.VERSION}.")
 
 
-def call(line: str) -> asked.Asked:
+def call(line: str) -> asked.FlagValues:
     """What a command line asks."""
     verb, resource, *words = line.split()
     found = tree.verb(verb).find(resource)
     assert found is not None
-    command = verbs.Resource(found)
+    command = verbs.ResourceCommand(found)
     context = command.make_context(resource, words)
     return verbs.read(found, context.params)
 
@@ -211,7 +211,7 @@ def test_flags_that_go_with_no_file_are_refused_beside_one() -> None:
         flag = next(each for each in found.flags if each.name == name)
         value = verbs.value(flag, flag.default or "1")
         with pytest.raises(errors.Invalid, match=f"cannot use --{name} when --config-file/-f is set"):
-            asked.check(asked.Asked(found, {name: value}, frozenset({name}), file=file))
+            asked.check(asked.FlagValues(found, {name: value}, frozenset({name}), file=file))
     for metadata, said in ((config.Metadata(region="x"), "name"), (config.Metadata(name="x"), "region")):
         with pytest.raises(errors.Invalid, match=f"metadata.{said} must be set"):
-            asked.check(asked.Asked(found, {}, frozenset(), file=config.ClusterConfig(metadata=metadata)))
+            asked.check(asked.FlagValues(found, {}, frozenset(), file=config.ClusterConfig(metadata=metadata)))

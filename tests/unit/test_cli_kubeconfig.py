@@ -14,8 +14,8 @@ import pytest
 from roadstead.cli.kubeconfig import entry, files, merge, owner
 from roadstead.core import errors
 
-PROGRAM = entry.Program("/opt/roadstead", ("get-token", "--cluster-name", "dev"), {"AWS_PROFILE": "roadstead"})
-DEV = entry.Entry(
+PROGRAM = entry.ExecProgram("/opt/roadstead", ("get-token", "--cluster-name", "dev"), {"AWS_PROFILE": "roadstead"})
+DEV = entry.KubeconfigEntry(
     "dev", "eu-central-1", "https://127.0.0.1:30001", "Q0E=", "arn:aws:iam::000000000000:user/ann", PROGRAM
 )
 NAME = "dev.eu-central-1.eksctl.io"
@@ -39,7 +39,7 @@ users:
 """
 
 
-def put(text: str, made: entry.Entry = DEV, *, current: bool = True) -> str:
+def put(text: str, made: entry.KubeconfigEntry = DEV, *, current: bool = True) -> str:
     return merge.put({"f": text}, "f", made, current=current)["f"]
 
 
@@ -101,7 +101,7 @@ def test_others_stay_as_they_stand_when_ours_come_and_go() -> None:
 def test_what_is_there_twice_is_written_once() -> None:
     once = put(OTHERS)
     assert put(once) == once
-    moved = entry.Entry("dev", "eu-central-1", "https://127.0.0.1:30002", "Q0E=", DEV.caller, PROGRAM)
+    moved = entry.KubeconfigEntry("dev", "eu-central-1", "https://127.0.0.1:30002", "Q0E=", DEV.caller, PROGRAM)
     again = put(once, moved)
     assert again == once.replace(":30001", ":30002")
 
@@ -122,14 +122,14 @@ def test_a_damaged_file_is_left_alone(text: str) -> None:
 
 
 def test_a_cluster_of_the_same_name_elsewhere_is_not_taken() -> None:
-    elsewhere = entry.Entry(
-        "dev", "eu-central-1", "https://x.eks.amazonaws.com", "Q0E=", DEV.caller, entry.Program("aws", ("dev",))
+    elsewhere = entry.KubeconfigEntry(
+        "dev", "eu-central-1", "https://x.eks.amazonaws.com", "Q0E=", DEV.caller, entry.ExecProgram("aws", ("dev",))
     )
     text = put("", elsewhere)
     assert take(text, "https://127.0.0.1:30001") == text
     assert NAME not in take(text, "https://x.eks.amazonaws.com")
-    marked = entry.Entry(
-        "dev", "eu-central-1", "https://y", "Q0E=", DEV.caller, entry.Program("aws", ("dev",), {entry.MARK: "dev"})
+    marked = entry.KubeconfigEntry(
+        "dev", "eu-central-1", "https://y", "Q0E=", DEV.caller, entry.ExecProgram("aws", ("dev",), {entry.MARK: "dev"})
     )
     assert NAME not in take(put("", marked))
     assert take(put("", marked).replace("- dev", "- prod")) != ""
@@ -137,7 +137,7 @@ def test_a_cluster_of_the_same_name_elsewhere_is_not_taken() -> None:
 
 def test_entries_are_changed_where_they_are_and_new_ones_go_to_the_default() -> None:
     texts = {"a": OTHERS, "b": put("", current=False)}
-    moved = entry.Entry("dev", "eu-central-1", "https://moved", "Q0E=", DEV.caller, PROGRAM)
+    moved = entry.KubeconfigEntry("dev", "eu-central-1", "https://moved", "Q0E=", DEV.caller, PROGRAM)
     after = merge.put(texts, "a", moved, current=True)
     assert "https://moved" in after["b"]
     assert after["a"] == OTHERS.replace("current-context: other", f"current-context: ann@{NAME}")
@@ -156,13 +156,13 @@ def test_the_files_are_kubectls(tmp_path: Path) -> None:
     assert files.where({"KUBECONFIG": "/x"}, home, "~/mine").default == home / "mine"
     first, second = tmp_path / "1", tmp_path / "2"
     listed = {"KUBECONFIG": f"{first}:{second}::{first}"}
-    assert files.where(listed, home, None) == files.Files((first, second), second)
+    assert files.where(listed, home, None) == files.KubeconfigFiles((first, second), second)
     first.touch()
     assert files.where(listed, home, None).default == first
 
 
 def change(path: Path, text: str) -> None:
-    files.change(files.Files((path,), path), lambda texts: dict.fromkeys(texts, text))
+    files.change(files.KubeconfigFiles((path,), path), lambda texts: dict.fromkeys(texts, text))
 
 
 def test_a_file_is_written_for_its_owner_alone_and_through_links(tmp_path: Path) -> None:
@@ -203,7 +203,8 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
 
     def add(number: int) -> None:
         files.change(
-            files.Files((path,), path), lambda texts: {key: f"{text}{number}\n" for key, text in texts.items()}
+            files.KubeconfigFiles((path,), path),
+            lambda texts: {key: f"{text}{number}\n" for key, text in texts.items()},
         )
 
     threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
@@ -216,15 +217,15 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(errors.Denied, match="cannot be read"):
-        files.check(files.Files((tmp_path,), tmp_path))
+        files.check(files.KubeconfigFiles((tmp_path,), tmp_path))
 
 
 def test_root_acts_for_whom_sudo_names_and_nobody_else_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"SUDO_UID": "12345", "SUDO_GID": "23456", "SUDO_HOME": "/home/ann", "HOME": "/root"}
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert owner.owner(told) == owner.Owner(12345, 23456, Path("/home/ann"), told=True)
+    assert owner.owner(told) == owner.FileOwner(12345, 23456, Path("/home/ann"), told=True)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert owner.owner(told) == owner.Owner(1000, os.getegid(), Path("/root"))
+    assert owner.owner(told) == owner.FileOwner(1000, os.getegid(), Path("/root"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another")
@@ -235,7 +236,7 @@ def test_files_written_for_a_person_are_theirs() -> None:
         home = Path(folder) / "ann"
         home.mkdir()
         os.chown(home, 12345, 23456)
-        with owner.acting(owner.Owner(12345, 23456, home, told=True)):
+        with owner.acting(owner.FileOwner(12345, 23456, home, told=True)):
             change(home / ".kube" / "config", "a")
             with pytest.raises(errors.Denied, match="cannot be written"):
                 change(Path(folder) / "roots", "a")

@@ -20,7 +20,7 @@ NODES = [
 ]
 
 
-def some() -> progress.Progress:
+def some() -> progress.CreationProgress:
     made = progress.empty(*progress.CREATE).begin("network", 0.0).end("network", 0.25, "6 subnets").end("roles", 0.5)
     return progress.creating(made, progress.ProgressSeen("CREATING", parts=PARTS), 1.0)
 

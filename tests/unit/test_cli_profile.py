@@ -30,10 +30,10 @@ s3 =
 KEYS = {"AWS_ACCESS_KEY_ID": "E", "AWS_SECRET_ACCESS_KEY": "F", "AWS_SESSION_TOKEN": "T"}
 CREDENTIALS = "[roadstead]\naws_access_key_id = K\naws_secret_access_key = S%\n"
 
-OURS = profile.Access(
+OURS = profile.ApiAccess(
     "eu-west-1", "http://127.0.0.1:4566", sigv4.Credentials("K", "S%"), keys_of="the AWS profile 'roadstead'"
 )
-OTHERS = profile.Access(
+OTHERS = profile.ApiAccess(
     "eu-central-1",
     "https://10.0.0.1:4566",
     sigv4.Credentials("O", "P"),
@@ -44,7 +44,7 @@ OTHERS = profile.Access(
 
 def access(
     environment: dict[str, str] | None = None, *, asked: str | None = None, region: str | None = None
-) -> profile.Access:
+) -> profile.ApiAccess:
     return profile.access(environment or {}, CONFIG, CREDENTIALS, profile=asked, region_asked=region)
 
 
@@ -60,7 +60,7 @@ def test_another_profile_by_flag_or_environment() -> None:
 def test_the_environment_goes_before_the_profile_and_the_flag_before_both() -> None:
     said = {"AWS_REGION": "eu-north-1", "AWS_ENDPOINT_URL": "http://e:1", "AWS_ENDPOINT_URL_EKS": "http://k:2"}
     found = access({**KEYS, **said, "AWS_CA_BUNDLE": "/b"})
-    assert found == profile.Access(
+    assert found == profile.ApiAccess(
         "eu-north-1",
         "http://e:1",
         sigv4.Credentials("E", "F", "T"),

@@ -302,7 +302,7 @@ def test_nobody_there_is_one_line(said: Said, monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.usefixtures("cloud")
 def test_interrupted_while_waiting_is_130(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadstead.cli.service.Connection.call", _interrupted)
+    monkeypatch.setattr("roadstead.cli.service.ApiConnection.call", _interrupted)
     assert said("get cluster") == (130, "", "\nInterrupted.\n")
 
 

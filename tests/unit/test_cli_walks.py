@@ -218,15 +218,15 @@ def test_a_service_that_is_not_there_for_a_moment_is_asked_again(
     cloud: cloud_for_cli.Cloud, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.looks = 2
-    call = service.Connection.call
+    call = service.ApiConnection.call
     away = [True]
 
-    def cut(api: service.Connection, of: str, operation: str, **values: object) -> dict[str, object]:
+    def cut(api: service.ApiConnection, of: str, operation: str, **values: object) -> dict[str, object]:
         if operation == "ListClusterParts" and away and away.pop():
             raise errors.Busy("cannot reach Roadstead")
         return call(api, of, operation, **values)
 
-    monkeypatch.setattr(service.Connection, "call", cut)
+    monkeypatch.setattr(service.ApiConnection, "call", cut)
     code, out, _ = said("create cluster dev --without-nodegroup")
     assert (code, away) == (0, [])
     assert out.count("[!]  cannot reach Roadstead") == 1

@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roadstead.controllers import applying, drain, nodes, rbac, reports, targets, tokens
+from roadstead.contract import leaving
+from roadstead.controllers.nodes import drain, eviction, states, tokens
+from roadstead.controllers.nodes import node as nodes
+from roadstead.controllers.runtime import reports, targets
+from roadstead.controllers.system import applying, rbac
 from roadstead.kube import resources
 from roadstead.kube.resources import Json
 
@@ -29,7 +33,9 @@ def kept(secret: Json) -> Json:
 
 
 def test_each_wanted_node_has_a_token_and_nobody_else() -> None:
-    first = tokens.plan({"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", wanted=False)}, (), 0.0)
+    first = tokens.plan(
+        {"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", leave=leaving.Leave.MOVED)}, (), 0.0
+    )
     assert [resources.name(secret) for secret in first.apply] == ["bootstrap-token-aaaaa1", "bootstrap-token-aaaaa2"]
     there = [kept(secret) for secret in first.apply]
     assert tokens.plan({"one": ONE, "two": TWO}, there, 60.0) == tokens.Plan((), ())
@@ -59,38 +65,71 @@ def node(provider: str = "aws:///eu-central-1a/i-1", **status: object) -> Json:
 
 
 @pytest.mark.parametrize(
-    ("there", "expected", "due"),
+    ("there", "expected", "left"),
     [
-        (node(), {"one": ONE}, nodes.Due.NOTHING),
-        (node(), {}, nodes.Due.DELETE),
-        (node(), {"one": TWO}, nodes.Due.DELETE),
-        (node(), {"one": replace(TWO, wanted=False)}, nodes.Due.DELETE),
-        (node(), {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
-        (None, {"one": replace(ONE, wanted=False)}, nodes.Due.DRAIN),
-        (None, {}, nodes.Due.NOTHING),
-        (node(""), {}, nodes.Due.NOTHING),
-        (node("kwok://one"), {}, nodes.Due.NOTHING),
-        (node(""), {"one": ONE}, nodes.Due.NOTHING),
+        (node(), {"one": ONE}, False),
+        (node(), {}, True),
+        (node(), {"one": TWO}, True),
+        (node(), {"one": replace(TWO, leave=leaving.Leave.MOVED)}, True),
+        (node(), {"one": replace(ONE, leave=leaving.Leave.MOVED)}, False),
+        (node(""), {}, False),
+        (node("kwok://one"), {}, False),
+        (node(""), {"one": ONE}, False),
     ],
 )
-def test_what_is_due(there: Json | None, expected: dict[str, targets.ExpectedNode], due: nodes.Due) -> None:
-    assert nodes.due("one", there, expected) is due
+def test_which_nodes_are_left_behind(there: Json, expected: dict[str, targets.ExpectedNode], left: bool) -> None:
+    assert nodes.is_left("one", there, expected) is left
+
+
+GOING = replace(ONE, leave=leaving.Leave.MOVED)
+
+
+@pytest.mark.parametrize(
+    ("mine", "there", "known", "left", "step"),
+    [
+        (None, node(), True, 60.0, drain.Stay()),
+        (ONE, node(), True, 60.0, drain.Stay()),
+        (replace(GOING, leave=leaving.Leave.DROPPED), node(), True, 60.0, drain.Go()),
+        (replace(GOING, leave=leaving.Leave.DROPPED), None, False, -1.0, drain.Go()),
+        (GOING, None, False, 60.0, drain.Wait()),
+        (GOING, node(), False, 0.0, drain.GiveUp("the cluster's API does not answer")),
+        (GOING, None, True, 60.0, drain.Go()),
+        (replace(GOING, instance="i-2"), node(), True, 60.0, drain.Go()),
+        (GOING, node(), True, 60.0, drain.Evict(GOING, node(), leaving.Leave.MOVED)),
+        (GOING, node(), True, -1.0, drain.Evict(GOING, node(), leaving.Leave.MOVED)),
+    ],
+)
+def test_what_is_next_for_a_node_that_may_be_to_go(
+    mine: targets.ExpectedNode | None, there: Json | None, known: bool, left: float, step: drain.Step
+) -> None:
+    assert drain.decide(mine, there, known=known, left=left) == step
 
 
 def test_what_a_node_says() -> None:
     info = {"kubeletVersion": "v1.37.2"}
     ready = node(conditions=[{"type": "Ready", "status": "True", "message": "is posting"}], nodeInfo=info)
-    assert nodes.state(ready) == reports.NodeState(ready=True, version="1.37.2")
+    assert states.state(ready) == states.NodeState(ready=True, version="1.37.2")
     cold = node(conditions=[{"type": "Ready", "status": "Unknown", "message": "stopped posting"}])
-    assert nodes.state(cold) == reports.NodeState(ready=False, reason="stopped posting")
-    assert not nodes.state(node()).ready
+    assert states.state(cold) == states.NodeState(ready=False, reason="stopped posting")
+    assert not states.state(node()).ready
 
 
 def test_an_earlier_instance_is_not_reported_as_the_new_one() -> None:
-    assert nodes.states({"one": node()}, {"one": ONE}, {}).keys() == {"one"}
-    assert nodes.states({"one": node()}, {"one": TWO}, {}) == {}
-    gone = nodes.states({}, {"one": replace(ONE, wanted=False)}, {"one": (reports.DrainState.DONE, ())})
-    assert gone["one"].drain is reports.DrainState.DONE
+    assert states.states({"one": node()}, {"one": ONE}).keys() == {"one"}
+    assert states.states({"one": node()}, {"one": TWO}) == {}
+
+
+def test_what_is_told_of_a_node_is_what_it_says_and_how_far_its_drain_is() -> None:
+    told = reports.Reports()
+    told.keep("a", states.Drains({"one": states.Drain(states.DrainState.BLOCKED, ("a pod",))}))
+    assert states.every(told, "a") == {}
+    told.keep("a", states.Nodes({"two": states.NodeState(ready=True)}))
+    assert states.every(told, "a") == {
+        "one": states.NodeState(
+            ready=False, reason="it is not registered", drain=states.DrainState.BLOCKED, blocked=("a pod",)
+        ),
+        "two": states.NodeState(ready=True),
+    }
 
 
 def pod(**meta: object) -> Json:
@@ -109,8 +148,8 @@ def pod(**meta: object) -> Json:
     ],
 )
 def test_which_pods_leave_a_node(there: Json, leaves: bool, is_asked: bool) -> None:
-    assert bool(drain.to_leave([there])) == leaves
-    assert bool(drain.to_ask([there])) == is_asked
+    assert bool(eviction.to_leave([there])) == leaves
+    assert bool(eviction.to_ask([there])) == is_asked
 
 
 @pytest.mark.parametrize(
@@ -212,15 +251,20 @@ def test_reports_tell_each_follower_of_changes_alone() -> None:
         other = told.changes()
         waiting = [asyncio.ensure_future(anext(changes)) for changes in (follower, other)]
         await asyncio.sleep(0)
-        told.tell_system("a", reports.SystemState())
-        assert not (await asyncio.wait(waiting, timeout=0.01))[0]
-        told.tell_system("a", reports.SystemState(answering=True))
+        assert told.keep("a", reports.ApiReport(answering=True))
         assert [await one for one in waiting] == ["a", "a"]
+        again = asyncio.ensure_future(anext(other))
+        assert not told.keep("a", reports.ApiReport(answering=True))
         told.forget("never known")
-        told.tell_nodes("b", {"n": reports.NodeState(ready=True)})
+        assert not (await asyncio.wait([again], timeout=0.01))[0]
+        told.keep("b", states.Nodes({"n": states.NodeState(ready=True)}))
         told.forget("b")
         assert await anext(follower) == "b"
-        assert told.nodes("b") == {}
+        assert await again == "b"
+        assert states.every(told, "b") == {}
+        late = told.changes()
+        assert await anext(late) == "a"
+        await late.aclose()
         for changes in (follower, other):
             await changes.aclose()
 

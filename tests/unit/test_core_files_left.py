@@ -146,8 +146,8 @@ def test_names_of_clusters_are_names(tmp_path: Path, wrong: str, capsys: pytest.
 def test_what_a_service_tells_of_a_cluster_is_of_its_form_in_a_kubeconfig(wrong: dict[str, str]) -> None:
     right = {"server": "https://[::1]:16443", "authority": "Q0E=", "caller": "arn:aws:iam::123456789012:user/ann"}
 
-    def made(**of: str) -> entry.Entry:
-        return entry.Entry("one", "eu-central-1", program=entry.Program("roadstead", ()), **of)
+    def made(**of: str) -> entry.KubeconfigEntry:
+        return entry.KubeconfigEntry("one", "eu-central-1", program=entry.ExecProgram("roadstead", ()), **of)
 
     entry.check(made(**right))
     entry.check(made(**{**right, "server": "https://ABC.gr7.eu-central-1.eks.amazonaws.com"}))

@@ -31,9 +31,9 @@ SERVER = facts.DoctorFacts(
     architecture="x86_64",
     cores=8,
     python=(3, 11, 2),
-    distribution=facts.Distribution("Debian GNU/Linux 13 (trixie)", "debian"),
+    distribution=facts.DistributionFacts("Debian GNU/Linux 13 (trixie)", "debian"),
     systemd=True,
-    kernel=facts.Kernel(
+    kernel=facts.KernelFacts(
         release="6.12.57+deb13-amd64",
         features=tuple(facts.Feature(name, True) for name in kernel.FEATURES),
         modules=("overlay", "veth"),
@@ -44,11 +44,11 @@ SERVER = facts.DoctorFacts(
     tools=TOOLS,
     sysctls=GOOD_SYSCTLS,
     firewalls=NO_FIREWALL,
-    disk=facts.Disk("/var/lib/roadstead", "ext4", frozenset({"rw"}), 100 * GIB),
+    disk=facts.StateDisk("/var/lib/roadstead", "ext4", frozenset({"rw"}), 100 * GIB),
     memory=facts.Memory(32 * GIB, 30 * GIB),
     loops=facts.Loops(control=True, free=8, used=0),
     descriptors=1048576,
-    engines=(facts.Engine("kubernetes", "1.37.2"),),
+    engines=(facts.CachedEngine("kubernetes", "1.37.2"),),
 )
 """A Debian 13 with nothing wrong."""
 
@@ -72,7 +72,7 @@ SANDBOX = dataclasses.replace(
 
 FEDORA = dataclasses.replace(
     SERVER,
-    distribution=facts.Distribution("Fedora Linux 43", "fedora"),
+    distribution=facts.DistributionFacts("Fedora Linux 43", "fedora"),
     tools=tuple(facts.Tool(tool.name, None) if tool.name in ("s6-svscan", "haproxy") else tool for tool in TOOLS),
     firewalls=dataclasses.replace(NO_FIREWALL, firewalld=True),
 )
@@ -125,7 +125,7 @@ def test_a_runc_that_lets_pods_out_is_told_of_as_far_as_it_is_known(says: str, l
     assert seen.level == level
     assert told in seen.title + seen.meaning
     # With ours the machine's makes nothing.
-    own = dataclasses.replace(with_runc(version, says), engines=(facts.Engine("runc", "1.5.3"),))
+    own = dataclasses.replace(with_runc(version, says), engines=(facts.CachedEngine("runc", "1.5.3"),))
     assert found(own)["programs/runc"].level == "ok"
 
 
@@ -194,7 +194,7 @@ def test_missing_programs_are_all_mendable_on_debian() -> None:
 
 
 def test_a_distribution_that_is_not_known_gets_words_instead_of_packages() -> None:
-    seen = dataclasses.replace(BARE, distribution=facts.Distribution("Void", None))
+    seen = dataclasses.replace(BARE, distribution=facts.DistributionFacts("Void", None))
     assert not any(finding.mendable for finding in checks.check(seen))
     assert "Void" in found(seen)["programs/runc"].remedy
 
@@ -283,7 +283,7 @@ def test_a_low_limit_of_open_files_does_not_matter_to_who_can_raise_it() -> None
 def test_engines() -> None:
     assert found(SERVER)["engines/cache"].title == "kubernetes 1.37.2"
     assert "none yet" in found(dataclasses.replace(SERVER, engines=()))["engines/cache"].title
-    broken = dataclasses.replace(SERVER, engines=(facts.Engine("etcd", "3.6.16", "it has no manifest.json"),))
+    broken = dataclasses.replace(SERVER, engines=(facts.CachedEngine("etcd", "3.6.16", "it has no manifest.json"),))
     assert amiss(broken) == {"engines/etcd-3.6.16": "warning"}
     assert "engines/cache" not in found(broken)
     assert "engines/cache" not in found(dataclasses.replace(SERVER, engines=None))
@@ -329,11 +329,11 @@ any_facts = st.builds(
     cores=st.integers(1, 256),
     python=st.sampled_from([(3, 9, 1), (3, 11, 0), (3, 14, 2)]),
     distribution=st.builds(
-        facts.Distribution, name=st.just("Some Linux"), family=st.sampled_from([None, *distributions.PACKAGES])
+        facts.DistributionFacts, name=st.just("Some Linux"), family=st.sampled_from([None, *distributions.PACKAGES])
     ),
     systemd=st.booleans(),
     kernel=st.builds(
-        facts.Kernel,
+        facts.KernelFacts,
         release=st.sampled_from(["4.19.0", "5.13.1-x", "6.18", "strange"]),
         features=st.tuples(
             *(st.builds(facts.Feature, st.just(name), st.none() | st.booleans()) for name in kernel.FEATURES)
@@ -368,7 +368,7 @@ any_facts = st.builds(
         read=st.booleans(),
     ),
     disk=st.builds(
-        facts.Disk,
+        facts.StateDisk,
         folder=st.just("/var/lib/roadstead"),
         filesystem=st.sampled_from(["ext4", "overlay", "nfs4"]),
         options=st.frozensets(st.sampled_from(["rw", "noexec"])),
@@ -379,7 +379,7 @@ any_facts = st.builds(
     descriptors=st.integers(256, 2**20),
     engines=st.none()
     | st.just(())
-    | st.just((facts.Engine("etcd", "3.6.16"), facts.Engine("etcd", "3.7.0", "cut off"))),
+    | st.just((facts.CachedEngine("etcd", "3.6.16"), facts.CachedEngine("etcd", "3.7.0", "cut off"))),
 )
 
 

@@ -23,9 +23,9 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 ro,relatime 0 0
 
 def test_mounts() -> None:
     mounts = parse.mounts(MOUNTS)
-    assert mounts[3] == parse.Mount("/sys/fs/cgroup/cpu", "cgroup", frozenset({"rw", "cpu", "cpuacct"}))
+    assert mounts[3] == parse.MountEntry("/sys/fs/cgroup/cpu", "cgroup", frozenset({"rw", "cpu", "cpuacct"}))
     assert mounts[7].folder == "/mnt/a b"
-    assert mounts[8] == parse.Mount("/mnt/sourceless", "tmpfs", frozenset({"rw", "relatime"}))
+    assert mounts[8] == parse.MountEntry("/mnt/sourceless", "tmpfs", frozenset({"rw", "relatime"}))
 
 
 @pytest.mark.parametrize(

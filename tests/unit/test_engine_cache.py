@@ -11,9 +11,9 @@ import pytest
 from roadstead.core import errors
 from roadstead.engine import cache, catalog
 
-ENGINE = catalog.Engine(name="demo", versions=("1.0",), components=("a", "b", "c"))
+ENGINE = catalog.CatalogEngine(name="demo", versions=("1.0",), components=("a", "b", "c"))
 RELEASE = catalog.Release(ENGINE, "1.0", "amd64")
-KEY = cache.Key(RELEASE, "0123456789abcdef")
+KEY = cache.EntryKey(RELEASE, "0123456789abcdef")
 
 
 def fill(folder: Path, content: bytes = b"one") -> Path:
@@ -59,7 +59,7 @@ def test_an_entry_is_whole_and_equal_components_are_one_file(tmp_path: Path) -> 
 
 
 def test_nothing_there_is_absent(tmp_path: Path) -> None:
-    assert cache.see(tmp_path, KEY) == cache.Absent()
+    assert cache.see(tmp_path, KEY) == cache.AbsentEntry()
 
 
 def test_what_is_put_replaces_what_was_there(tmp_path: Path) -> None:

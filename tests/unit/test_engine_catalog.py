@@ -52,7 +52,7 @@ def test_an_unknown_architecture_is_not_found() -> None:
 
 
 def test_the_newest_patch_is_by_number_and_not_by_text() -> None:
-    engine = catalog.Engine(name="kubernetes", versions=("1.37.9", "1.37.10", "1.4.11"), components=("kubelet",))
+    engine = catalog.CatalogEngine(name="kubernetes", versions=("1.37.9", "1.37.10", "1.4.11"), components=("kubelet",))
     go = CATALOG.go
     ours = catalog.Catalog(architectures=("amd64",), needed=(), engines=(engine,), go=go)
     assert catalog.resolve(ours, "1.37", "amd64").version == "1.37.10"

@@ -101,8 +101,8 @@ def test_a_root_tree(tmp_path: Path) -> None:
     (root / "link").symlink_to("etc/deep")
     tree = images.tree_of(root)
     assert sorted(tree) == ["etc", "etc/deep", "etc/deep/file", "link"]
-    assert tree["etc/deep/file"] == images.File(root / "etc" / "deep" / "file", 0o640)
-    assert tree["link"] == images.Link("etc/deep")
+    assert tree["etc/deep/file"] == images.ImageFile(root / "etc" / "deep" / "file", 0o640)
+    assert tree["link"] == images.ImageLink("etc/deep")
     os.mkfifo(root / "pipe")
     with pytest.raises(errors.Invalid, match="pipe is neither"):
         images.tree_of(root)
@@ -110,7 +110,7 @@ def test_a_root_tree(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/etc", "a//b", "../x", "a/../../x", "", "./a"])
 def test_a_path_outside_the_root_is_refused_and_nothing_is_left(tmp_path: Path, path: str) -> None:
-    image = images.Image(name="x/y:1", arch="amd64", tree={path: images.File(b"")})
+    image = images.Image(name="x/y:1", arch="amd64", tree={path: images.ImageFile(b"")})
     with pytest.raises(errors.Invalid):
         images.write(image, tmp_path / "x.tar")
     assert list(tmp_path.iterdir()) == []

@@ -222,8 +222,8 @@ def test_a_digest_of_the_catalog_counts_more_than_a_published_one(
         engines.get("etcd", "download", given=dataclasses.replace(other, cache=chosen.cache / "other"))
 
 
-def engine_with(engine: catalog.Engine, digests: dict[str, str]) -> catalog.Engine:
-    return catalog.Engine(
+def engine_with(engine: catalog.CatalogEngine, digests: dict[str, str]) -> catalog.CatalogEngine:
+    return catalog.CatalogEngine(
         name=engine.name,
         versions=engine.versions,
         components=engine.components,
@@ -232,7 +232,7 @@ def engine_with(engine: catalog.Engine, digests: dict[str, str]) -> catalog.Engi
     )
 
 
-def with_engine(chosen: settings.EngineSettings, engine: catalog.Engine) -> settings.EngineSettings:
+def with_engine(chosen: settings.EngineSettings, engine: catalog.CatalogEngine) -> settings.EngineSettings:
     ours = catalog.Catalog(architectures=CATALOG.architectures, needed=(), engines=(engine,), go=CATALOG.go)
     return dataclasses.replace(chosen, catalog=ours)
 

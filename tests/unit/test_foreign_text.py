@@ -22,7 +22,9 @@ from roadstead.cli.actions import events as shown_events
 from roadstead.cli.live import picture, progress, screen
 from roadstead.clusters import events, observed
 from roadstead.contract.messages import observed as seen
-from roadstead.controllers import reports
+from roadstead.controllers.nodes import states
+from roadstead.controllers.runtime import outbox, reports
+from roadstead.controllers.system import state
 from roadstead.core import errors, foreign, loglines, terminal
 from roadstead.kube import answers
 from roadstead.machine import logs, main, status
@@ -85,9 +87,12 @@ KEPT: dict[str, Callable[[str], Any]] = {
     "event": lambda text: events.Event("WARNING", text, text, {"part": text}),
     "part": lambda text: observed.Part("etcd-a", reason=text, release=text),
     "trouble": lambda text: observed.Trouble(1.0, 1.0, (text, text)),
-    "node": lambda text: reports.NodeState(ready=False, reason=text, version=text, blocked=(text, text)),
-    "system": lambda text: reports.SystemState(reason=text),
-    "notice": lambda text: reports.Notice(reason="Denied", message=text, facts={"user": text}),
+    "node": lambda text: states.NodeState(ready=False, reason=text, version=text, blocked=(text, text)),
+    "drain": lambda text: states.Drain(states.DrainState.BLOCKED, (text,)),
+    "api": lambda text: reports.ApiReport(reason=text),
+    "applied": lambda text: state.Applied(reason=text),
+    "system": lambda text: state.SystemState(reason=text),
+    "notice": lambda text: outbox.Notice(reason="Denied", message=text, facts={"user": text}),
     "word": lambda text: words.PartReport(False, text),
     "observation": lambda text: seen.Observation(kind="units", id="a/b", generation=1, phase="failing", reason=text),
 }

@@ -89,12 +89,12 @@ def _entry(uid: int, home: str) -> pwd.struct_passwd:
     [
         (
             {"ROADSTEAD_USER_UID": "1000", "ROADSTEAD_USER_GID": "1001", "ROADSTEAD_USER_HOME": "/home/ann"},
-            caller.Caller(1000, 1001, Path("/home/ann")),
+            caller.CallingUser(1000, 1001, Path("/home/ann")),
         ),
-        ({"SUDO_UID": "1000", "SUDO_GID": "1000", "HOME": "/root"}, caller.Caller(1000, 1000, Path("/users/ann"))),
-        ({"ROADSTEAD_USER_UID": "../x", "HOME": "/root"}, caller.Caller(0, os.getegid(), Path("/root"))),
-        ({"HOME": "relative"}, caller.Caller(0, os.getegid(), Path("/"))),
+        ({"SUDO_UID": "1000", "SUDO_GID": "1000", "HOME": "/root"}, caller.CallingUser(1000, 1000, Path("/users/ann"))),
+        ({"ROADSTEAD_USER_UID": "../x", "HOME": "/root"}, caller.CallingUser(0, os.getegid(), Path("/root"))),
+        ({"HOME": "relative"}, caller.CallingUser(0, os.getegid(), Path("/"))),
     ],
 )
-def test_root_acts_for_who_asked(environment: dict[str, str], found: caller.Caller) -> None:
+def test_root_acts_for_who_asked(environment: dict[str, str], found: caller.CallingUser) -> None:
     assert caller.caller(environment, {1000: _entry(1000, "/users/ann")}) == found

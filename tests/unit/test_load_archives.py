@@ -157,7 +157,7 @@ def read(file: Path, name: str = "") -> archives.Archive:
 
 
 def test_what_we_write_can_be_loaded_as_it_is(tmp_path: Path) -> None:
-    image = images.Image(name="example.com/app:1", arch="amd64", tree={"x": images.File(b"x")})
+    image = images.Image(name="example.com/app:1", arch="amd64", tree={"x": images.ImageFile(b"x")})
     images.write(image, tmp_path / "app.tar")
     assert read(tmp_path / "app.tar") == archives.Archive(
         tmp_path / "app.tar", "oci", ("example.com/app:1",), tmp_path / "app.tar"

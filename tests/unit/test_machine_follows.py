@@ -142,9 +142,9 @@ def test_the_calling_persons_file_is_changed(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(KUBECONFIG)
     environment = {"KUBECONFIG": str(path), "HOME": str(tmp_path)}
-    assert kubeconfigs.follow(environment, "127.0.0.1", "192.0.2.7") == kubeconfigs.Changed((str(path),))
+    assert kubeconfigs.follow(environment, "127.0.0.1", "192.0.2.7") == kubeconfigs.KubeconfigChange((str(path),))
     assert "server: https://192.0.2.7:16443" in path.read_text()
-    assert kubeconfigs.follow(environment, "127.0.0.1", "192.0.2.7") == kubeconfigs.Changed()
+    assert kubeconfigs.follow(environment, "127.0.0.1", "192.0.2.7") == kubeconfigs.KubeconfigChange()
     absent = {"KUBECONFIG": str(tmp_path / "absent"), "HOME": str(tmp_path)}
-    assert kubeconfigs.follow(absent, "127.0.0.1", "192.0.2.7") == kubeconfigs.Changed()
+    assert kubeconfigs.follow(absent, "127.0.0.1", "192.0.2.7") == kubeconfigs.KubeconfigChange()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config"]

@@ -100,9 +100,9 @@ def test_clusters_of_all_regions_are_told() -> None:
     assert status.regions("us-east-1", {}) == ["us-east-1"]
     apis = [Region("eu-central-1", "one", "new"), Region("eu-west-1", "two"), Region("us-east-1")]
     assert status.told(apis, CLUSTERS) == [
-        status.Cluster("new", "", "eu-central-1", "ACTIVE", "1.37"),
-        status.Cluster("one", "c-1", "eu-central-1", "ACTIVE", "1.37"),
-        status.Cluster("two", "c-3", "eu-west-1", "ACTIVE", "1.37"),
+        status.ClusterStatus("new", "", "eu-central-1", "ACTIVE", "1.37"),
+        status.ClusterStatus("one", "c-1", "eu-central-1", "ACTIVE", "1.37"),
+        status.ClusterStatus("two", "c-3", "eu-west-1", "ACTIVE", "1.37"),
     ]
 
 

@@ -96,7 +96,7 @@ def test_a_log_is_roots_also_where_it_was_the_services(places: instance.Instance
     os.mkfifo(folder / "lock")
     for each in (folder, folder / "current", folder / "lock"):
         os.chown(each, 64001, 64001)
-    make.prepare(places, [tree.Service("serve", ("/bin/serve",))])
+    make.prepare(places, [tree.TreeService("serve", ("/bin/serve",))])
     assert [(each.name, each.read_text()) for each in folder.iterdir()] == [("current", "said")]
     for each in (folder, folder / "current"):
         assert (each.stat().st_uid, mode(each) & 0o077) == (0, 0)
@@ -146,7 +146,7 @@ def test_what_serve_writes_for_porter_is_porters_to_read_also_where_both_were_on
     (room / "second").hardlink_to(shadow)
     (room / "link").symlink_to(shadow)
     for _ in range(2):
-        make.prepare(places, [tree.Service("serve", ("/bin/serve",), user="daemon", rooms=((room, "bin"),))])
+        make.prepare(places, [tree.TreeService("serve", ("/bin/serve",), user="daemon", rooms=((room, "bin"),))])
         facts = room.stat()
         assert (facts.st_uid, facts.st_gid, mode(room)) == (serve.pw_uid, group, 0o2750)
     facts = (room / "snapshot").stat()

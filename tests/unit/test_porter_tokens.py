@@ -146,7 +146,7 @@ def test_tokens_of_the_aws_cli_let_in_whatever_sts_they_name(
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "https://roadstead.example"])
 def test_tokens_of_our_own_command_let_in(endpoint: str) -> None:
-    access = profile.Access("eu-central-1", endpoint, KEYS)
+    access = profile.ApiAccess("eu-central-1", endpoint, KEYS)
     assert user(command.token("shop", access, NOW)).name == "ann"
     whole = command.credential("t", NOW, {"KUBERNETES_EXEC_INFO": '{"apiVersion": "client.authentication.k8s.io/v1"}'})
     assert whole["apiVersion"] == "client.authentication.k8s.io/v1"

@@ -51,7 +51,7 @@ def test_the_agents_service_folder() -> None:
 
 
 def test_a_service_of_a_user_is_run_as_that_user_and_its_log_is_roots() -> None:
-    service = tree.Service("serve", ("/bin/serve", "a b"), {"X": "1 2"}, user="roadstead", notifies=False)
+    service = tree.TreeService("serve", ("/bin/serve", "a b"), {"X": "1 2"}, user="roadstead", notifies=False)
     files = tree.files([service], PLACES)
     for path, begins in (("serve/run", "exec s6-setuidgid roadstead "), ("serve/log/run", "exec s6-log ")):
         lines = files[PurePosixPath(path)][0].splitlines()
@@ -64,7 +64,7 @@ def test_a_service_of_a_user_is_run_as_that_user_and_its_log_is_roots() -> None:
     assert PurePosixPath("serve/notification-fd") not in files
 
 
-def _words(service: tree.Service) -> list[str]:
+def _words(service: tree.TreeService) -> list[str]:
     return shlex.split(tree.files([service], PLACES)[PurePosixPath(service.name) / "run"][0].splitlines()[-1])
 
 
@@ -195,7 +195,7 @@ def test_writing_a_tree_names_what_changed(tmp_path: Path) -> None:
 
 
 def test_a_tree_that_was_never_made_runs_nothing(tmp_path: Path) -> None:
-    assert see.tree(tmp_path / "tree") == see.Tree(None, {})
+    assert see.tree(tmp_path / "tree") == see.RunningTree(None, {})
 
 
 def _parsed(text: str) -> configparser.ConfigParser:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.controllers import facts, system
+from roadstead.controllers import system
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import budget, coredns, mappings, storage
 from roadstead.kube import resources
 from roadstead.kube.resources import Json

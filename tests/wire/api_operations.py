@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from roadstead.aws import calls, registry
+from roadstead.aws.authorization import resources
 from roadstead.core import errors
 from roadstead.serve import main
 from roadstead.store import keys, writes
@@ -28,14 +29,16 @@ def cluster_key(call: calls.Call, name: str) -> keys.Key:
     return keys.Key(call.account, call.region, "cluster", name)
 
 
-@calls.operation("eks", "CreateCluster", again="DescribeCluster", errors="ResourceInUseException")
+@calls.operation(
+    "eks", "CreateCluster", again="DescribeCluster", errors="ResourceInUseException", on=resources.ANYTHING
+)
 async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     body = msgspec.json.encode({"made": call.request_id})
     await call.store.put(cluster_key(call, asked["name"]), body, writes.Absent())
     return {"cluster": {"name": asked["name"], "createdAt": call.now, "id": call.request_id}}
 
 
-@calls.operation("eks", "DescribeCluster")
+@calls.operation("eks", "DescribeCluster", on=resources.ANYTHING)
 async def describe_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     state = await call.store.get(cluster_key(call, asked["name"]))
     if state is None:
@@ -44,20 +47,20 @@ async def describe_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"cluster": {"name": asked["name"], "id": made["made"], "status": "ACTIVE", "createdAt": LONG_AGO}}
 
 
-@calls.operation("eks", "ListClusters")
+@calls.operation("eks", "ListClusters", on=resources.ANYTHING)
 async def list_clusters(call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     """Its whole list: the registry cuts the pages."""
     page = await call.store.list(keys.Prefix(call.account, call.region, "cluster"), limit=1000)
     return {"clusters": [state.key.names[0] for state in page.items]}
 
 
-@calls.operation("eks", "DeleteCluster")
+@calls.operation("eks", "DeleteCluster", on=resources.ANYTHING)
 async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await call.store.delete(cluster_key(call, asked["name"]), writes.Present())
     return {"cluster": {"name": asked["name"], "status": "DELETING"}}
 
 
-@calls.operation("eks", "ListNodegroups")
+@calls.operation("eks", "ListNodegroups", on=resources.ANYTHING)
 async def list_nodegroups(_call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Pages by itself: its token is the next number."""
     first, limit = int(asked.get("nextToken", "0")), asked.get("maxResults", 100)
@@ -66,45 +69,45 @@ async def list_nodegroups(_call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"nodegroups": names[first : first + limit], **more}
 
 
-@calls.operation("eks", "ListFargateProfiles", answers="empty")
+@calls.operation("eks", "ListFargateProfiles", answers="empty", on=resources.ANYTHING)
 async def list_fargate_profiles(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     return {"fargateProfileNames": []}
 
 
-@calls.operation("eks", "DescribeAddon")
+@calls.operation("eks", "DescribeAddon", on=resources.ANYTHING)
 async def describe_addon(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     raise RuntimeError("the inside of it: /secret/path")
 
 
-@calls.operation("eks", "DescribeUpdate")
+@calls.operation("eks", "DescribeUpdate", on=resources.ANYTHING)
 async def describe_update(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     raise errors.Failed("the disk is full", command="/secret/command")
 
 
-@calls.operation("eks", "DescribeInsight")
+@calls.operation("eks", "DescribeInsight", on=resources.ANYTHING)
 async def describe_insight(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     raise calls.OperationRefused("InvalidRequestException", "Not this one.")
 
 
-@calls.operation("eks", "ListInsights")
+@calls.operation("eks", "ListInsights", on=resources.ANYTHING)
 async def list_insights(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     raise calls.OperationRefused("NoSuchCodeException", "A slip of ours.")
 
 
-@calls.operation("eks", "DescribeAddonVersions")
+@calls.operation("eks", "DescribeAddonVersions", on=resources.ANYTHING)
 async def describe_addon_versions(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     """Takes its time."""
     await takes()
     return {"addons": []}
 
 
-@calls.operation("eks", "DescribeClusterVersions")
+@calls.operation("eks", "DescribeClusterVersions", on=resources.ANYTHING)
 async def describe_cluster_versions(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     """More than any buffer between two processes holds."""
     return {"clusterVersions": [{"clusterVersion": f"1.{number}" + "x" * 200_000} for number in range(100)]}
 
 
-@calls.operation("iam", "ListUsers")
+@calls.operation("iam", "ListUsers", on=resources.ANYTHING)
 async def list_users(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     def user(number: int) -> dict[str, Any]:
         name = f"user-{number}"
@@ -114,31 +117,31 @@ async def list_users(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     return {"Users": [user(number) for number in range(5)], "IsTruncated": False}
 
 
-@calls.operation("iam", "GetRole")
+@calls.operation("iam", "GetRole", on=resources.ANYTHING)
 async def get_role(_call: calls.Call, asked: calls.Asked) -> calls.Answer:
     raise errors.NotFound(f"The role with name {asked['RoleName']} cannot be found.")
 
 
-@calls.operation("sts", "GetCallerIdentity")
+@calls.operation("sts", "GetCallerIdentity", on=resources.ANYTHING)
 async def get_caller_identity(call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     return {"UserId": call.caller.user_id, "Account": call.account, "Arn": call.caller.arn}
 
 
-@calls.operation("ec2", "CreateVpc")
+@calls.operation("ec2", "CreateVpc", on=resources.ANYTHING)
 async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     id = f"vpc-{call.request_id.replace('-', '')[:17]}"
     await call.store.put(keys.Key(call.account, call.region, "vpc", id), b"{}", writes.Absent())
     return {"Vpc": {"VpcId": id, "CidrBlock": asked["CidrBlock"]}}
 
 
-@calls.operation("ec2", "CreateSubnet")
+@calls.operation("ec2", "CreateSubnet", on=resources.ANYTHING)
 async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     id = f"subnet-{call.request_id.replace('-', '')[:17]}"
     await call.store.put(keys.Key(call.account, call.region, "subnet", id), b"{}", writes.Absent())
     return {"Subnet": {"SubnetId": id, "VpcId": asked["VpcId"]}}
 
 
-@calls.operation("ec2", "CreateNatGateway")
+@calls.operation("ec2", "CreateNatGateway", on=resources.ANYTHING)
 async def create_nat_gateway(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Has a token in its model, and nothing that could answer for it again."""
     id = f"nat-{call.request_id.replace('-', '')[:17]}"
@@ -146,13 +149,13 @@ async def create_nat_gateway(call: calls.Call, asked: calls.Asked) -> calls.Answ
     return {"NatGateway": {"NatGatewayId": id, "SubnetId": asked.get("SubnetId", "")}}
 
 
-@calls.operation("ec2", "DescribeVpcs")
+@calls.operation("ec2", "DescribeVpcs", on=resources.ANYTHING)
 async def describe_vpcs(call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     page = await call.store.list(keys.Prefix(call.account, call.region, "vpc"), limit=1000)
     return {"Vpcs": [{"VpcId": state.key.names[0]} for state in page.items]}
 
 
-@calls.operation("logs", "DescribeLogGroups")
+@calls.operation("logs", "DescribeLogGroups", on=resources.ANYTHING)
 async def describe_log_groups(_call: calls.Call, _asked: calls.Asked) -> calls.Answer:
     return {"logGroups": []}
 

@@ -10,6 +10,7 @@ import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 from tests.unit import aws_api
 
+from roadstead.aws.authorization import requests
 from roadstead.clusters.capacity import facts
 from roadstead.contract.messages import machine
 from roadstead.store import interface
@@ -84,5 +85,5 @@ class Customer:
         return str(code), str(said)
 
 
-def told(folder: Path, story: Callable[[Customer], None]) -> None:
-    aws_api.told(folder, lambda place: story(Customer(place)))
+def told(folder: Path, story: Callable[[Customer], None], authorizer: requests.Authorizer | None = None) -> None:
+    aws_api.told(folder, lambda place: story(Customer(place)), authorizer=authorizer)

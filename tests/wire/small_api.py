@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.kube.resources import Json
 
 SYSTEM = facts.SystemFacts(
@@ -39,13 +39,15 @@ BUDGET = "The disruption budget calm needs 1 healthy pods and has 1 currently"
 @dataclass
 class Api:
     """`held`: names of pods that a budget holds. `lingering`: those that take their time to end; the rest is gone at
-    once. `asked`: every change that was asked for. `conflicts`: so many patches still meet another one's change.
+    once. `asked`: every change that was asked for. `listed`: the plural of every list. `conflicts`: so many patches
+    still meet another one's change.
     """
 
     objects: dict[Place, Json] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     lingering: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     conflicts: int = 0
     url: str = ""
     _events: list[tuple[int, Place, str, Json]] = field(default_factory=list)
@@ -156,6 +158,7 @@ class Api:
             return of[0] == place[0] and (not node or thing["spec"].get("nodeName") == node)
 
         if "watch" not in request.query:
+            self.listed.append(place[0])
             items = [thing for of, thing in self.objects.items() if fits(of, thing)]
             return web.json_response({"metadata": {"resourceVersion": str(self._revision)}, "items": items})
         response = web.StreamResponse()

@@ -18,6 +18,7 @@ from testkit import api_served
 from tests.wire import api_operations
 
 from roadstead.aws import registry
+from roadstead.aws.authorization import administrators
 from roadstead.aws.http import dispatch, server
 from roadstead.identity import accounts
 from roadstead.store.sqlite import local
@@ -72,7 +73,9 @@ async def door(folder: Path, limits: server.ServerLimits) -> AsyncIterator[Open]
     async with local.opened(local.Places(folder / "state")) as store:
         account = await accounts.ensure(store, time.time())
         assert account.secret is not None
-        facts = dispatch.DispatcherFacts(operations, store, frozenset({REGION}), account.cursors)
+        facts = dispatch.DispatcherFacts(
+            operations, store, frozenset({REGION}), account.cursors, administrators.Administrators()
+        )
         made = server.Server(dispatch.Dispatcher(facts), {}, limits)
         async with server.opened(made, "127.0.0.1", 0) as (_, port):
             yield Open(made, port, sigv4.Credentials(account.account.access_key, account.secret))

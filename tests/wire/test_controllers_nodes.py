@@ -1,5 +1,5 @@
-"""The controllers and the nodes that they expect, against a small API server: how they are drained, and what they are
-given of their nodegroup's labels and taints.
+"""The controllers against a small API server: how the nodes that they expect are drained, what those are given of their
+nodegroup's labels and taints, and when the system's objects are applied.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-import pytest
 from tests.wire import small_api
 
-from roadstead.controllers import manager, nodes, reports, targets
+from roadstead.contract import leaving
+from roadstead.controllers.nodes import drain, node, states
+from roadstead.controllers.runtime import facts, manager, outbox, targets
+from roadstead.controllers.system import state
+from roadstead.core import concurrency
 from roadstead.kube.resources import Json
+from roadstead.serve import controllers
 
 LONG = 60.0
 """Seconds that a drain may take, in tests that must not wait for it."""
 SOON = 20.0
+TIMES = drain.DrainTimes(most=LONG, turn=LONG)
+"""Nothing is seen just because a drain was begun anew."""
 DEDICATED = targets.NodeTaint(key="dedicated", value="gpu", effect="NoSchedule")
 STARTING = targets.NodeTaint(key="agent-not-ready", effect="NoExecute")
-
-
-@pytest.fixture(autouse=True)
-def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is seen just because a drain was begun anew."""
-    monkeypatch.setattr("roadstead.controllers.runtime._TURN", LONG)
 
 
 def expected(name: str, **more: Any) -> targets.ExpectedNode:
@@ -37,14 +37,20 @@ def expected(name: str, **more: Any) -> targets.ExpectedNode:
     return replace(node, **more)
 
 
+def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    meta = {"name": "settings", "namespace": "kube-system"}
+    return ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"release": of.release}},)
+
+
 class Scene:
     """A controllers' manager at work at a small API server. See targets.Targets for `current` and `changes`."""
 
-    def __init__(self, api: small_api.Api, drain: float) -> None:
+    def __init__(self, api: small_api.Api, times: drain.DrainTimes) -> None:
         nobody = cast("Any", None)
         self.api = api
         self.target = targets.ClusterTarget(key="one", servers=(api.url,), credentials=nobody, system=small_api.SYSTEM)
-        self.manager = manager.Manager(self, lambda _: (), tell=lambda *_: None, drain=drain)
+        self.outbox = outbox.Outbox(events=lambda *_: None)
+        self.manager = manager.Manager(self, controllers.controllers(objects, times), self.outbox)
         self._changed = asyncio.Event()
 
     def current(self) -> Mapping[str, targets.ClusterTarget]:
@@ -56,22 +62,26 @@ class Scene:
             await self._changed.wait()
             self._changed.clear()
 
-    def expects(self, **expected: targets.ExpectedNode) -> None:
-        self.target = replace(self.target, nodes=expected)
+    def becomes(self, **more: Any) -> None:
+        """What is wanted of the cluster."""
+        self.target = replace(self.target, **more)
         self._changed.set()
+
+    def expects(self, **expected: targets.ExpectedNode) -> None:
+        self.becomes(nodes=expected)
 
     async def has(self, *names: str, **spec: Any) -> None:
         """Nodes that are wanted have joined."""
         self.expects(**{name: expected(name) for name in names})
         for name in names:
             self.api.node(name, **spec)
-        await self.until(lambda: set(names) <= self.manager.reports.nodes("one").keys())
+        await self.until(lambda: set(names) <= states.every(self.outbox.reports, "one").keys())
 
     def there(self, name: str) -> Json:
         return self.api.objects["nodes", "", name]
 
-    def seen(self, name: str) -> reports.NodeState:
-        return self.manager.reports.nodes("one").get(name) or reports.NodeState(ready=False)
+    def seen(self, name: str) -> states.NodeState:
+        return states.of(self.outbox.reports, "one", name) or states.NodeState(ready=False)
 
     async def until(self, what: Callable[[], bool]) -> None:
         async with asyncio.timeout(SOON):
@@ -79,14 +89,14 @@ class Scene:
                 await asyncio.sleep(0.01)
 
 
-def play(story: Callable[[Scene], Awaitable[None]], drain: float = LONG) -> None:
+def play(story: Callable[[Scene], Awaitable[None]], times: drain.DrainTimes = TIMES) -> None:
     async def run() -> None:
         async with small_api.serving() as api:
-            world = Scene(api, drain)
+            world = Scene(api, times)
             working = asyncio.ensure_future(world.manager.run())
             try:
                 async with asyncio.timeout(LONG):
-                    await world.until(lambda: world.manager.reports.system("one").applied)
+                    await world.until(lambda: state.of(world.outbox.reports, "one").applied)
                     await story(world)
             finally:
                 working.cancel()
@@ -96,8 +106,8 @@ def play(story: Callable[[Scene], Awaitable[None]], drain: float = LONG) -> None
     asyncio.run(run())
 
 
-def going(name: str, **more: Any) -> targets.ExpectedNode:
-    return expected(name, wanted=False, **more)
+def going(name: str, leave: leaving.Leave = leaving.Leave.MOVED) -> targets.ExpectedNode:
+    return expected(name, leave=leave)
 
 
 def test_nodes_are_drained_side_by_side_for_their_time_and_then_go_all_the_same() -> None:
@@ -112,31 +122,29 @@ def test_nodes_are_drained_side_by_side_for_their_time_and_then_go_all_the_same(
             world.api.held.add(f"held-{name}")
         began = time.monotonic()
         world.expects(**{name: going(name) for name in names})
-        await world.until(lambda: all(world.seen(name).drain is reports.DrainState.BLOCKED for name in names))
+        await world.until(lambda: all(world.seen(name).drain is states.DrainState.BLOCKED for name in names))
         # One after the other they would take 20 s.
         assert 4.0 <= time.monotonic() - began < 16.0
         for name in names:
             assert world.seen(name).blocked == (f"pod default/held-{name}: {small_api.BUDGET}",)
         assert world.api.names("pods") == {f"held-{name}" for name in names}
 
-    play(story, drain=4.0)
+    play(story, replace(TIMES, most=4.0))
 
 
-def test_what_holds_a_node_is_told_while_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("roadstead.controllers.runtime._TURN", 0.1)
-
+def test_what_holds_a_node_is_told_while_it_is_waited_for() -> None:
     async def story(world: Scene) -> None:
         await world.has("n1")
         world.api.pod("web", "n1")
         world.api.held.add("web")
         world.expects(n1=going("n1"))
         await world.until(lambda: bool(world.seen("n1").blocked))
-        assert world.seen("n1").drain is reports.DrainState.AT_WORK
+        assert world.seen("n1").drain is states.DrainState.AT_WORK
         world.api.held.clear()
-        await world.until(lambda: world.seen("n1").drain is reports.DrainState.DONE)
+        await world.until(lambda: world.seen("n1").drain is states.DrainState.DONE)
         assert world.seen("n1").blocked == ()
 
-    play(story)
+    play(story, replace(TIMES, turn=0.1))
 
 
 def test_a_pod_that_ends_is_waited_for() -> None:
@@ -147,9 +155,9 @@ def test_a_pod_that_ends_is_waited_for() -> None:
         world.expects(n1=going("n1"))
         await world.until(lambda: "POST pods/slow/eviction" in world.api.asked)
         await asyncio.sleep(0.2)
-        assert world.seen("n1").drain is reports.DrainState.AT_WORK
+        assert world.seen("n1").drain is states.DrainState.AT_WORK
         world.api.take(("pods", "default", "slow"))
-        await world.until(lambda: world.seen("n1").drain is reports.DrainState.DONE)
+        await world.until(lambda: world.seen("n1").drain is states.DrainState.DONE)
         assert world.api.asked.count("POST pods/slow/eviction") == 1
 
     play(story)
@@ -169,7 +177,7 @@ def test_a_node_that_is_wanted_again_is_left_alone_and_takes_pods() -> None:
         assert world.there("n1")["spec"]["unschedulable"]
         world.expects(n1=expected("n1"), theirs=expected("theirs"))
         await world.until(lambda: "unschedulable" not in world.there("n1")["spec"])
-        assert nodes.CORDONED not in world.there("n1")["metadata"]["annotations"]
+        assert node.CORDONED not in world.there("n1")["metadata"]["annotations"]
         # Who cordoned a node before still has it so.
         assert world.there("theirs")["spec"]["unschedulable"]
         asked = len(world.api.asked)
@@ -179,9 +187,8 @@ def test_a_node_that_is_wanted_again_is_left_alone_and_takes_pods() -> None:
     play(story)
 
 
-def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once() -> None:
     """One nodegroup was deleted first, and was drained onto another one, which is deleted now."""
-    monkeypatch.setattr("roadstead.controllers.drain._AGAIN", LONG)
 
     async def story(world: Scene) -> None:
         await world.has("n1")
@@ -189,11 +196,11 @@ def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once(monkeyp
         world.api.held.add("web")
         world.expects(n1=going("n1"), n2=expected("n2"))
         await world.until(lambda: "POST pods/web/eviction" in world.api.asked)
-        world.expects(n1=going("n1", force=True), n2=going("n2", force=True))
-        done = reports.DrainState.DONE
+        world.expects(n1=going("n1", leaving.Leave.DROPPED), n2=going("n2", leaving.Leave.DROPPED))
+        done = states.DrainState.DONE
         await world.until(lambda: (world.seen("n1").drain, world.seen("n2").drain) == (done, done))
 
-    play(story)
+    play(story, replace(TIMES, again=LONG))
 
 
 def test_pods_that_nobody_could_take_end_in_their_own_time() -> None:
@@ -203,13 +210,13 @@ def test_pods_that_nobody_could_take_end_in_their_own_time() -> None:
             world.api.pod(name, "n1")
         world.api.held.add("held")
         world.api.lingering.add("slow")
-        world.expects(n1=going("n1", alone=True))
+        world.expects(n1=going("n1", leaving.Leave.ENDED))
         # Each in its own time: which of the two is asked for first is open.
         await world.until(lambda: {"DELETE pods/held", "DELETE pods/slow"} <= set(world.api.asked))
         await world.until(lambda: world.api.names("pods") == {"slow"})
-        assert world.seen("n1").drain is reports.DrainState.AT_WORK
+        assert world.seen("n1").drain is states.DrainState.AT_WORK
         world.api.take(("pods", "default", "slow"))
-        await world.until(lambda: world.seen("n1").drain is reports.DrainState.DONE)
+        await world.until(lambda: world.seen("n1").drain is states.DrainState.DONE)
 
     play(story)
 
@@ -224,7 +231,7 @@ def test_a_dead_node_is_not_waited_for() -> None:
         world.api.held.add("held")
         world.api.lingering.add("slow")
         world.expects(n1=going("n1"))
-        await world.until(lambda: world.seen("n1").drain is reports.DrainState.DONE)
+        await world.until(lambda: world.seen("n1").drain is states.DrainState.DONE)
         assert world.api.names("pods") == {"held", "slow"}
 
     play(story)
@@ -288,7 +295,7 @@ def test_what_is_near_its_end_is_a_condition_of_its_node() -> None:
 
         def condition(name: str) -> list[tuple[str, str]]:
             found = world.there(name)["status"]["conditions"]
-            return [(each["status"], each["message"]) for each in found if each["type"] == nodes.NEAR]
+            return [(each["status"], each["message"]) for each in found if each["type"] == node.NEAR]
 
         world.api.conflicts = 1
         world.expects(n1=expected("n1", near=near), n2=expected("n2"))
@@ -324,5 +331,37 @@ def test_the_budget_of_cluster_dns_holds_no_drain_that_has_nowhere_to_go() -> No
         cordon("n2", on=False)
         await world.until(lambda: most() == 1)
         assert not world.api.objects[place]["metadata"]["annotations"]
+
+    play(story)
+
+
+def test_the_systems_objects_are_applied_once_until_others_are_wanted() -> None:
+    """And it is told that they are not all there meanwhile."""
+    settings, marker = "PATCH configmaps/settings", "PATCH configmaps/roadstead-system"
+
+    async def story(world: Scene) -> None:
+        assert [world.api.asked.count(one) for one in (settings, marker)] == [1, 1]
+        told = []
+        changes = world.outbox.reports.changes()
+        world.becomes(system=replace(small_api.SYSTEM, release="1.37.3"))
+        async with contextlib.aclosing(changes):
+            async for _ in changes:
+                told.append(state.of(world.outbox.reports, "one").applied)
+                if told[-1] and False in told:
+                    break
+        there = world.api.objects["configmaps", "kube-system", "settings"]
+        assert there["data"] == {"release": "1.37.3"}
+        assert [world.api.asked.count(one) for one in (settings, marker)] == [2, 2]
+        # Another manager, as after a start of serve, changes nothing.
+        own = len([one for one in world.api.asked if "clusterrole" in one])
+        again = Scene(world.api, TIMES)
+        again.target = world.target
+        working = asyncio.ensure_future(again.manager.run())
+        try:
+            await again.until(lambda: state.of(again.outbox.reports, "one").applied)
+        finally:
+            await concurrency.end(working)
+        assert len([one for one in world.api.asked if "clusterrole" in one]) == 2 * own
+        assert [world.api.asked.count(one) for one in (settings, marker)] == [2, 2]
 
     play(story)

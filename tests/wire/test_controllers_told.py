@@ -13,10 +13,12 @@ from testkit.worlds import memory
 from tests.wire import small_api
 
 from roadstead.clusters import events, nodegroups, spec
-from roadstead.controllers import csr, manager, reports, targets
+from roadstead.contract import leaving
+from roadstead.controllers.nodes import csr, drain
+from roadstead.controllers.runtime import manager, outbox, targets
 from roadstead.kube import connection
 from roadstead.kube.resources import Json
-from roadstead.serve import event_recorder
+from roadstead.serve import controllers, event_recorder
 from roadstead.store import keys
 
 CLUSTER = spec.key("012345678901", "eu-central-1", "shop")
@@ -24,7 +26,12 @@ GROUP = nodegroups.key("012345678901", "eu-central-1", "shop", "ng")
 HELD = "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget calm needs 1."
 SYSTEM = dataclasses.replace(small_api.SYSTEM, name="shop", account="012345678901")
 GOING = targets.ExpectedNode(
-    instance="i-1", address="10.0.0.5", token_id="aaaaa1", token_secret="s" * 16, nodegroup=GROUP.text, wanted=False
+    instance="i-1",
+    address="10.0.0.5",
+    token_id="aaaaa1",
+    token_secret="s" * 16,
+    nodegroup=GROUP.text,
+    leave=leaving.Leave.MOVED,
 )
 
 
@@ -100,7 +107,8 @@ def test_what_is_decided_in_a_cluster_is_in_its_events_with_why() -> None:
         store = memory.MemoryStore()
         booked = event_recorder.EventRecorder(store, lambda: 1000.0)
         async with serving() as server:
-            working = manager.Manager(Posted(server), lambda _: (), tell=booked.tell, drain=8.0)
+            every = controllers.controllers(lambda _: (), drain.DrainTimes(most=8.0))
+            working = manager.Manager(Posted(server), every, outbox.Outbox(events=booked.tell))
             tasks = [asyncio.create_task(each.run()) for each in (working, booked)]
             async with asyncio.timeout(60):
                 while len(store.appended) < 3:
@@ -137,7 +145,7 @@ def test_who_asks_for_certificates_without_end_does_not_fill_the_book() -> None:
         async def denied(messages: int) -> int:
             before = len(store.appended)
             for number in range(messages):
-                notice = reports.Notice(reason="CertificateDenied", message=f"denied: {number}")
+                notice = outbox.Notice(reason="CertificateDenied", message=f"denied: {number}")
                 booked.tell(CLUSTER.text, notice)
                 booked.tell(CLUSTER.text, notice)
             for _ in range(5 * messages):
@@ -147,7 +155,7 @@ def test_who_asks_for_certificates_without_end_does_not_fill_the_book() -> None:
         assert await denied(5) == 5
         assert await denied(5) == 0
         assert await denied(100) == 25
-        booked.tell(CLUSTER.text, reports.Notice(reason="NodeDeleted", message="node a is deleted"))
+        booked.tell(CLUSTER.text, outbox.Notice(reason="NodeDeleted", message="node a is deleted"))
         await asyncio.sleep(0.01)
         assert told(store, CLUSTER)[0][1] == "NodeDeleted"
         now += 3600.0

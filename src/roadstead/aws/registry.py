@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from roadstead.aws import calls, faults, paging
+from roadstead.aws.authorization import declarations
 from roadstead.clusters import provider
+from roadstead.controllers.runtime import controller
 from roadstead.core import clock as clocks
 from roadstead.core import errors
 from roadstead.store import interface, kinds
@@ -46,6 +48,7 @@ class Bound:
     operation: shapes.Operation
     handler: calls.Handler
     pages: paging.Rule | None
+    authorization: calls.Authorization
     notes: Mapping[str, str]
 
 
@@ -61,7 +64,9 @@ class States:
 class Reconciler(Protocol):
     """Works until it is cancelled."""
 
-    async def run(self) -> None: ...
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,10 @@ class Service:
     """Of what the service keeps in the store."""
     reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...] = ()
     """What keeps its resources as they are wanted; made and run by serve where there is an agent."""
-
-
-def reconciling(services: Iterable[Service], facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
-    """What keeps the resources of services as they are wanted, to be run side by side."""
-    return [make(facts).run() for service in services for make in service.reconcilers]
+    controllers: tuple[controller.Controller, ...] = ()
+    """What it does inside of each cluster; run by serve where there is an agent."""
+    context: calls.Context = ()
+    """Condition keys that each of its operations supplies."""
 
 
 @dataclass(frozen=True)
@@ -103,23 +107,31 @@ class Registry:
     """Names of all services with a model, with operations or not."""
     kinds: kinds.Kinds
     """Of the resources of all services."""
+    reconcilers: tuple[Callable[[ReconcilerFacts], Reconciler], ...]
+    controllers: tuple[controller.Controller, ...]
+
+    def reconciling(self, facts: ReconcilerFacts) -> list[Coroutine[Any, Any, None]]:
+        """What keeps the resources of all services as they are wanted, to be run side by side."""
+        return [make(facts).run() for make in self.reconcilers]
 
     def find(self, service: str, operation: str) -> Bound | None:
+        """None: no service has built it, or AWS has none of that name. `service`: `eks`."""
         return self.bound.get((service, operation))
 
 
 def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry:
     """The registry of all marked functions of these services.
 
-    Raises Invalid, naming everything that is wrong: an operation that the model lacks, marked twice, or with an error
-    (note `errors`, codes divided by spaces) or an `again` that the model lacks; a code of a table; a state.
+    Raises Invalid, naming everything that is wrong: an operation that the model lacks, marked twice, without a
+    declaration of what its caller has to be allowed, or with one, an error (note `errors`, codes divided by spaces) or
+    an `again` that the model lacks; a code of a table; a state.
     """
     given = tuple(given)
     wrong: list[str] = []
     models: dict[str, services.Service] = {}
     rules: dict[str, Mapping[str, paging.Rule]] = {}
     bound: dict[tuple[str, str], Bound] = {}
-    for handler, mark in _marked(module for one in given for module in one.operations):
+    for handler, mark, of in _marked(given):
         name = f"{mark.service} {mark.operation}"
         try:
             service = models.get(mark.service) or models.setdefault(mark.service, services.load(mark.service))
@@ -127,14 +139,16 @@ def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry
         except errors.NotFound as error:
             wrong.append(f"{name}: {error.message}")
             continue
+        wrong += [f"{name}: {said}" for said in _problems(service, operation, mark)]
         if (mark.service, mark.operation) in bound:
             wrong.append(f"{name} is marked twice")
+        if mark.authorization is None:
+            continue
         if mark.service not in rules:
             rules[mark.service] = paging.rules(mark.service)
         pages = rules[mark.service].get(mark.operation)
-        bound[mark.service, mark.operation] = Bound(service, operation, handler, pages, mark.notes)
-        codes = mark.notes.get("errors", "").split()
-        wrong += [f"{name}: the model has no error {code}" for code in codes if not faults.known(service, code)]
+        declared = replace(mark.authorization, context=(*mark.authorization.context, *of.context))
+        bound[mark.service, mark.operation] = Bound(service, operation, handler, pages, declared, mark.notes)
     wrong += [
         f"{one.service.name} {one.operation.name}: there is no {again} to answer for it again"
         for one in bound.values()
@@ -148,17 +162,30 @@ def build(given: Iterable[Service], known: Iterable[str] = SERVICES) -> Registry
     resources = kinds.Kinds(kind for one in given for kind in one.kinds)
     by_scope = {service.signing_name: service for service in models.values()}
     return Registry(
-        types.MappingProxyType(bound), types.MappingProxyType(by_scope), frozenset(known) | set(models), resources
+        types.MappingProxyType(bound),
+        types.MappingProxyType(by_scope),
+        frozenset(known) | set(models),
+        resources,
+        tuple(make for one in given for make in one.reconcilers),
+        tuple(each for one in given for each in one.controllers),
     )
 
 
-def _marked(modules: Iterable[types.ModuleType]) -> Iterable[tuple[calls.Handler, calls.Marked]]:
+def _marked(given: Iterable[Service]) -> Iterable[tuple[calls.Handler, calls.Marked, Service]]:
     """Each module's own marked functions; what it imports from another is the other's."""
-    for module in modules:
-        for value in vars(module).values():
-            mark = calls.marked(value)
-            if mark is not None and value.__module__ == module.__name__:
-                yield value, mark
+    for service in given:
+        for module in service.operations:
+            for value in vars(module).values():
+                mark = calls.marked(value)
+                if mark is not None and value.__module__ == module.__name__:
+                    yield value, mark, service
+
+
+def _problems(service: services.Service, operation: shapes.Operation, mark: calls.Marked) -> Iterable[str]:
+    yield from declarations.problems(mark.authorization, operation)
+    for code in mark.notes.get("errors", "").split():
+        if not faults.known(service, code):
+            yield f"the model has no error {code}"
 
 
 def _codes_unknown(service: services.Service) -> list[str]:
@@ -177,6 +204,7 @@ def _states_unknown(models: Mapping[str, services.Service], one: States) -> list
 
 
 def column(bound: Bound | None) -> Column:
+    """What the table of coverage says of it. None: it is not built."""
     if bound is None:
         return "refused"
     return "answers empty" if bound.notes.get("answers") == "empty" else "behaves"

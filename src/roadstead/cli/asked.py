@@ -20,7 +20,7 @@ Value = str | int | bool | float | tuple[str, ...] | dict[str, str]
 
 
 @dataclass(frozen=True)
-class Asked:
+class FlagValues:
     """`values` has the flags that were given and the defaults of the others; `given` names the former."""
 
     resource: flags.Resource
@@ -32,10 +32,12 @@ class Asked:
     """From --config-file."""
 
     def text(self, flag: str) -> str | None:
+        """None: it was not given and has no default."""
         value = self.values.get(flag)
         return None if value is None else str(value)
 
     def truth(self, flag: str) -> bool:
+        """Not given is false, unless its default is true."""
         return self.values.get(flag) is True
 
     def number(self, flag: str) -> int | None:
@@ -50,6 +52,7 @@ class Asked:
         return value
 
     def texts(self, flag: str) -> tuple[str, ...]:
+        """Of a flag that may be given many times; empty: it was not."""
         value = self.values.get(flag, ())
         assert isinstance(value, tuple), flag
         return value
@@ -61,10 +64,11 @@ class Asked:
 
     @property
     def file_region(self) -> str | None:
+        """None: there is no config file, or it says none."""
         return self.file.metadata.region if self.file is not None and self.file.metadata is not None else None
 
 
-def check(asked: Asked) -> None:
+def check(asked: FlagValues) -> None:
     """Refuse what cannot go together, and what Roadstead does not do. Raises Invalid, in eksctl's words.
 
     Source: eksctl's pkg/ctl/cmdutils/configfile.go.
@@ -94,7 +98,7 @@ def check(asked: Asked) -> None:
                 raise errors.Invalid(f"metadata.{key} must be set")
 
 
-def warnings(asked: Asked) -> list[str]:
+def warnings(asked: FlagValues) -> list[str]:
     """One line for each flag that was given and has no effect."""
     return [
         f"--{flag.name} has no effect: {flag.why}"
@@ -103,7 +107,7 @@ def warnings(asked: Asked) -> list[str]:
     ]
 
 
-def filled(asked: Asked) -> config.ClusterConfig:
+def filled(asked: FlagValues) -> config.ClusterConfig:
     """What flags say as a ClusterConfig: each flag that was given lands where the grammar has it. Raises Invalid."""
     from roadstead.cli import documents
 
@@ -111,7 +115,7 @@ def filled(asked: Asked) -> config.ClusterConfig:
     for flag in asked.resource.flags:
         if flag.lands and flag.name in asked.given:
             _land(tree, flag.lands, _landing(flag, asked.values[flag.name]))
-    return documents.take(tree, documents.Place("command line"))
+    return documents.take(tree, documents.DocumentPlace("command line"))
 
 
 def _landing(flag: flags.Flag, value: Value) -> Any:

@@ -23,7 +23,7 @@ _YAML_1_1_TRUTHS = frozenset(("y", "n", "yes", "no", "on", "off"))
 
 
 @dataclass(frozen=True)
-class Place:
+class DocumentPlace:
     """Where a value stands: its path in the document, and its line and column, counted from 1."""
 
     source: str
@@ -37,13 +37,14 @@ class Place:
 
     @property
     def dotted(self) -> str:
+        """`managedNodeGroups[0].minSize`; empty for the document as a whole."""
         return "".join(part if part.startswith("[") else f".{part}" for part in self.path).removeprefix(".")
 
-    def under(self, container: Any, key: str | int, *, at_key: bool = False) -> Place:
+    def under(self, container: Any, key: str | int, *, at_key: bool = False) -> DocumentPlace:
         """The place of a member: of its value, or of its key."""
         part = f"[{key}]" if isinstance(key, int) else key
         line, column = _position(container, key, at_key=at_key)
-        return Place(self.source, (*self.path, part), line, column)
+        return DocumentPlace(self.source, (*self.path, part), line, column)
 
 
 def _position(container: Any, key: str | int, *, at_key: bool) -> tuple[int | None, int | None]:
@@ -61,7 +62,7 @@ def read(text: str, source: str) -> config.ClusterConfig:
     data = parse(text, source)
     if data is None:
         raise errors.Invalid(f"{source} is empty: a ClusterConfig has at least apiVersion, kind and metadata")
-    place = Place(source)
+    place = DocumentPlace(source)
     if isinstance(data, Mapping):
         for key, wanted in (("apiVersion", config.API_VERSION), ("kind", config.KIND)):
             if key not in data:
@@ -69,7 +70,7 @@ def read(text: str, source: str) -> config.ClusterConfig:
     return take(data, place)
 
 
-def take(data: Any, place: Place) -> config.ClusterConfig:
+def take(data: Any, place: DocumentPlace) -> config.ClusterConfig:
     """The ClusterConfig in plain data or in what the YAML loader made. Raises Invalid."""
     plain = _taken(data, inspect.type_info(config.ClusterConfig), place)
     return msgspec.convert(plain, config.ClusterConfig, strict=True)
@@ -91,7 +92,7 @@ def parse(text: str, source: str) -> Any:
         raise errors.Invalid(f"{source}: not YAML: {' '.join(str(problem).split())}", file=source) from problem
 
 
-def _taken(value: Any, kind: inspect.Type, place: Place) -> Any:
+def _taken(value: Any, kind: inspect.Type, place: DocumentPlace) -> Any:
     """The value as plain data, when it is of the kind; raises Invalid otherwise."""
     match kind:
         case inspect.UnionType(types=types):
@@ -116,7 +117,7 @@ def _taken(value: Any, kind: inspect.Type, place: Place) -> Any:
             return _scalar(value, kind, place)
 
 
-def _structure(value: Any, kind: inspect.StructType, place: Place) -> dict[str, Any]:
+def _structure(value: Any, kind: inspect.StructType, place: DocumentPlace) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         _refuse(value, "a mapping", place)
     fields = {field.encode_name: field.type for field in kind.fields}
@@ -139,7 +140,7 @@ def _prints_null(kind: inspect.StructType, key: str) -> bool:
     return any(field.encode_name == key and field.default is not None and not field.required for field in kind.fields)
 
 
-def _scalar(value: Any, kind: inspect.Type, place: Place) -> str | int | bool:
+def _scalar(value: Any, kind: inspect.Type, place: DocumentPlace) -> str | int | bool:
     truth = _truth(value)
     match kind:
         case inspect.BoolType():
@@ -166,13 +167,13 @@ def _truth(value: Any) -> bool | None:
     return bool(value) if type(value).__name__ == "ScalarBoolean" else None
 
 
-def _key(key: Any, place: Place) -> str:
+def _key(key: Any, place: DocumentPlace) -> str:
     if not isinstance(key, str):
         raise errors.Invalid(f"{place}: the key {key!r} is not text; put it in quotes")
     return str(key)
 
 
-def _refuse(value: Any, wanted: str, place: Place, hint: str = "") -> NoReturn:
+def _refuse(value: Any, wanted: str, place: DocumentPlace, hint: str = "") -> NoReturn:
     raise errors.Invalid(f"{place}: expected {wanted}, found {_described(value)}{hint}")
 
 

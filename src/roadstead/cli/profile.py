@@ -28,7 +28,9 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
 @dataclass(frozen=True)
-class Access:
+class ApiAccess:
+    """All that a request needs beside its input."""
+
     region: str
     endpoint: str
     """For services without one of their own, `http://127.0.0.1:4566`."""
@@ -87,7 +89,7 @@ def settings(
 
 def access(
     environment: Mapping[str, str], config: str, credentials: str, *, profile: str | None, region_asked: str | None
-) -> Access:
+) -> ApiAccess:
     """Whom to ask and as whom. Raises NotFound when there is no endpoint or there are no keys, saying what to do."""
     name, found = settings(environment, config, credentials, profile)
     endpoint = environment.get("AWS_ENDPOINT_URL") or found.get("endpoint_url")
@@ -97,7 +99,7 @@ def access(
             f"{name!r} is set; 'roadstead start' writes the profile {PROFILE!r}"
         )
     keys, stand = _keys(environment, found, name, profile)
-    return Access(
+    return ApiAccess(
         region(environment, found, region_asked),
         endpoint,
         keys,

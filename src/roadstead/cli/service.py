@@ -33,7 +33,9 @@ class Api(Protocol):
     """What the actions ask; a test's is a fake."""
 
     @property
-    def region(self) -> str: ...
+    def region(self) -> str:
+        """That all calls are for."""
+        ...
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
         """One operation's output. Raises client.ServiceError for the service's errors, Busy when nobody answers.
@@ -60,10 +62,10 @@ def pages(api: Api, service: str, operation: str, **values: Any) -> Iterator[dic
             return
 
 
-class Connection(AbstractContextManager["Connection"]):
+class ApiConnection(AbstractContextManager["ApiConnection"]):
     """The API over HTTP. `deadline` is of time.monotonic: no answer is waited for longer."""
 
-    def __init__(self, access: profile.Access, deadline: float) -> None:
+    def __init__(self, access: profile.ApiAccess, deadline: float) -> None:
         self._access = access
         self._deadline = deadline
         self._models: dict[str, services.Service] = {}
@@ -77,7 +79,7 @@ class Connection(AbstractContextManager["Connection"]):
         return self._access.region
 
     @property
-    def access(self) -> profile.Access:
+    def access(self) -> profile.ApiAccess:
         return self._access
 
     def __enter__(self) -> Self:
@@ -88,6 +90,7 @@ class Connection(AbstractContextManager["Connection"]):
             line.close()
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
+        """Raises what `Api` says, and Invalid or Denied for a region or a key that the endpoint does not know."""
         model = self._model(service)
         known = model.operation(operation)
         endpoint = self._access.endpoints.get(service, self._access.endpoint)

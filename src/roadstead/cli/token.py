@@ -50,7 +50,7 @@ def get_token(
     terminal.out(json.dumps(credential(token(cluster_name, access, now), now, environment), indent=4))
 
 
-def token(cluster: str, access: profile.Access, now: dt.datetime) -> str:
+def token(cluster: str, access: profile.ApiAccess, now: dt.datetime) -> str:
     """A token for the cluster of this name. It is signed for the region's STS wherever that may be."""
     url = urllib.parse.urlsplit(access.endpoints.get("sts") or access.endpoint)
     request = exchange.Request(

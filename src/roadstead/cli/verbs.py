@@ -28,7 +28,7 @@ _NO = "no-"
 """What the second name of a truth begins with: how `--x=false` reaches click."""
 
 
-class Verb(click.Group):
+class VerbCommand(click.Group):
     """`get`, `create` ...: its resources are made into commands when they are asked for."""
 
     def __init__(self, verb: flags.Verb) -> None:
@@ -40,7 +40,7 @@ class Verb(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         found = self._verb.find(cmd_name)
-        return Resource(found) if found is not None and found.action else None
+        return ResourceCommand(found) if found is not None and found.action else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -63,7 +63,7 @@ class Verb(click.Group):
             raise errors.Invalid(_usage(error)) from error
 
 
-class Resource(click.Command):
+class ResourceCommand(click.Command):
     """One command; what it does stands in its action."""
 
     def __init__(self, resource: flags.Resource) -> None:
@@ -171,7 +171,7 @@ def _run(resource: flags.Resource, values: dict[str, Any]) -> None:
     getattr(importlib.import_module(f"roadstead.cli.actions.{module}"), function)(call)
 
 
-def read(resource: flags.Resource, values: dict[str, Any]) -> asked.Asked:
+def read(resource: flags.Resource, values: dict[str, Any]) -> asked.FlagValues:
     """What click read, in the types of the grammar, with its defaults; the config file as well. Raises Invalid."""
     found: dict[str, asked.Value] = {}
     given = set()
@@ -189,7 +189,7 @@ def read(resource: flags.Resource, values: dict[str, Any]) -> asked.Asked:
     name = words[0].strip() if words else None
     if file is not None and name is not None:
         raise errors.Invalid("cannot use name argument when --config-file/-f is set")
-    return asked.Asked(resource, found, frozenset(given), name, _config(str(file)) if file is not None else None)
+    return asked.FlagValues(resource, found, frozenset(given), name, _config(str(file)) if file is not None else None)
 
 
 def _config(path: str) -> Any:
@@ -247,8 +247,8 @@ def _pairs(flag: flags.Flag, texts: Iterable[str]) -> dict[str, str]:
     return pairs
 
 
-create = Verb(tree.verb("create"))
-get = Verb(tree.verb("get"))
-scale = Verb(tree.verb("scale"))
-delete = Verb(tree.verb("delete"))
-utils = Verb(tree.verb("utils"))
+create = VerbCommand(tree.verb("create"))
+get = VerbCommand(tree.verb("get"))
+scale = VerbCommand(tree.verb("scale"))
+delete = VerbCommand(tree.verb("delete"))
+utils = VerbCommand(tree.verb("utils"))

@@ -58,7 +58,7 @@ class Manifest(catalog.Form, frozen=True):
 
 
 @dataclass(frozen=True)
-class Key:
+class EntryKey:
     """Which entry: a release made by one recipe."""
 
     release: catalog.Release
@@ -66,36 +66,44 @@ class Key:
 
     @property
     def name(self) -> str:
+        """One word for messages and locks: `kubernetes-1.37.2-RECIPE-amd64`."""
         return f"{self.release.id}-{self.recipe}-{self.release.arch}"
 
     def folder(self, cache: Path) -> Path:
+        """Where the entry is, or would be: `engines/NAME/VERSION/RECIPE/ARCH` below the cache."""
         release = self.release
         return cache / "engines" / release.engine.name / release.version / self.recipe / release.arch
 
 
 @dataclass(frozen=True)
 class Whole:
+    """It is there, and its files are those of its manifest."""
+
     manifest: Manifest
 
 
 @dataclass(frozen=True)
-class Absent:
+class AbsentEntry:
+    """There is nothing of it."""
+
     pass
 
 
 @dataclass(frozen=True)
 class Broken:
+    """Something is there that cannot be used. `reason`: for a human."""
+
     reason: str
 
 
-Entry = Whole | Absent | Broken
+Entry = Whole | AbsentEntry | Broken
 
 
-def see(cache: Path, key: Key, *, digests: bool = True) -> Entry:
+def see(cache: Path, key: EntryKey, *, digests: bool = True) -> Entry:
     """The entry as it is. Without `digests` only sizes are compared: good for a list, never for use."""
     folder = key.folder(cache)
     if not folder.is_dir():
-        return Absent()
+        return AbsentEntry()
     try:
         # root looks into the services' cache, too, which is not its own.
         manifest = left.decode(folder / MANIFEST, _MANIFEST_LARGEST, Manifest)
@@ -182,7 +190,7 @@ def seal(folder: Path, release: catalog.Release) -> dict[str, Component]:
     return components
 
 
-def put(cache: Path, key: Key, folder: Path, manifest: Manifest) -> None:
+def put(cache: Path, key: EntryKey, folder: Path, manifest: Manifest) -> None:
     """Move a sealed folder with its manifest to its place; what was there goes. The lock must be held."""
     # For all to read, whatever the umask: everybody's `roadstead kubectl` may look here.
     atomic.write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n", 0o644)
@@ -203,7 +211,7 @@ def move(cache: Path, name: str, folder: Path, place: Path) -> None:
     atomic.sync(place.parent)
 
 
-def remove(cache: Path, key: Key) -> bool:
+def remove(cache: Path, key: EntryKey) -> bool:
     """Remove an entry, whole or broken; False when there was none. The lock must be held."""
     place = key.folder(cache)
     if not place.is_dir():
@@ -212,10 +220,10 @@ def remove(cache: Path, key: Key) -> bool:
     return True
 
 
-def entries(cache: Path, release: catalog.Release) -> tuple[Key, ...]:
+def entries(cache: Path, release: catalog.Release) -> tuple[EntryKey, ...]:
     """The keys of all entries of a release, of whatever recipe."""
     above = cache / "engines" / release.engine.name / release.version
-    return tuple(Key(release, folder.parent.name) for folder in sorted(above.glob(f"*/{release.arch}")))
+    return tuple(EntryKey(release, folder.parent.name) for folder in sorted(above.glob(f"*/{release.arch}")))
 
 
 class Digests:
@@ -225,6 +233,7 @@ class Digests:
         self._known: dict[tuple[int, int], str] = {}
 
     def of(self, file: Path) -> str:
+        """Raises OSError. Who wants to see a change of the file asks another `Digests`."""
         with file.open("rb") as opened:
             status = os.fstat(opened.fileno())
             place = (status.st_dev, status.st_ino)

@@ -25,7 +25,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The root of the catalog's types and of the cache's records: frozen and strict."""
 
 
-class Probe(Form, frozen=True):
+class VersionProbe(Form, frozen=True):
     """A call that answers with the version: what we call by a name is what it says it is."""
 
     component: str
@@ -60,7 +60,7 @@ class Wheel(Form, frozen=True):
     """The platform tag by architecture."""
 
 
-class Distribution(Form, frozen=True):
+class DistributionProgram(Form, frozen=True):
     """A program that the machine's own distribution brings, under its component's name."""
 
     package: str
@@ -76,18 +76,18 @@ class Seed(Form, frozen=True):
     """A higher number makes all seeds anew."""
 
 
-class Engine(Form, frozen=True):
+class CatalogEngine(Form, frozen=True):
     """All releases of one project."""
 
     name: str
     versions: tuple[str, ...]
     components: tuple[str, ...]
-    probe: Probe | None = None
+    probe: VersionProbe | None = None
     download: Download | None = None
     build: Build | None = None
     wheel: Wheel | None = None
     seed: Seed | None = None
-    distribution: Distribution | None = None
+    distribution: DistributionProgram | None = None
     instead: str | None = None
     """The distribution's package, as Debian calls it, whose program does where this is not to be had."""
     effort: float = 0.0
@@ -108,10 +108,12 @@ class Go(Form, frozen=True):
 
 
 class Catalog(Form, frozen=True):
+    """All of `catalog.toml`."""
+
     architectures: tuple[str, ...]
     needed: tuple[str, ...]
     """Specs of what one cluster of the newest version needs."""
-    engines: tuple[Engine, ...]
+    engines: tuple[CatalogEngine, ...]
     go: Go
 
 
@@ -119,7 +121,7 @@ class Catalog(Form, frozen=True):
 class Release:
     """One version of one engine for one architecture."""
 
-    engine: Engine
+    engine: CatalogEngine
     version: str
     arch: str
 

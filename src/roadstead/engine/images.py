@@ -45,7 +45,7 @@ NOBODY = 65532
 
 
 @dataclass(frozen=True)
-class File:
+class ImageFile:
     """A regular file: its bytes, or the file on this machine that has them."""
 
     content: bytes | Path
@@ -53,18 +53,20 @@ class File:
 
 
 @dataclass(frozen=True)
-class Folder:
+class ImageFolder:
+    """A folder of root's. Those above files need not be said."""
+
     mode: int = 0o755
 
 
 @dataclass(frozen=True)
-class Link:
+class ImageLink:
     """A symbolic link."""
 
     target: str
 
 
-Node = File | Folder | Link
+Node = ImageFile | ImageFolder | ImageLink
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def pause(program: Path, version: str, arch: str) -> Image:
     return Image(
         name=f"roadstead.dev/pause:{version}",
         arch=arch,
-        tree={"pause": File(program, 0o755)},
+        tree={"pause": ImageFile(program, 0o755)},
         entrypoint=("/pause",),
         user=NOBODY,
     )
@@ -97,7 +99,7 @@ def coredns(program: Path, version: str, arch: str) -> Image:
     return Image(
         name=f"roadstead.dev/coredns:{version}",
         arch=arch,
-        tree={"coredns": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
+        tree={"coredns": ImageFile(program, 0o755), **_accounts(), "tmp": ImageFolder(0o1777)},
         entrypoint=("/coredns",),
         user=NOBODY,
     )
@@ -108,7 +110,7 @@ def volumes(program: Path, version: str, arch: str) -> Image:
     return Image(
         name=f"roadstead.dev/volume-provisioner:{version}",
         arch=arch,
-        tree={"volume-provisioner": File(program, 0o755), **_accounts(), "tmp": Folder(0o1777)},
+        tree={"volume-provisioner": ImageFile(program, 0o755), **_accounts(), "tmp": ImageFolder(0o1777)},
         entrypoint=("/volume-provisioner",),
         user=NOBODY,
     )
@@ -134,6 +136,7 @@ class SystemImage:
 
     @property
     def name(self) -> str:
+        """`roadstead.dev/pause:VERSION`."""
         return self.image.name
 
     def decides(self) -> object:
@@ -172,12 +175,17 @@ def system_images(release: str, get: Callable[[str], install.Installed] = instal
 
 def busybox(program: Path, applets: tuple[str, ...], arch: str) -> Image:
     """A small image for tests: a static busybox under the names of its applets."""
-    links: dict[str, Node] = {f"bin/{applet}": Link("busybox") for applet in applets if applet != "busybox"}
-    folders: dict[str, Node] = {"tmp": Folder(0o1777), "root": Folder(0o700), "var": Folder(), "run": Folder()}
+    links: dict[str, Node] = {f"bin/{applet}": ImageLink("busybox") for applet in applets if applet != "busybox"}
+    folders: dict[str, Node] = {
+        "tmp": ImageFolder(0o1777),
+        "root": ImageFolder(0o700),
+        "var": ImageFolder(),
+        "run": ImageFolder(),
+    }
     return Image(
         name="roadstead.dev/test:1.0",
         arch=arch,
-        tree={"bin/busybox": File(program, 0o755), **links, **folders, **_accounts()},
+        tree={"bin/busybox": ImageFile(program, 0o755), **links, **folders, **_accounts()},
         command=("/bin/sh",),
         environment={"PATH": "/bin"},
     )
@@ -239,8 +247,10 @@ def _written(file: Path, small: Mapping[str, bytes], layers: Mapping[str, Binary
 
 def _accounts() -> dict[str, Node]:
     return {
-        "etc/group": File(f"root:x:0:\nnonroot:x:{NOBODY}:\n".encode()),
-        "etc/passwd": File(f"root:x:0:0:root:/:/bin/sh\nnonroot:x:{NOBODY}:{NOBODY}:nonroot:/:/bin/false\n".encode()),
+        "etc/group": ImageFile(f"root:x:0:\nnonroot:x:{NOBODY}:\n".encode()),
+        "etc/passwd": ImageFile(
+            f"root:x:0:0:root:/:/bin/sh\nnonroot:x:{NOBODY}:{NOBODY}:nonroot:/:/bin/false\n".encode()
+        ),
     }
 
 
@@ -248,11 +258,11 @@ def _node(path: Path) -> Node:
     status = path.lstat()
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode):
-        return Link(str(path.readlink()))
+        return ImageLink(str(path.readlink()))
     if stat.S_ISDIR(status.st_mode):
-        return Folder(mode)
+        return ImageFolder(mode)
     if stat.S_ISREG(status.st_mode):
-        return File(path, mode)
+        return ImageFile(path, mode)
     raise errors.Invalid(f"{path} is neither a file, a folder nor a link: an image cannot hold it", path=path)
 
 
@@ -263,7 +273,7 @@ def _write_layer(tree: Mapping[str, Node], out: BinaryIO) -> None:
         if not all(parts) or {".", ".."} & set(parts):
             raise errors.Invalid(f"{path!r} is no path below the root of an image", path=path)
         for depth in range(1, len(parts)):
-            whole.setdefault("/".join(parts[:depth]), Folder())
+            whole.setdefault("/".join(parts[:depth]), ImageFolder())
     whole.update(tree)
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as layer:
         for path in sorted(whole):
@@ -274,17 +284,17 @@ def _add_node(layer: tarfile.TarFile, path: str, node: Node) -> None:
     """A TarInfo is born with time 0 and owner 0."""
     entry = tarfile.TarInfo(path)
     match node:
-        case File(content, mode):
+        case ImageFile(content, mode):
             entry.mode = mode
             with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as opened:
                 entry.size = opened.seek(0, os.SEEK_END)
                 opened.seek(0)
                 layer.addfile(entry, opened)
-        case Folder(mode):
+        case ImageFolder(mode):
             entry.type = tarfile.DIRTYPE
             entry.mode = mode
             layer.addfile(entry)
-        case Link(target):
+        case ImageLink(target):
             entry.type = tarfile.SYMTYPE
             entry.mode = 0o777
             entry.linkname = target
@@ -296,7 +306,7 @@ def _add_node(layer: tarfile.TarFile, path: str, node: Node) -> None:
 def _write_archive(small: Mapping[str, bytes], layers: Mapping[str, BinaryIO], out: BinaryIO) -> None:
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for folder in ("blobs", "blobs/sha256"):
-            _add_node(archive, folder, Folder())
+            _add_node(archive, folder, ImageFolder())
         for name in sorted((*small, *layers)):
             if name in layers:
                 entry = tarfile.TarInfo(name)
@@ -304,7 +314,7 @@ def _write_archive(small: Mapping[str, bytes], layers: Mapping[str, BinaryIO], o
                 layers[name].seek(0)
                 archive.addfile(entry, layers[name])
             else:
-                _add_node(archive, name, File(small[name]))
+                _add_node(archive, name, ImageFile(small[name]))
 
 
 def _config(image: Image, layer: str) -> object:

@@ -77,12 +77,13 @@ def find(spec: str, *, given: settings.EngineSettings | None = None, arch: str |
     match cache.see(chosen.cache, key):
         case cache.Whole(manifest):
             return _installed(key, chosen, manifest)
-        case cache.Absent() | cache.Broken():
+        case cache.AbsentEntry() | cache.Broken():
             return None
 
 
-def key_of(release: catalog.Release, chosen: settings.EngineSettings) -> cache.Key:
-    return cache.Key(release, recipe.hash_of(release, chosen.modules))
+def key_of(release: catalog.Release, chosen: settings.EngineSettings) -> cache.EntryKey:
+    """The entry that a release has by the recipe of now: another recipe is another entry."""
+    return cache.EntryKey(release, recipe.hash_of(release, chosen.modules))
 
 
 def system(release: catalog.Release, chosen: settings.EngineSettings) -> Installed | None:
@@ -124,7 +125,7 @@ def _distribution(release: catalog.Release, source: Choice | None, chosen: setti
 
 
 def _cached(
-    key: cache.Key, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller
+    key: cache.EntryKey, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller
 ) -> Installed | None:
     """The entry when it is whole and from the source that was asked for."""
     match cache.see(chosen.cache, key):
@@ -132,7 +133,7 @@ def _cached(
             # A folder's files may have changed since they were copied.
             if source in (None, "cache") or (source == manifest.source and source != "path"):
                 return _installed(key, chosen, manifest)
-        case cache.Absent():
+        case cache.AbsentEntry():
             pass
         case cache.Broken(reason):
             teller.line(f"the cache's entry is broken and not used: {reason}")
@@ -141,7 +142,9 @@ def _cached(
     return None
 
 
-def _make(key: cache.Key, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller) -> Installed:
+def _make(
+    key: cache.EntryKey, source: Choice | None, chosen: settings.EngineSettings, teller: progress.Teller
+) -> Installed:
     """Try the sources in their order. Raises Failed with the reason of each."""
     order = [each for each in sources.ORDER if source in (None, each) and _worth(each, source, key.release, chosen)]
     reasons: dict[str, str] = {}
@@ -175,7 +178,7 @@ def _worth(
 
 
 def _make_from(
-    source: sources.Source, key: cache.Key, chosen: settings.EngineSettings, teller: progress.Teller
+    source: sources.Source, key: cache.EntryKey, chosen: settings.EngineSettings, teller: progress.Teller
 ) -> Installed:
     release = key.release
     with cache.work_folder(chosen.cache, key.name) as scratch:
@@ -227,7 +230,7 @@ def check_version(release: catalog.Release, folder: Path, chosen: settings.Engin
         raise errors.Failed(f"{probe.component} should be version {release.version}, and says: {said}")
 
 
-def _installed(key: cache.Key, chosen: settings.EngineSettings, manifest: cache.Manifest) -> Installed:
+def _installed(key: cache.EntryKey, chosen: settings.EngineSettings, manifest: cache.Manifest) -> Installed:
     folder = key.folder(chosen.cache)
     release = key.release
     components = {name: folder / name for name in release.engine.components}

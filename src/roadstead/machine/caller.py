@@ -24,7 +24,7 @@ instance_option = click.option(
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallingUser:
     """The person who gave the command. Files written for them (kubeconfig, AWS profile) are given to `uid:gid`."""
 
     uid: int
@@ -32,7 +32,7 @@ class Caller:
     home: Path
 
 
-def caller(environment: Mapping[str, str], passwd: Mapping[int, pwd.struct_passwd] | None = None) -> Caller:
+def caller(environment: Mapping[str, str], passwd: Mapping[int, pwd.struct_passwd] | None = None) -> CallingUser:
     """From what the launcher told when it went through sudo, else what sudo itself told, else this process's user.
 
     Only root is told on whose behalf: to anyone else these words are just environment.
@@ -50,7 +50,7 @@ def caller(environment: Mapping[str, str], passwd: Mapping[int, pwd.struct_passw
     return _of(own, os.getegid(), environment.get("HOME"), entries)
 
 
-def _of(uid: int, gid: int, home: str | None, entries: Mapping[int, pwd.struct_passwd]) -> Caller:
+def _of(uid: int, gid: int, home: str | None, entries: Mapping[int, pwd.struct_passwd]) -> CallingUser:
     if home and Path(home).is_absolute():
-        return Caller(uid, gid, Path(home))
-    return Caller(uid, gid, Path(entries[uid].pw_dir if uid in entries else "/"))
+        return CallingUser(uid, gid, Path(home))
+    return CallingUser(uid, gid, Path(entries[uid].pw_dir if uid in entries else "/"))

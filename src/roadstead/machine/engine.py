@@ -30,7 +30,7 @@ _PIPE_SECONDS = 15.0
 """Passing news in a pipe: a line this often."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class EngineRow(msgspec.Struct, frozen=True):
     """One line of `engine list`. `state` is `ready`, `absent` or `broken`."""
 
     name: str
@@ -174,6 +174,7 @@ class Screen:
         self.clear()
 
     def show(self, news: progress.Progress) -> None:
+        """In a pipe a passing one is told seldom."""
         text = foreign.line(f"{news.engine}: {news.text}")
         now = time.monotonic()
         if not news.passing:
@@ -191,6 +192,7 @@ class Screen:
         self._told[news.engine] = now
 
     def clear(self) -> None:
+        """The passing line goes, so that others can be written."""
         if self._terminal:
             self._draw("")
 
@@ -230,7 +232,7 @@ def _choice(source: str | None) -> install.Choice | None:
     return cast("install.Choice | None", source)
 
 
-def _is_bad(row: Row, *, named: bool) -> bool:
+def _is_bad(row: EngineRow, *, named: bool) -> bool:
     return row.state == "broken" or (named and row.state == "absent")
 
 
@@ -246,13 +248,15 @@ def _image(installed: engines.Installed) -> images.Image:
             return images.busybox(program, tuple(applets.split()), installed.arch)
 
 
-def _row(release: catalog.Release, chosen: engine_settings.EngineSettings, *, digests: bool) -> Row:
+def _row(release: catalog.Release, chosen: engine_settings.EngineSettings, *, digests: bool) -> EngineRow:
     name = release.engine.name
     if release.engine.distribution is not None:
         found = install.system(release, chosen)
         if found is None:
             package = release.engine.distribution.package
-            return Row(name, release.version, release.arch, "absent", origin=f"the distribution's package {package}")
+            return EngineRow(
+                name, release.version, release.arch, "absent", origin=f"the distribution's package {package}"
+            )
         return _ready(found.manifest, str(next(iter(found.components.values())).parent))
     key = install.key_of(release, chosen)
     folder = key.folder(chosen.cache)
@@ -262,16 +266,16 @@ def _row(release: catalog.Release, chosen: engine_settings.EngineSettings, *, di
                 try:
                     install.check_version(release, folder, chosen)
                 except errors.Error as error:
-                    return Row(name, release.version, release.arch, "broken", origin=str(error))
+                    return EngineRow(name, release.version, release.arch, "broken", origin=str(error))
             return _ready(manifest, str(folder))
-        case cache.Absent():
-            return Row(name, release.version, release.arch, "absent")
+        case cache.AbsentEntry():
+            return EngineRow(name, release.version, release.arch, "absent")
         case cache.Broken(reason):
-            return Row(name, release.version, release.arch, "broken", origin=reason, folder=str(folder))
+            return EngineRow(name, release.version, release.arch, "broken", origin=reason, folder=str(folder))
 
 
-def _ready(manifest: cache.Manifest, folder: str) -> Row:
-    return Row(
+def _ready(manifest: cache.Manifest, folder: str) -> EngineRow:
+    return EngineRow(
         name=manifest.name,
         version=manifest.version,
         arch=manifest.arch,
@@ -285,7 +289,7 @@ def _ready(manifest: cache.Manifest, folder: str) -> Row:
     )
 
 
-def _print(rows: list[Row], output: str) -> None:
+def _print(rows: list[EngineRow], output: str) -> None:
     if output == "json":
         terminal.out(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return

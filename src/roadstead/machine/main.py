@@ -18,36 +18,38 @@ from roadstead.core import errors, terminal
 
 
 @dataclass(frozen=True)
-class Entry:
+class LocalCommand:
     """One command: where it is (`module:attribute`) and the line that `--help` shows without importing it."""
 
     target: str
     help: str
 
 
-COMMANDS: dict[str, Entry] = {
-    "doctor": Entry(
+COMMANDS: dict[str, LocalCommand] = {
+    "doctor": LocalCommand(
         "roadstead.machine.doctor.command:doctor", "Look at this machine: what is missing, how to mend it."
     ),
-    "engine": Entry("roadstead.machine.engine:engine", "The binaries of Kubernetes: list, get, verify, remove."),
-    "start": Entry("roadstead.machine.start:start", "Start Roadstead on this machine."),
-    "stop": Entry("roadstead.machine.stop:stop", "Stop Roadstead; its hosts keep running."),
-    "status": Entry("roadstead.machine.status:status", "What runs, and what is not as it should be."),
-    "logs": Entry("roadstead.machine.logs:logs", "Show the log of a unit of a host, or of a service."),
-    "shell": Entry("roadstead.machine.shell:shell", "A shell in a host, or one command."),
-    "load": Entry("roadstead.machine.load.command:load", "Load images from files into a cluster's nodes."),
-    "kubectl": Entry(
+    "engine": LocalCommand("roadstead.machine.engine:engine", "The binaries of Kubernetes: list, get, verify, remove."),
+    "start": LocalCommand("roadstead.machine.start:start", "Start Roadstead on this machine."),
+    "stop": LocalCommand("roadstead.machine.stop:stop", "Stop Roadstead; its hosts keep running."),
+    "status": LocalCommand("roadstead.machine.status:status", "What runs, and what is not as it should be."),
+    "logs": LocalCommand("roadstead.machine.logs:logs", "Show the log of a unit of a host, or of a service."),
+    "shell": LocalCommand("roadstead.machine.shell:shell", "A shell in a host, or one command."),
+    "load": LocalCommand("roadstead.machine.load.command:load", "Load images from files into a cluster's nodes."),
+    "kubectl": LocalCommand(
         "roadstead.machine.services.kubectl:kubectl", "The kubectl that comes with Roadstead's Kubernetes."
     ),
-    "env": Entry("roadstead.machine.aws.env:env", "Print what AWS's tools need to speak to Roadstead."),
-    "get-token": Entry("roadstead.cli.token:get_token", "Print a token for a cluster: what kubectl runs."),
-    "api": Entry("roadstead.machine.aws.api:api", "The AWS APIs that Roadstead speaks: coverage."),
-    "purge": Entry("roadstead.machine.purge:purge", "Delete an instance: its hosts, networks and records."),
-    "uninstall": Entry("roadstead.machine.uninstall:uninstall", "Take everything back from this machine."),
-    "completion": Entry("roadstead.machine.main:completion", "Print the completion of a shell: bash, zsh or fish."),
+    "env": LocalCommand("roadstead.machine.aws.env:env", "Print what AWS's tools need to speak to Roadstead."),
+    "get-token": LocalCommand("roadstead.cli.token:get_token", "Print a token for a cluster: what kubectl runs."),
+    "api": LocalCommand("roadstead.machine.aws.api:api", "The AWS APIs that Roadstead speaks: coverage."),
+    "purge": LocalCommand("roadstead.machine.purge:purge", "Delete an instance: its hosts, networks and records."),
+    "uninstall": LocalCommand("roadstead.machine.uninstall:uninstall", "Take everything back from this machine."),
+    "completion": LocalCommand(
+        "roadstead.machine.main:completion", "Print the completion of a shell: bash, zsh or fish."
+    ),
 }
-VERBS: dict[str, Entry] = {
-    verb: Entry(f"roadstead.cli.verbs:{verb}", means)
+VERBS: dict[str, LocalCommand] = {
+    verb: LocalCommand(f"roadstead.cli.verbs:{verb}", means)
     for verb, means in {
         "create": "Create a cluster or a nodegroup.",
         "get": "Show clusters, nodegroups and events.",
@@ -80,7 +82,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
 
-def load(entry: Entry) -> click.Command:
+def load(entry: LocalCommand) -> click.Command:
     """The command behind an entry of the table."""
     module, attribute = entry.target.split(":")
     command = getattr(importlib.import_module(module), attribute)
@@ -148,6 +150,7 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    """Ends the process with the code of `run`."""
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -113,7 +113,7 @@ def _up(places: instance.Instance, python: Path, wanted: instance_settings.TreeS
 
 def _services(
     places: instance.Instance, python: Path, wanted: instance_settings.TreeSettings
-) -> tuple[tree.Service, ...]:
+) -> tuple[tree.TreeService, ...]:
     return tree.services(places, python, wanted, see.ids())
 
 
@@ -167,6 +167,7 @@ def unit_of(places: instance.Instance) -> str | None:
 
 
 def need_root(command: str) -> None:
+    """Raises Denied for anyone else, naming the command."""
     if os.geteuid() != 0:
         raise errors.Denied(f"`roadstead {command}` changes this machine: run it as root or through ./roadstead")
 

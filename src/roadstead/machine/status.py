@@ -15,6 +15,7 @@ from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.cli.infrastructure import lookups
 from roadstead.clusters.capacity import pace
+from roadstead.contract import layout
 from roadstead.contract.messages import observed
 from roadstead.core import errors, foreign, terminal
 from roadstead.identity import admin as admins
@@ -30,7 +31,7 @@ _ASKING = 5.0
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterStatus:
     """What serve tells of a cluster; `status` and `version` are empty when it does not answer."""
 
     name: str
@@ -90,6 +91,8 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         told.append(slow)
     if told:
         terminal.out("\n".join(map(foreign.line, told)))
+    for said in makeshift(seen):
+        terminal.out(said)
     if shown:
         terminal.out(table(sorted(shown, key=lambda one: (one.kind, one.id))))
     elif silent:
@@ -107,7 +110,7 @@ def _kept(agent: observed.Status) -> str:
     return f"keeps {', '.join(counted(kind, count) for kind, count in agent.counts.items() if count) or 'nothing yet'}"
 
 
-def _clusters(admin: admins.Admin | None, ids: Mapping[str, str]) -> tuple[list[Cluster], str]:
+def _clusters(admin: admins.Admin | None, ids: Mapping[str, str]) -> tuple[list[ClusterStatus], str]:
     """All clusters as serve tells them; or their names and ids alone, and why it was not asked or did not answer."""
     if admin is None or admin.secret is None:
         return untold(ids), "there is no key to ask with"
@@ -116,9 +119,9 @@ def _clusters(admin: admins.Admin | None, ids: Mapping[str, str]) -> tuple[list[
     try:
         with contextlib.ExitStack() as open_ones:
             apis = [
-                open_ones.enter_context(service.Connection(access, deadline))
+                open_ones.enter_context(service.ApiConnection(access, deadline))
                 for region in regions(admin.region, ids)
-                for access in (profile.Access(region, admin.endpoint, keys, ca=admin.ca),)
+                for access in (profile.ApiAccess(region, admin.endpoint, keys, ca=admin.ca),)
             ]
             return told(apis, ids), ""
     except (errors.Error, wire_client.ServiceError) as error:
@@ -130,7 +133,7 @@ def regions(own: str, ids: Mapping[str, str]) -> list[str]:
     return sorted({own, *(key.partition("/")[0] for key in ids)})
 
 
-def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[Cluster]:
+def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[ClusterStatus]:
     """The clusters of these regions. Raises client.ServiceError, and Busy when nobody answers."""
     clusters = []
     for api in apis:
@@ -139,7 +142,7 @@ def told(apis: Iterable[service.Api], ids: Mapping[str, str]) -> list[Cluster]:
         for one in filter(None, (lookups.cluster(api, name) for name in listed)):
             id = ids.get(f"{api.region}/{one['name']}", "")
             clusters.append(
-                Cluster(one["name"], id, api.region, one["status"], one.get("version", ""), _unwell(api, one))
+                ClusterStatus(one["name"], id, api.region, one["status"], one.get("version", ""), _unwell(api, one))
             )
     return clusters
 
@@ -171,13 +174,25 @@ def unwell(cluster: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]]) 
     )
 
 
-def untold(ids: Mapping[str, str]) -> list[Cluster]:
+def makeshift(seen: Iterable[observed.Observation]) -> tuple[str, ...]:
+    """What is done without, and what does instead, a sentence each. Pure."""
+    there = {(one.kind, one.id) for one in seen}
+    ours = any(kind == "engines" and id.startswith(layout.RUNC) for kind, id in there)
+    if ours or not any(kind == "hosts" for kind, _ in there):
+        return ()
+    return (
+        "hosts are made by the machine's own runc: ours was not to be had. It is tried again whenever something is "
+        "made; `roadstead engine get runc` shows what is in the way",
+    )
+
+
+def untold(ids: Mapping[str, str]) -> list[ClusterStatus]:
     """What is known of the clusters without serve."""
     places = (key.partition("/") for key in sorted(ids))
-    return [Cluster(name, ids[f"{region}/{name}"], region, "", "") for region, _, name in places]
+    return [ClusterStatus(name, ids[f"{region}/{name}"], region, "", "") for region, _, name in places]
 
 
-def table_of(clusters: Sequence[Cluster]) -> str:
+def table_of(clusters: Sequence[ClusterStatus]) -> str:
     """One line per cluster. Its id is what `roadstead logs` wants in the names of its hosts."""
     rows = [("CLUSTER", "ID", "REGION", "STATUS", "VERSION")]
     return columns(

@@ -5,10 +5,11 @@ tasks            all of them, built once and run as one
 wiring           what works on clusters, joined; simulations join it in the same way
 targets          the clusters that the controllers go to
 report_adapter   what the controllers report, as the provider asks for it
+controllers      which controllers are at work in every cluster
 event_recorder   what the controllers decide, kept as events
 webhooks         the webhooks of clusters, for porter's snapshot
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store
-system_images    the images that every node has from its start
+images/          the images that every node has: made, lent, and given to nodes that run already
 names_file       the ids of all clusters at the agent, for commands of this machine
 """

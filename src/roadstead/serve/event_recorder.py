@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from roadstead.clusters import events
-from roadstead.controllers import reports, targets
+from roadstead.controllers.runtime import outbox, targets
 from roadstead.core import errors
 from roadstead.store import interface, keys
 
@@ -27,11 +27,11 @@ class EventRecorder:
     def __init__(self, store: interface.Store, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
-        self._queue: asyncio.Queue[tuple[targets.ClusterKey, reports.Notice]] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[targets.ClusterKey, outbox.Notice]] = asyncio.Queue()
         self._kept: dict[tuple[targets.ClusterKey, str], collections.deque[tuple[float, str]]] = {}
 
-    def tell(self, cluster: targets.ClusterKey, notice: reports.Notice) -> None:
-        """See reports.Tell."""
+    def tell(self, cluster: targets.ClusterKey, notice: outbox.Notice) -> None:
+        """See controllers' outbox.Outbox, `events`."""
         self._queue.put_nowait((cluster, notice))
 
     async def run(self) -> None:
@@ -48,7 +48,7 @@ class EventRecorder:
             except errors.Error as error:
                 log.warning("%s: an event is not kept (%s): %s", cluster, error.message, notice.message)
 
-    def _is_news(self, cluster: targets.ClusterKey, notice: reports.Notice, now: float) -> bool:
+    def _is_news(self, cluster: targets.ClusterKey, notice: outbox.Notice, now: float) -> bool:
         kept = self._kept.setdefault((cluster, notice.reason), collections.deque())
         while kept and kept[0][0] <= now - _HOUR:
             kept.popleft()

@@ -26,6 +26,7 @@ import msgspec
 
 import roadstead
 from roadstead.aws import idempotency, registry
+from roadstead.aws.authorization import administrators
 from roadstead.aws.cloudformation import service as cloudformation
 from roadstead.aws.ec2 import service as ec2
 from roadstead.aws.eks import service as eks
@@ -120,7 +121,13 @@ async def run(
         account = await accounts.ensure(store, _now().timestamp())
         await store.commit(about.announced(account.account.id, _program(options)))
         facts = dispatch.DispatcherFacts(
-            operations, store, REGIONS, account.cursors, secure=trust.tls is not None, now=_now
+            operations,
+            store,
+            REGIONS,
+            account.cursors,
+            administrators.Administrators(),
+            secure=trust.tls is not None,
+            now=_now,
         )
         served = server.Server(dispatch.Dispatcher(facts), {"/coverage": _coverage(operations)}, server.ServerLimits())
         async with server.opened(served, options.address, options.port, trust.tls) as (address, port):
@@ -131,7 +138,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(_sweep(store)),
-                    group.create_task(_work(options, services, store, agent, registries)),
+                    group.create_task(_work(options, operations, store, agent, registries)),
                 ]
                 program.say_ready()
                 await stop.wait()
@@ -141,14 +148,14 @@ async def run(
 
 async def _work(
     options: Options,
-    services: tuple[registry.Service, ...],
+    operations: registry.Registry,
     store: interface.Store,
     agent: providers.Provider | None,
     registries: image_sources.Registries,
 ) -> None:
     """The reconcilers with their provider, until cancelled."""
     if agent is not None:
-        await concurrency.together(*registry.reconciling(services, _reconciler_facts(store, agent)))
+        await concurrency.together(*operations.reconciling(_reconciler_facts(store, agent)))
     elif options.agent is None:
         log.warning("there is no agent: clusters and nodegroups are kept, but nobody makes them")
     else:
@@ -164,11 +171,10 @@ async def _work(
             porter=os.getuid() if options.porter is None else options.porter,
             endpoints=tasks.public(options.advertise, options.ports),
             registries=registries,
+            controllers=operations.controllers,
         )
         async with tasks.opened(store, settings) as opened:
-            await concurrency.together(
-                opened.run(), *registry.reconciling(services, _reconciler_facts(store, opened.provider))
-            )
+            await concurrency.together(opened.run(), *operations.reconciling(_reconciler_facts(store, opened.provider)))
 
 
 def _reconciler_facts(store: interface.Store, agent: providers.Provider) -> registry.ReconcilerFacts:

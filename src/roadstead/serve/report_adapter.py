@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from roadstead.controllers import reports as controller_reports
+from roadstead.controllers.nodes import states
+from roadstead.controllers.runtime import reports as controller_reports
+from roadstead.controllers.system import state as system_state
 from roadstead.core import errors
 from roadstead.provider import engine_supply, node_metadata
 from roadstead.provider import reports as provider_reports
@@ -20,7 +22,7 @@ class ReportAdapter:
         self._trouble = trouble
 
     def access(self, cluster: keys.Key) -> provider_reports.PartReport:
-        state, trouble = self._told.system(cluster.text), self._trouble(cluster.text)
+        state, trouble = system_state.of(self._told, cluster.text), self._trouble(cluster.text)
         if trouble is not None and not state.applied:
             return provider_reports.PartReport(
                 False, trouble.message, refused=isinstance(trouble, engine_supply.Unobtainable)
@@ -28,7 +30,7 @@ class ReportAdapter:
         return provider_reports.PartReport(state.applied, state.reason or "the API server does not answer yet")
 
     def node(self, cluster: keys.Key, name: str, marked: node_metadata.NodeMetadata) -> provider_reports.PartReport:
-        state = self._told.nodes(cluster.text).get(name)
+        state = states.of(self._told, cluster.text, name)
         if state is None:
             return provider_reports.PartReport(False, "kubelet has not joined yet")
         if state.ready and state.marks != targets.marks(marked):
@@ -40,11 +42,8 @@ class ReportAdapter:
 
         Not while the controllers have said nothing of it: it has just begun, and what runs there is not known.
         """
-        state = self._told.nodes(cluster.text).get(name)
-        return state is not None and state.drain in (
-            controller_reports.DrainState.DONE,
-            controller_reports.DrainState.BLOCKED,
-        )
+        state = states.of(self._told, cluster.text, name)
+        return state is not None and state.drain in (states.DrainState.DONE, states.DrainState.BLOCKED)
 
     async def changes(self) -> AsyncIterator[keys.Key]:
         async for text in self._told.changes():

@@ -18,22 +18,23 @@ from roadstead.clusters import provider as providers
 from roadstead.clusters.allocation import allocator
 from roadstead.clusters.components import registries
 from roadstead.contract import programs
-from roadstead.controllers import manager, system
+from roadstead.controllers.runtime import controller, manager, outbox
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
 from roadstead.engine import settings as engine_settings
 from roadstead.provider import engine_supply, mirror
 from roadstead.serve import (
+    controllers,
     event_recorder,
     machine_projection,
     names_file,
     renewal,
     report_adapter,
-    system_images,
     targets,
     webhooks,
     wiring,
 )
+from roadstead.serve.images import system_images
 from roadstead.store import interface
 
 
@@ -57,6 +58,8 @@ class TaskSettings:
     porter: int = field(default_factory=os.getuid)
     """The one that porter runs as."""
     registries: registries.Registries = field(default_factory=registries.Registries)
+    controllers: tuple[controller.Controller, ...] = ()
+    """Of services, beside those that every cluster has."""
 
 
 log = logging.getLogger(__name__)
@@ -110,13 +113,12 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
                 registries=settings.registries,
             )
         )
-        allocations, secrets, networks, preloaded = wired.allocations, wired.secrets, wired.networks, wired.preloaded
-        clusters = targets.StoreTargets(
-            targets.TargetTools(store, allocations, secrets, preloaded, images.names, known)
-        )
+        allocations, secrets, networks = wired.allocations, wired.secrets, wired.networks
+        clusters = targets.StoreTargets(targets.TargetTools(store, allocations, secrets, images.names, known))
         recorder = event_recorder.EventRecorder(store, time.time)
-        controllers = manager.Manager(clusters, system.objects, tell=recorder.tell)
-        provider = wired.provider(report_adapter.ReportAdapter(controllers.reports, clusters.trouble))
+        to = outbox.Outbox(events=recorder.tell)
+        controlling = manager.Manager(clusters, (*controllers.controllers(), *settings.controllers), to)
+        provider = wired.provider(report_adapter.ReportAdapter(to.reports, clusters.trouble))
         seen = machine_projection.MachineProjection(store, client, known, clock)
         follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secrets, settings.registries, _now))
         await follows.once()
@@ -125,9 +127,9 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
             supply,
             images,
             networks,
-            preloaded,
+            wired.images,
             clusters,
-            controllers,
+            controlling,
             recorder,
             provider,
             seen,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
+from roadstead.aws.ec2.vpc import resources
 from roadstead.network import regions, sizes
 
 PAGE = 100
@@ -77,7 +78,7 @@ SIZE_FILTERS: dict[str, filters.Values] = {
 _OFFER_FILTERS = {"instance-type": filters.plain("InstanceType"), "location": filters.plain("Location")}
 
 
-@calls.operation("ec2", "DescribeInstanceTypes")
+@calls.operation("ec2", "DescribeInstanceTypes", on=resources.ANYTHING)
 async def describe_instance_types(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     """In pages, also where none are asked for; a token is the last name of its page."""
     filters.not_dry(asked)
@@ -91,7 +92,7 @@ async def describe_instance_types(_: calls.Call, asked: calls.Asked) -> calls.An
     return {"InstanceTypes": shown, **({"NextToken": last["InstanceType"]} if last else {})}
 
 
-@calls.operation("ec2", "DescribeInstanceTypeOfferings")
+@calls.operation("ec2", "DescribeInstanceTypeOfferings", on=resources.ANYTHING)
 async def describe_instance_type_offerings(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Every type is offered in every zone. A token is the last one of its page."""
     filters.not_dry(asked)

@@ -8,7 +8,7 @@ from typing import Any
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, instance_filters
-from roadstead.aws.ec2.vpc import interfaces, lookups
+from roadstead.aws.ec2.vpc import interfaces, lookups, resources
 from roadstead.clusters import nodegroups, observed, views
 from roadstead.clusters.allocation import names
 from roadstead.contract import naming
@@ -46,7 +46,7 @@ _STATUS_FILTERS: dict[str, filters.Values] = {
 }
 
 
-@calls.operation("ec2", "DescribeInstances")
+@calls.operation("ec2", "DescribeInstances", on=resources.ANYTHING)
 async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Each instance is a reservation of its own."""
     filters.not_dry(asked)
@@ -57,7 +57,7 @@ async def describe_instances(call: calls.Call, asked: calls.Asked) -> calls.Answ
     return {"Reservations": [_reservation(instance) for instance in fitting]}
 
 
-@calls.operation("ec2", "DescribeInstanceStatus")
+@calls.operation("ec2", "DescribeInstanceStatus", on=resources.ANYTHING)
 async def describe_instance_status(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Of instances that run, unless all are asked for: well when their node is."""
     filters.not_dry(asked)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids
+from roadstead.aws.ec2.vpc import resources
 
 
 def listed(module: str, name: str, member: str, named: Mapping[str, str], documented: str | None) -> calls.Handler:
@@ -30,4 +31,4 @@ def listed(module: str, name: str, member: str, named: Mapping[str, str], docume
         return {member: []}
 
     operation.__module__ = module
-    return calls.operation("ec2", name, answers="empty")(operation)
+    return calls.operation("ec2", name, answers="empty", on=resources.ANYTHING)(operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
+from roadstead.aws.ec2.vpc import resources
 from roadstead.network import regions, views
 
 _REGION_FILTERS = {
@@ -23,7 +24,7 @@ ZONE_FILTERS = {
 }
 
 
-@calls.operation("ec2", "DescribeRegions")
+@calls.operation("ec2", "DescribeRegions", on=resources.ANYTHING)
 async def describe_regions(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     wanted = asked.get("RegionNames") or sorted(regions.CODES)
@@ -37,7 +38,7 @@ async def describe_regions(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Regions": filters.applied(shown, asked, _REGION_FILTERS)}
 
 
-@calls.operation("ec2", "DescribeAvailabilityZones")
+@calls.operation("ec2", "DescribeAvailabilityZones", on=resources.ANYTHING)
 async def describe_availability_zones(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     offered = regions.zones(call.region)

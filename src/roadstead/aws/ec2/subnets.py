@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, tags
-from roadstead.aws.ec2.vpc import lookups, wishes
+from roadstead.aws.ec2.vpc import lookups, resources, wishes
 from roadstead.core import errors
 from roadstead.network import regions, spec, views
 from roadstead.store import facts, keys, writes
@@ -47,8 +47,9 @@ FILTERS = {
 }
 
 
-@calls.operation("ec2", "CreateSubnet")
+@calls.operation("ec2", "CreateSubnet", on=(resources.NEW_SUBNET, resources.VPC), context=resources.NEW)
 async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    await resources.may_tag(call, asked, resources.NEW_SUBNET)
     filters.not_dry(asked)
     wishes.check(asked, "subnet")
     if not asked.get("CidrBlock"):
@@ -92,7 +93,7 @@ async def create_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     raise errors.Busy("many subnets are being made: try again")
 
 
-@calls.operation("ec2", "DescribeSubnets")
+@calls.operation("ec2", "DescribeSubnets", on=resources.ANYTHING)
 async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [views.subnet(call.account, call.region, subnet) for subnet in await lookups.subnets(call)]
@@ -100,7 +101,7 @@ async def describe_subnets(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"Subnets": filters.applied(chosen, asked, FILTERS)}
 
 
-@calls.operation("ec2", "ModifySubnetAttribute")
+@calls.operation("ec2", "ModifySubnetAttribute", on=resources.SUBNET, context=resources.ATTRIBUTE)
 async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Of the attributes MapPublicIpOnLaunch is kept; to say of the others what holds anyway changes nothing."""
     id = asked["SubnetId"]
@@ -127,7 +128,7 @@ async def modify_subnet_attribute(call: calls.Call, asked: calls.Asked) -> calls
     return {}
 
 
-@calls.operation("ec2", "DeleteSubnet")
+@calls.operation("ec2", "DeleteSubnet", on=resources.SUBNET)
 async def delete_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only when nothing is in it."""
     filters.not_dry(asked)

@@ -8,6 +8,7 @@ from typing import Any
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, instances
 from roadstead.aws.ec2.vpc import lookups as of_region
+from roadstead.aws.ec2.vpc import resources
 from roadstead.network import defaults
 from roadstead.store import facts, keys, kinds, writes
 
@@ -31,7 +32,7 @@ def asked_for(asked: calls.Asked, type: str) -> dict[str, str]:
     return store_access.tags_after({}, tags, code="InvalidParameterValue")
 
 
-@calls.operation("ec2", "CreateTags")
+@calls.operation("ec2", "CreateTags", on=resources.TAGGED, context=resources.SET_TAGS)
 async def create_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Sets the tags on all resources, or on none when one of them does not exist."""
     filters.not_dry(asked)
@@ -40,7 +41,7 @@ async def create_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {}
 
 
-@calls.operation("ec2", "DeleteTags")
+@calls.operation("ec2", "DeleteTags", on=resources.TAGGED, context=resources.REMOVED_TAGS)
 async def delete_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Without tags all go; a tag with a value goes only if that is its value."""
     filters.not_dry(asked)
@@ -56,7 +57,7 @@ async def delete_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {}
 
 
-@calls.operation("ec2", "DescribeTags")
+@calls.operation("ec2", "DescribeTags", on=resources.ANYTHING)
 async def describe_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Also those that instances and security groups have of their own."""
     filters.not_dry(asked)

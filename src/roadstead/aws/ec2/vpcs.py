@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, ids, tags
-from roadstead.aws.ec2.vpc import lookups, wishes
+from roadstead.aws.ec2.vpc import lookups, resources, wishes
 from roadstead.core import errors
 from roadstead.network import spec, views
 from roadstead.store import writes
@@ -29,8 +29,9 @@ FILTERS = {
 }
 
 
-@calls.operation("ec2", "CreateVpc")
+@calls.operation("ec2", "CreateVpc", on=resources.NEW_VPC, context=resources.NEW)
 async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
+    await resources.may_tag(call, asked, resources.NEW_VPC)
     filters.not_dry(asked)
     wishes.check(asked, "VPC")
     if not asked.get("CidrBlock"):
@@ -54,7 +55,7 @@ async def create_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Vpc": views.vpc(call.account, call.region, wanted)}
 
 
-@calls.operation("ec2", "DescribeVpcs")
+@calls.operation("ec2", "DescribeVpcs", on=resources.ANYTHING)
 async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [views.vpc(call.account, call.region, vpc) for vpc in await lookups.vpcs(call)]
@@ -62,7 +63,7 @@ async def describe_vpcs(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Vpcs": filters.applied(chosen, asked, FILTERS)}
 
 
-@calls.operation("ec2", "DeleteVpc")
+@calls.operation("ec2", "DeleteVpc", on=resources.VPC)
 async def delete_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only when nothing is in it."""
     filters.not_dry(asked)

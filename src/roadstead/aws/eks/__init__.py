@@ -1,14 +1,15 @@
 """The operations of EKS. They read and write the store only: the reconciler of clusters does the work.
 
-found        the cluster, nodegroup, role or subnets that a request names, or EKS's error
+lookups      the cluster, nodegroup, role or subnets that a request names, or EKS's error
 clusters     create, describe, list, delete
 changes      changes of a cluster, and the updates that they are
 nodegroups   create, describe, list, delete, change
 access       access entries and their policies
 authorities  the certificate authority of a cluster
 absent       what no cluster here ever has: lists that are empty
-room         what the machine and a VPC have room for
-labels       names, labels and taints that a nodegroup cannot have
+admission/   what is refused though the model lets it pass: more than there is room for, labels
 versions     which versions are offered
 tags         tags of clusters and nodegroups
+resources    what operations are about, and the condition keys that they supply, as IAM has them
+service      what serve is given of it
 """

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import lookups
+from roadstead.aws.eks import lookups, resources
 
 
-def _none(name: str, member: str) -> calls.Handler:
+def _none(name: str, member: str, on: calls.Resource | calls.Resources = resources.CLUSTER) -> calls.Handler:
     """The operation `name`, which answers an empty `member`, of a cluster if one is named."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
@@ -19,10 +19,10 @@ def _none(name: str, member: str) -> calls.Handler:
             await lookups.cluster(call, asked["clusterName"])
         return {member: []}
 
-    return calls.operation("eks", name, answers="empty")(operation)
+    return calls.operation("eks", name, answers="empty", on=on)(operation)
 
 
-def _missing(name: str, member: str, what: str) -> calls.Handler:
+def _missing(name: str, member: str, what: str, on: calls.Resource | calls.Resources) -> calls.Handler:
     """The operation `name`, which finds nothing by what is in `member`."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
@@ -31,7 +31,7 @@ def _missing(name: str, member: str, what: str) -> calls.Handler:
             await lookups.cluster(call, cluster)
         _refuse(what, asked[member], cluster)
 
-    return calls.operation("eks", name, answers="empty")(operation)
+    return calls.operation("eks", name, answers="empty", on=on)(operation)
 
 
 def _refuse(what: str, name: object, cluster: str | None) -> NoReturn:
@@ -43,22 +43,26 @@ def _refuse(what: str, name: object, cluster: str | None) -> NoReturn:
 
 list_addons = _none("ListAddons", "addons")
 list_capabilities = _none("ListCapabilities", "capabilities")
-list_eks_anywhere_subscriptions = _none("ListEksAnywhereSubscriptions", "subscriptions")
+list_eks_anywhere_subscriptions = _none("ListEksAnywhereSubscriptions", "subscriptions", resources.ANYTHING)
 list_fargate_profiles = _none("ListFargateProfiles", "fargateProfileNames")
 list_identity_provider_configs = _none("ListIdentityProviderConfigs", "identityProviderConfigs")
 list_insights = _none("ListInsights", "insights")
 list_pod_identity_associations = _none("ListPodIdentityAssociations", "associations")
-describe_addon_versions = _none("DescribeAddonVersions", "addons")
+describe_addon_versions = _none("DescribeAddonVersions", "addons", resources.ANYTHING)
 
-describe_addon = _missing("DescribeAddon", "addonName", "addon")
-describe_addon_configuration = _missing("DescribeAddonConfiguration", "addonName", "addon")
-describe_capability = _missing("DescribeCapability", "capabilityName", "capability")
-describe_eks_anywhere_subscription = _missing("DescribeEksAnywhereSubscription", "id", "subscription")
-describe_fargate_profile = _missing("DescribeFargateProfile", "fargateProfileName", "Fargate Profile")
-describe_identity_provider_config = _missing(
-    "DescribeIdentityProviderConfig", "identityProviderConfig", "identity provider config"
+describe_addon = _missing("DescribeAddon", "addonName", "addon", resources.ADDON)
+describe_addon_configuration = _missing("DescribeAddonConfiguration", "addonName", "addon", resources.ANYTHING)
+describe_capability = _missing("DescribeCapability", "capabilityName", "capability", resources.CAPABILITY)
+describe_eks_anywhere_subscription = _missing(
+    "DescribeEksAnywhereSubscription", "id", "subscription", resources.SUBSCRIPTION
 )
-describe_insight = _missing("DescribeInsight", "id", "insight")
+describe_fargate_profile = _missing(
+    "DescribeFargateProfile", "fargateProfileName", "Fargate Profile", resources.FARGATE_PROFILE
+)
+describe_identity_provider_config = _missing(
+    "DescribeIdentityProviderConfig", "identityProviderConfig", "identity provider config", resources.IDENTITY_PROVIDER
+)
+describe_insight = _missing("DescribeInsight", "id", "insight", resources.CLUSTER)
 describe_pod_identity_association = _missing(
-    "DescribePodIdentityAssociation", "associationId", "pod identity association"
+    "DescribePodIdentityAssociation", "associationId", "pod identity association", resources.POD_IDENTITY
 )

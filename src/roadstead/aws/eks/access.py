@@ -10,14 +10,16 @@ from dataclasses import replace
 from typing import NoReturn
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import lookups
+from roadstead.aws.eks import lookups, resources
 from roadstead.clusters.access import entries, policies, views
 from roadstead.core import errors
 from roadstead.identity import roles, users
 from roadstead.store import facts, keys, writes
 
 
-@calls.operation("eks", "CreateAccessEntry", again="DescribeAccessEntry")
+@calls.operation(
+    "eks", "CreateAccessEntry", again="DescribeAccessEntry", on=resources.CLUSTER, context=resources.NEW_ENTRY
+)
 async def create_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     name, arn = asked["clusterName"], asked["principalArn"]
     type = asked.get("type", entries.STANDARD)
@@ -38,6 +40,7 @@ async def create_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
             created_at=now,
             modified_at=now,
         )
+    await resources.may_tag(call, entries.ENTRIES, _key(call, name, arn), entry.tags)
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:
         if state is not None:
@@ -55,12 +58,12 @@ async def create_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
     return {"accessEntry": views.entry(await _changed(call, asked, change))}
 
 
-@calls.operation("eks", "DescribeAccessEntry")
+@calls.operation("eks", "DescribeAccessEntry", on=resources.ACCESS_ENTRY)
 async def describe_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"accessEntry": views.entry(await _there(call, asked))}
 
 
-@calls.operation("eks", "ListAccessEntries")
+@calls.operation("eks", "ListAccessEntries", on=resources.CLUSTER)
 async def list_access_entries(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await _cluster(call, asked["clusterName"])
     policy = asked.get("associatedPolicyArn")
@@ -71,7 +74,7 @@ async def list_access_entries(call: calls.Call, asked: calls.Asked) -> calls.Ans
     return {"accessEntries": sorted(entry.principal for entry in shown)}
 
 
-@calls.operation("eks", "UpdateAccessEntry", again="DescribeAccessEntry")
+@calls.operation("eks", "UpdateAccessEntry", again="DescribeAccessEntry", on=resources.ACCESS_ENTRY)
 async def update_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """What is left out stays."""
 
@@ -88,7 +91,7 @@ async def update_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
     return {"accessEntry": views.entry(await _rewritten(call, asked, after))}
 
 
-@calls.operation("eks", "DeleteAccessEntry")
+@calls.operation("eks", "DeleteAccessEntry", on=resources.ACCESS_ENTRY)
 async def delete_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     state = await _there(call, asked)
     with store_access.coded({errors.NotFound: "ResourceNotFoundException"}):
@@ -96,7 +99,7 @@ async def delete_access_entry(call: calls.Call, asked: calls.Asked) -> calls.Ans
     return {}
 
 
-@calls.operation("eks", "AssociateAccessPolicy")
+@calls.operation("eks", "AssociateAccessPolicy", on=resources.ACCESS_ENTRY, context=resources.NEW_POLICY)
 async def associate_access_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Asking again is as good as once."""
     policy, scope = _policy(asked["policyArn"]), asked["accessScope"]
@@ -124,7 +127,7 @@ async def associate_access_policy(call: calls.Call, asked: calls.Asked) -> calls
     return {**named, "associatedAccessPolicy": views.associated(made)}
 
 
-@calls.operation("eks", "DisassociateAccessPolicy")
+@calls.operation("eks", "DisassociateAccessPolicy", on=resources.ACCESS_ENTRY, context=resources.POLICY)
 async def disassociate_access_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     policy = _policy(asked["policyArn"])
 
@@ -139,7 +142,7 @@ async def disassociate_access_policy(call: calls.Call, asked: calls.Asked) -> ca
     return {}
 
 
-@calls.operation("eks", "ListAssociatedAccessPolicies")
+@calls.operation("eks", "ListAssociatedAccessPolicies", on=resources.ACCESS_ENTRY)
 async def list_associated_access_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     entry = entries.read((await _there(call, asked)).desired.body)
     shown = sorted(entry.policies, key=lambda one: one.policy)
@@ -150,7 +153,7 @@ async def list_associated_access_policies(call: calls.Call, asked: calls.Asked) 
     }
 
 
-@calls.operation("eks", "ListAccessPolicies")
+@calls.operation("eks", "ListAccessPolicies", on=resources.ANYTHING)
 async def list_access_policies(_: calls.Call, __: calls.Asked) -> calls.Answer:
     return {"accessPolicies": [{"name": name, "arn": policies.arn(name)} for name in sorted(policies.NAMES)]}
 

@@ -8,18 +8,18 @@ from typing import Any
 from cryptography import x509
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import lookups
+from roadstead.aws.eks import lookups, resources
 from roadstead.clusters import views
 
 
-@calls.operation("eks", "ListCertificateAuthorities")
+@calls.operation("eks", "ListCertificateAuthorities", on=resources.CLUSTER)
 async def list_certificate_authorities(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """None before the cluster has it."""
     cluster = await lookups.cluster(call, asked["clusterName"])
     return {"certificateAuthorities": [_summary(cluster)] if _of(cluster) else []}
 
 
-@calls.operation("eks", "DescribeCertificateAuthority")
+@calls.operation("eks", "DescribeCertificateAuthority", on=resources.CLUSTER)
 async def describe_certificate_authority(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     cluster = await lookups.cluster(call, asked["clusterName"])
     authority, summary = _of(cluster), _summary(cluster)

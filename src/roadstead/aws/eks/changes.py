@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import lookups
+from roadstead.aws.eks import lookups, resources
 from roadstead.clusters import nodegroups, spec, updates, versions, views
 from roadstead.core import errors
 from roadstead.network import spec as network
@@ -30,7 +30,9 @@ _KINDS: Mapping[str, str] = {
 """The type of the update by the member that is changed."""
 
 
-@calls.operation("eks", "UpdateClusterConfig", again="DescribeUpdate")
+@calls.operation(
+    "eks", "UpdateClusterConfig", again="DescribeUpdate", on=resources.NAMED_CLUSTER, context=resources.CHANGED_CLUSTER
+)
 async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Change one thing of a cluster."""
     name = asked["name"]
@@ -71,7 +73,9 @@ async def update_cluster_config(call: calls.Call, asked: calls.Asked) -> calls.A
     return {"update": views.update(update)}
 
 
-@calls.operation("eks", "UpdateClusterVersion", again="DescribeUpdate")
+@calls.operation(
+    "eks", "UpdateClusterVersion", again="DescribeUpdate", on=resources.NAMED_CLUSTER, context=resources.VERSION
+)
 async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Bring a cluster to the next minor.
 
@@ -101,7 +105,7 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
     return {"update": views.update(update)}
 
 
-@calls.operation("eks", "DescribeUpdate")
+@calls.operation("eks", "DescribeUpdate", on=resources.UPDATED)
 async def describe_update(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Also answers again for the operations that begin updates: their update has its id from their request's."""
     name = asked.get("name") or asked["clusterName"]
@@ -112,7 +116,7 @@ async def describe_update(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     store_access.refuse("ResourceNotFoundException", f"No update found for ID: {wanted}", clusterName=name)
 
 
-@calls.operation("eks", "ListUpdates")
+@calls.operation("eks", "ListUpdates", on=resources.UPDATED)
 async def list_updates(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"updateIds": [update.id for update in await _updates(call, asked)]}
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import admission, lookups
+from roadstead.aws.eks import lookups, resources
+from roadstead.aws.eks.admission import capacity
 from roadstead.clusters import nodegroups, spec, views
 from roadstead.clusters.access import entries
 from roadstead.clusters.capacity import sums
@@ -21,7 +22,7 @@ from roadstead.store import facts, keys, writes
 FEWEST_ZONES = 2
 
 
-@calls.operation("eks", "CreateCluster", again="DescribeCluster")
+@calls.operation("eks", "CreateCluster", again="DescribeCluster", on=resources.ANYTHING, context=resources.NEW_CLUSTER)
 async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a cluster. The answer is sent as soon as it is kept."""
     name = asked["name"]
@@ -29,6 +30,7 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if await call.store.get(key) is not None:
         store_access.refuse("ResourceInUseException", f"Cluster already exists with name: {name}", clusterName=name)
     asked_tags = store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    await resources.may_tag(call, spec.CLUSTERS, key, asked_tags)
     role = await lookups.role(call, asked["roleArn"], "eks.amazonaws.com", clusterName=name)
     subnets = await lookups.subnets(call, asked["resourcesVpcConfig"].get("subnetIds", ()), clusterName=name)
     place = await _place(call, subnets, name)
@@ -36,36 +38,36 @@ async def create_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     with store_access.coded(lookups.CODES, clusterName=name):
         wanted = spec.filled({**asked, "tags": asked_tags}, place, call.now.timestamp(), call.caller.arn)
     last = await store_access.quota(call, spec.CLUSTERS, code="ResourceLimitExceededException", clusterName=name)
-    await admission.for_control_plane(call, subnets, clusterName=name)
+    await capacity.for_control_plane(call, subnets, clusterName=name)
     transaction: tuple[writes.Write, ...] = (
         writes.Put(key, spec.written(wanted), writes.Absent()),
         *_entry_of_creator(call, wanted),
-        *await admission.hidden(call, wanted),
+        *await capacity.hidden(call, wanted),
         role,
         *lookups.held(call, subnets),
         *last,
     )
 
-    async def take(guard: admission.Guard) -> None:
+    async def take(guard: capacity.Guard) -> None:
         with store_access.coded({errors.AlreadyExists: "ResourceInUseException"}, clusterName=name):
             await call.store.commit(*transaction, *guard)
 
-    await admission.taken(call, sums.Load(control_planes=1), take, clusterName=name)
+    await capacity.taken(call, sums.Load(control_planes=1), take, clusterName=name)
     return {"cluster": views.cluster(await _kept(call, key))}
 
 
-@calls.operation("eks", "DescribeCluster")
+@calls.operation("eks", "DescribeCluster", on=resources.NAMED_CLUSTER)
 async def describe_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"cluster": views.cluster((await lookups.cluster(call, asked["name"])).state)}
 
 
-@calls.operation("eks", "ListClusters")
+@calls.operation("eks", "ListClusters", on=resources.ANYTHING)
 async def list_clusters(call: calls.Call, _: calls.Asked) -> calls.Answer:
     states = await store_access.everything(call.store, keys.Prefix(call.account, call.region, spec.KIND))
     return {"clusters": sorted(state.key.names[0] for state in states)}
 
 
-@calls.operation("eks", "DeleteCluster")
+@calls.operation("eks", "DeleteCluster", on=resources.NAMED_CLUSTER)
 async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a cluster to be deleted, in whatever state it is. Asking twice is as good."""
     name = asked["name"]

@@ -23,23 +23,29 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 @dataclass(frozen=True)
 class Cluster:
+    """A cluster as the store has it. `seen`: None: the reconciler has not looked yet."""
+
     state: facts.State
     wanted: spec.Cluster
     seen: observed.Observed | None
 
     @property
     def status(self) -> str:
+        """EKS's word: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`, `FAILED`."""
         return views.cluster_status(self.wanted, self.seen)
 
 
 @dataclass(frozen=True)
 class Nodegroup:
+    """A nodegroup as the store has it. `seen`: None: the reconciler has not looked yet."""
+
     state: facts.State
     wanted: nodegroups.Nodegroup
     seen: observed.Observed | None
 
     @property
     def status(self) -> str:
+        """EKS's word, as `CREATING` or `DEGRADED`."""
         return views.nodegroup_status(self.wanted, self.seen)
 
 
@@ -79,6 +85,7 @@ def as_nodegroup(state: facts.State | None, cluster: str, name: str) -> Nodegrou
 
 
 async def cluster(call: calls.Call, name: str) -> Cluster:
+    """Refuses with ResourceNotFoundException."""
     return as_cluster(await call.store.get(spec.key(call.account, call.region, name)), name)
 
 
@@ -92,11 +99,15 @@ async def nodegroup(call: calls.Call, cluster_name: str, name: str) -> Nodegroup
 async def role(call: calls.Call, arn: str, trusted: str, **members: Any) -> writes.Require:
     """That there is a role which a service may take; a transaction that needs it holds on to it.
 
-    Raises InvalidParameterException.
+    Raises Denied unless the caller may give it to EKS, InvalidParameterException.
     """
     key = roles.key_of_arn(call.account, arn)
     state = await call.store.get(key) if key else None
-    if key is None or state is None or not roles.trusts(roles.read(state.desired.body), trusted):
+    found = roles.read(state.desired.body) if state else None
+    # As it was made: an ARN finds a role in whatever case its name is written, and by whatever path.
+    passed = roles.arn(call.account, found) if found else arn
+    await call.may("iam:PassRole", passed, context={"iam:PassedToService": ("eks.amazonaws.com",)})
+    if key is None or found is None or not roles.trusts(found, trusted):
         store_access.refuse(
             "InvalidParameterException",
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted entity is not "

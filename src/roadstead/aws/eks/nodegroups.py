@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.eks import admission, labels, lookups
+from roadstead.aws.eks import lookups, resources
+from roadstead.aws.eks.admission import capacity, labels
 from roadstead.clusters import nodegroups, spec, updates, views
 from roadstead.clusters.capacity import sums
 from roadstead.core import errors
@@ -18,7 +19,7 @@ _CHANGES = ("scalingConfig", "labels", "taints", "updateConfig", "nodeRepairConf
 """The members of a change."""
 
 
-@calls.operation("eks", "CreateNodegroup", again="DescribeNodegroup")
+@calls.operation("eks", "CreateNodegroup", again="DescribeNodegroup", on=resources.CLUSTER, context=resources.TAGS)
 async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a nodegroup of an ACTIVE cluster."""
     name, of = asked["nodegroupName"], asked["clusterName"]
@@ -38,7 +39,8 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
         store_access.refuse(
             "InvalidRequestException", f"Cluster '{of}' is not in ACTIVE status: it is {cluster.status}.", **about
         )
-    store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    tags = store_access.tags_after({}, asked.get("tags", {}), code="InvalidParameterException")
+    await resources.may_tag(call, nodegroups.NODEGROUPS, key, tags)
     role = await lookups.role(call, asked["nodeRole"], "ec2.amazonaws.com", **about)
     subnets = await lookups.subnets(call, asked["subnets"], **about)
     strangers = [subnet.id for subnet in subnets if subnet.vpc != cluster.wanted.place.vpc]
@@ -56,7 +58,7 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
             created_at=call.now.timestamp(),
         )
     last = await store_access.quota(call, nodegroups.NODEGROUPS, of, code="ResourceLimitExceededException", **about)
-    await admission.for_nodes(call, key, wanted, **about)
+    await capacity.for_nodes(call, key, wanted, **about)
     transaction: tuple[writes.Write, ...] = (
         writes.Put(key, nodegroups.written(wanted), writes.Absent()),
         # The cluster as it was looked at: not one that is being deleted since.
@@ -66,28 +68,28 @@ async def create_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
         *last,
     )
 
-    async def take(guard: admission.Guard) -> None:
+    async def take(guard: capacity.Guard) -> None:
         with store_access.coded({errors.AlreadyExists: "ResourceInUseException"}, **about):
             await call.store.commit(*transaction, *guard)
 
-    await admission.taken(call, sums.Load(nodes=wanted.scaling.desired), take, **about)
+    await capacity.taken(call, sums.Load(nodes=wanted.scaling.desired), take, **about)
     return {"nodegroup": views.nodegroup((await lookups.nodegroup(call, of, name)).state)}
 
 
-@calls.operation("eks", "DescribeNodegroup")
+@calls.operation("eks", "DescribeNodegroup", on=resources.NODEGROUP)
 async def describe_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     group = await lookups.nodegroup(call, asked["clusterName"], asked["nodegroupName"])
     return {"nodegroup": views.nodegroup(group.state)}
 
 
-@calls.operation("eks", "ListNodegroups")
+@calls.operation("eks", "ListNodegroups", on=resources.CLUSTER)
 async def list_nodegroups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     cluster = await lookups.cluster(call, asked["clusterName"])
     below = keys.Prefix(call.account, call.region, nodegroups.KIND, cluster.wanted.name)
     return {"nodegroups": sorted(state.key.names[1] for state in await store_access.everything(call.store, below))}
 
 
-@calls.operation("eks", "DeleteNodegroup")
+@calls.operation("eks", "DeleteNodegroup", on=resources.NODEGROUP)
 async def delete_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Ask for a nodegroup to be deleted, in whatever state it is. Asking twice is as good."""
     name, of = asked["nodegroupName"], asked["clusterName"]
@@ -103,7 +105,7 @@ async def delete_nodegroup(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"nodegroup": views.nodegroup(state)}
 
 
-@calls.operation("eks", "UpdateNodegroupConfig", again="DescribeUpdate")
+@calls.operation("eks", "UpdateNodegroupConfig", again="DescribeUpdate", on=resources.NODEGROUP)
 async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Change size, labels, taints, or how it is updated and repaired: one update."""
     name, of = asked["nodegroupName"], asked["clusterName"]
@@ -134,10 +136,10 @@ async def update_nodegroup_config(call: calls.Call, asked: calls.Asked) -> calls
             wanted = _after(group.wanted, asked)
         more = max(0, wanted.scaling.desired - group.wanted.scaling.desired)
         if more:
-            await admission.for_nodes(call, group.state.key, wanted, **about)
+            await capacity.for_nodes(call, group.state.key, wanted, **about)
         changed = replace(wanted, update=update.id, modified_at=call.now.timestamp())
         return (
-            *await admission.on_machine(call, sums.Load(nodes=more), **about),
+            *await capacity.on_machine(call, sums.Load(nodes=more), **about),
             writes.Put(group.state.key, nodegroups.written(changed)),
             updates.UPDATES.begun(group.state.key, update),
             writes.Require(spec.key(call.account, call.region, of), writes.Present()),

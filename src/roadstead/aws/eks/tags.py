@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.eks import resources
 from roadstead.store import facts, keys, kinds, writes
 
 
-@calls.operation("eks", "TagResource")
+@calls.operation("eks", "TagResource", on=resources.TAGGED, context=resources.TAGS)
 async def tag_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await _change(call, asked["resourceArn"], put=asked["tags"], remove=())
     return {}
 
 
-@calls.operation("eks", "UntagResource")
+@calls.operation("eks", "UntagResource", on=resources.TAGGED, context=resources.UNTAGGED)
 async def untag_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     await _change(call, asked["resourceArn"], put={}, remove=tuple(asked["tagKeys"]))
     return {}
 
 
-@calls.operation("eks", "ListTagsForResource")
+@calls.operation("eks", "ListTagsForResource", on=resources.LISTED)
 async def list_tags_for_resource(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     arn = asked["resourceArn"]
     key, kind = await _found(call, arn)

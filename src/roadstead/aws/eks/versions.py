@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from roadstead.aws import calls
+from roadstead.aws.eks import resources
 from roadstead.clusters import versions, views
 
 
-@calls.operation("eks", "DescribeClusterVersions")
+@calls.operation("eks", "DescribeClusterVersions", on=resources.ANYTHING)
 async def describe_cluster_versions(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Newest first. One whose support is over is told only to who asks for it: by its name, its status, or for all."""
     named = asked.get("clusterVersions")

@@ -1,8 +1,8 @@
 """One request to one answer. No sockets: bytes and facts come in, a response and what to write down go out.
 
 The order of the walk is that of trust: who says it (an access key that there is), that they say it (the signature),
-for where (service and region of the scope), what (the operation and its input), and only then anything is done.
-Until policies are evaluated, every caller whose signature is good is the account's administrator.
+for where (service and region of the scope), what (the operation and its input), whether they may, and only then
+anything is done, or looked up of what was done before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from roadstead.aws import calls, faults, idempotency, paging, registry
+from roadstead.aws.authorization import gate, requests
 from roadstead.aws.http import logs
 from roadstead.core import errors
 from roadstead.identity import users
@@ -80,6 +81,7 @@ class DispatcherFacts:
     store: interface.Store
     regions: frozenset[str]
     cursors: bytes = field(repr=False)
+    authorizer: requests.Authorizer
     secure: bool = False
     """Whether requests come over TLS, where a signature may leave out the body."""
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
@@ -180,7 +182,7 @@ class Dispatcher:
         if bound is None:
             raise exchange.RequestRefused(faults.not_built(service, found.operation, _INSTEAD.get(service.name, "")))
         asked = server.parse_input(found, request)
-        caller = calls.Caller(known.account, known.arn, known.user_id, known.access_key)
+        caller = requests.Caller(known.account, known.arn, known.user_id, known.access_key, tags=known.tags)
         call = calls.Call(
             service.name,
             found.operation.name,
@@ -189,6 +191,7 @@ class Dispatcher:
             outcome.request_id,
             now,
             facts.store,
+            facts.authorizer,
             facts.registry.kinds,
         )
         output = await self._output(bound, call, asked)
@@ -252,6 +255,7 @@ class Dispatcher:
         if problems := validate.problems(operation.input, dict(asked)):
             raise exchange.RequestRefused(faults.invalid(service, operation, problems))
         try:
+            await gate.check(bound.authorization, call, asked)
             window = None
             if bound.pages is not None:
                 where = (call.account, call.region, call.service, call.operation)

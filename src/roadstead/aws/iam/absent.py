@@ -5,7 +5,7 @@ passwords, certificates. Lists are empty, and what is named does not exist; whos
 from __future__ import annotations
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.iam import lookups
+from roadstead.aws.iam import lookups, resources
 from roadstead.identity import users
 
 
@@ -15,7 +15,7 @@ def _none(name: str, member: str, *, pages: bool = True) -> calls.Handler:
     async def operation(_: calls.Call, __: calls.Asked) -> calls.Answer:
         return {member: [], "IsTruncated": False} if pages else {member: []}
 
-    return calls.operation("iam", name, answers="empty")(operation)
+    return calls.operation("iam", name, answers="empty", on=resources.ANYTHING)(operation)
 
 
 def _of_role(name: str, member: str) -> calls.Handler:
@@ -25,7 +25,7 @@ def _of_role(name: str, member: str) -> calls.Handler:
         await lookups.role(call, asked["RoleName"])
         return {member: [], "IsTruncated": False}
 
-    return calls.operation("iam", name, answers="empty")(operation)
+    return calls.operation("iam", name, answers="empty", on=resources.ROLE)(operation)
 
 
 def _of_user(name: str, member: str) -> calls.Handler:
@@ -37,13 +37,13 @@ def _of_user(name: str, member: str) -> calls.Handler:
             await lookups.user(call, user)
         return {member: [], "IsTruncated": False}
 
-    return calls.operation("iam", name, answers="empty")(operation)
+    return calls.operation("iam", name, answers="empty", on=resources.USER)(operation)
 
 
-_OPENID = ("OpenIDConnectProviderArn", "OpenID Connect provider")
+_OPENID = ("OpenIDConnectProviderArn", "OpenID Connect provider", resources.OPENID_PROVIDER)
 
 
-def _missing(name: str, member: str, what: str) -> calls.Handler:
+def _missing(name: str, member: str, what: str, on: calls.Resource) -> calls.Handler:
     """The operation `name`, which finds nothing by the name in `member`. Its role or its user is looked for first."""
 
     async def operation(call: calls.Call, asked: calls.Asked) -> calls.Answer:
@@ -52,7 +52,7 @@ def _missing(name: str, member: str, what: str) -> calls.Handler:
                 await look(call, asked[owner])
         store_access.refuse("NoSuchEntity", f"The {what} with name {asked.get(member, '')} cannot be found.")
 
-    return calls.operation("iam", name, answers="empty")(operation)
+    return calls.operation("iam", name, answers="empty", on=on)(operation)
 
 
 list_groups = _none("ListGroups", "Groups")
@@ -73,16 +73,22 @@ list_ssh_public_keys = _of_user("ListSSHPublicKeys", "SSHPublicKeys")
 list_signing_certificates = _of_user("ListSigningCertificates", "Certificates")
 list_service_specific_credentials = _of_user("ListServiceSpecificCredentials", "ServiceSpecificCredentials")
 
-get_role_policy = _missing("GetRolePolicy", "PolicyName", "role policy")
-get_user_policy = _missing("GetUserPolicy", "PolicyName", "user policy")
-get_login_profile = _missing("GetLoginProfile", "UserName", "login profile of the user")
-get_group = _missing("GetGroup", "GroupName", "group")
-get_group_policy = _missing("GetGroupPolicy", "GroupName", "group")
-list_group_policies = _missing("ListGroupPolicies", "GroupName", "group")
-list_attached_group_policies = _missing("ListAttachedGroupPolicies", "GroupName", "group")
-get_instance_profile = _missing("GetInstanceProfile", "InstanceProfileName", "instance profile")
-list_instance_profile_tags = _missing("ListInstanceProfileTags", "InstanceProfileName", "instance profile")
+get_role_policy = _missing("GetRolePolicy", "PolicyName", "role policy", resources.ROLE)
+get_user_policy = _missing("GetUserPolicy", "PolicyName", "user policy", resources.USER)
+get_login_profile = _missing("GetLoginProfile", "UserName", "login profile of the user", resources.USER)
+get_group = _missing("GetGroup", "GroupName", "group", resources.GROUP)
+get_group_policy = _missing("GetGroupPolicy", "GroupName", "group", resources.GROUP)
+list_group_policies = _missing("ListGroupPolicies", "GroupName", "group", resources.GROUP)
+list_attached_group_policies = _missing("ListAttachedGroupPolicies", "GroupName", "group", resources.GROUP)
+get_instance_profile = _missing(
+    "GetInstanceProfile", "InstanceProfileName", "instance profile", resources.INSTANCE_PROFILE
+)
+list_instance_profile_tags = _missing(
+    "ListInstanceProfileTags", "InstanceProfileName", "instance profile", resources.INSTANCE_PROFILE
+)
 get_open_id_connect_provider = _missing("GetOpenIDConnectProvider", *_OPENID)
 list_open_id_connect_provider_tags = _missing("ListOpenIDConnectProviderTags", *_OPENID)
-get_saml_provider = _missing("GetSAMLProvider", "SAMLProviderArn", "SAML provider")
-get_server_certificate = _missing("GetServerCertificate", "ServerCertificateName", "server certificate")
+get_saml_provider = _missing("GetSAMLProvider", "SAMLProviderArn", "SAML provider", resources.SAML_PROVIDER)
+get_server_certificate = _missing(
+    "GetServerCertificate", "ServerCertificateName", "server certificate", resources.SERVER_CERTIFICATE
+)

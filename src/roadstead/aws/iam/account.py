@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.iam import resources
 from roadstead.aws.iam import users as keys_of
 from roadstead.identity import roles, users
 from roadstead.store import keys
@@ -21,7 +22,7 @@ _NONE = (
 """What no account here has. Policies: of its own."""
 
 
-@calls.operation("iam", "GetAccountSummary")
+@calls.operation("iam", "GetAccountSummary", on=resources.ANYTHING)
 async def get_account_summary(call: calls.Call, _: calls.Asked) -> calls.Answer:
     counted = {
         name: len(await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, kind)))
@@ -33,12 +34,12 @@ async def get_account_summary(call: calls.Call, _: calls.Asked) -> calls.Answer:
     return {"SummaryMap": {**counted, **dict.fromkeys(_NONE, 0), **present, **_QUOTAS}}
 
 
-@calls.operation("iam", "ListAccountAliases", answers="empty")
+@calls.operation("iam", "ListAccountAliases", answers="empty", on=resources.ANYTHING)
 async def list_account_aliases(_: calls.Call, __: calls.Asked) -> calls.Answer:
     return {"AccountAliases": [], "IsTruncated": False}
 
 
-@calls.operation("iam", "GetAccountPasswordPolicy", answers="empty")
+@calls.operation("iam", "GetAccountPasswordPolicy", answers="empty", on=resources.ANYTHING)
 async def get_account_password_policy(call: calls.Call, _: calls.Asked) -> calls.Answer:
     """Nobody has a password."""
     store_access.refuse(

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.iam import resources
 from roadstead.identity import names, policies, roles
 from roadstead.store import keys
 
 _VERSION = "v1"
 
 
-@calls.operation("iam", "ListPolicies")
+@calls.operation("iam", "ListPolicies", on=resources.ANYTHING)
 async def list_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """An account here has none of its own."""
     below, attached = asked.get("PathPrefix", "/"), asked.get("OnlyAttached", False)
@@ -22,26 +23,26 @@ async def list_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Policies": [one for one in shown if one["AttachmentCount"] or not attached], "IsTruncated": False}
 
 
-@calls.operation("iam", "GetPolicy")
+@calls.operation("iam", "GetPolicy", on=resources.POLICY)
 async def get_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Policy": _policy(_known(asked), await _roles(call))}
 
 
-@calls.operation("iam", "ListPolicyVersions")
+@calls.operation("iam", "ListPolicyVersions", on=resources.POLICY)
 async def list_policy_versions(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     """One, whatever AWS has."""
     _known(asked)
     return {"Versions": [{"VersionId": _VERSION, "IsDefaultVersion": True}], "IsTruncated": False}
 
 
-@calls.operation("iam", "ListPolicyTags", answers="empty")
+@calls.operation("iam", "ListPolicyTags", answers="empty", on=resources.POLICY)
 async def list_policy_tags(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     """AWS's own policies have no tags."""
     _known(asked)
     return {"Tags": [], "IsTruncated": False}
 
 
-@calls.operation("iam", "ListEntitiesForPolicy")
+@calls.operation("iam", "ListEntitiesForPolicy", on=resources.POLICY)
 async def list_entities_for_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Roles: nothing else has policies here."""
     arn = policies.arn(_known(asked))

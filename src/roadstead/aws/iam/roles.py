@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.iam import lookups, views
+from roadstead.aws.iam import lookups, resources, views
 from roadstead.core import errors
 from roadstead.identity import names, policies, roles
 from roadstead.store import facts, keys, writes
 
 
-@calls.operation("iam", "CreateRole")
+@calls.operation("iam", "CreateRole", on=resources.NEW_ROLE, context=resources.NEW)
 async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     with store_access.coded({errors.Invalid: "MalformedPolicyDocument"}):
         roles.check_trust(asked["AssumeRolePolicyDocument"])
@@ -27,16 +27,17 @@ async def create_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         longest_session=asked.get("MaxSessionDuration", 3600),
         tags=lookups.tags(asked),
     )
+    await resources.may_tag(call, "iam:TagRole", roles.arn(call.account, role), role.tags)
     await lookups.added(call, roles.ROLE, role.name, roles.put(call.account, role, writes.Absent()))
     return {"Role": views.role(call.account, role)}
 
 
-@calls.operation("iam", "GetRole")
+@calls.operation("iam", "GetRole", on=resources.ROLE)
 async def get_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Role": views.role(call.account, await lookups.role(call, asked["RoleName"]))}
 
 
-@calls.operation("iam", "ListRoles")
+@calls.operation("iam", "ListRoles", on=resources.ANYTHING)
 async def list_roles(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
     states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, roles.ROLE))
@@ -44,12 +45,12 @@ async def list_roles(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Roles": [views.role(call.account, role, whole=False) for role in there], "IsTruncated": False}
 
 
-@calls.operation("iam", "ListRoleTags")
+@calls.operation("iam", "ListRoleTags", on=resources.ROLE)
 async def list_role_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Tags": views.tags((await lookups.role(call, asked["RoleName"])).tags), "IsTruncated": False}
 
 
-@calls.operation("iam", "DeleteRole")
+@calls.operation("iam", "DeleteRole", on=resources.ROLE)
 async def delete_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only without policies."""
     key = roles.key(call.account, asked["RoleName"])
@@ -63,7 +64,7 @@ async def delete_role(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {}
 
 
-@calls.operation("iam", "AttachRolePolicy")
+@calls.operation("iam", "AttachRolePolicy", on=resources.ROLE, context=resources.POLICY_ARN)
 async def attach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Attaching twice is as good as once."""
     arn = asked["PolicyArn"]
@@ -84,7 +85,7 @@ async def attach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answ
     return {}
 
 
-@calls.operation("iam", "DetachRolePolicy")
+@calls.operation("iam", "DetachRolePolicy", on=resources.ROLE, context=resources.POLICY_ARN)
 async def detach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     arn = asked["PolicyArn"]
 
@@ -99,7 +100,7 @@ async def detach_role_policy(call: calls.Call, asked: calls.Asked) -> calls.Answ
     return {}
 
 
-@calls.operation("iam", "ListAttachedRolePolicies")
+@calls.operation("iam", "ListAttachedRolePolicies", on=resources.ROLE)
 async def list_attached_role_policies(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     role = await lookups.role(call, asked["RoleName"])
     shown = [{"PolicyName": policies.name_of(arn) or arn, "PolicyArn": arn} for arn in role.policies]

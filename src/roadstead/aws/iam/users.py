@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from roadstead.aws import calls, store_access
-from roadstead.aws.iam import lookups, views
+from roadstead.aws.iam import lookups, resources, views
 from roadstead.core import errors
 from roadstead.identity import names, users
 from roadstead.store import keys, writes
@@ -12,7 +12,7 @@ MOST_KEYS = 2
 """Access keys of a user: IAM's quota."""
 
 
-@calls.operation("iam", "CreateUser")
+@calls.operation("iam", "CreateUser", on=resources.NEW_USER, context=resources.NEW)
 async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     if asked.get("PermissionsBoundary"):
         store_access.refuse("InvalidInput", "PermissionsBoundary is not built yet: leave it out.")
@@ -23,11 +23,12 @@ async def create_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         path=asked.get("Path", "/"),
         tags=lookups.tags(asked),
     )
+    await resources.may_tag(call, "iam:TagUser", users.arn(call.account, user), user.tags)
     await lookups.added(call, users.USER, user.name, users.put_user(call.account, user, writes.Absent()))
     return {"User": views.user(call.account, user)}
 
 
-@calls.operation("iam", "GetUser")
+@calls.operation("iam", "GetUser", on=resources.USER)
 async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one that is named, or who calls."""
     name = asked.get("UserName") or lookups.caller(call)
@@ -37,7 +38,7 @@ async def get_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"User": views.user(call.account, await lookups.user(call, name))}
 
 
-@calls.operation("iam", "ListUsers")
+@calls.operation("iam", "ListUsers", on=resources.ANYTHING)
 async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     below = asked.get("PathPrefix", "/")
     states = await store_access.everything(call.store, keys.Prefix(call.account, keys.GLOBAL, users.USER))
@@ -45,12 +46,12 @@ async def list_users(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Users": [views.user(call.account, user, whole=False) for user in there], "IsTruncated": False}
 
 
-@calls.operation("iam", "ListUserTags")
+@calls.operation("iam", "ListUserTags", on=resources.USER)
 async def list_user_tags(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {"Tags": views.tags((await lookups.user(call, asked["UserName"])).tags), "IsTruncated": False}
 
 
-@calls.operation("iam", "DeleteUser")
+@calls.operation("iam", "DeleteUser", on=resources.USER)
 async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Only without access keys."""
     name = asked["UserName"]
@@ -64,7 +65,7 @@ async def delete_user(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     return {}
 
 
-@calls.operation("iam", "CreateAccessKey")
+@calls.operation("iam", "CreateAccessKey", on=resources.USER)
 async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The one answer that has the secret."""
     name = asked.get("UserName") or lookups.caller(call)
@@ -79,7 +80,7 @@ async def create_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answe
     return {"AccessKey": shown}
 
 
-@calls.operation("iam", "ListAccessKeys")
+@calls.operation("iam", "ListAccessKeys", on=resources.USER)
 async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     name = asked.get("UserName") or lookups.caller(call)
     if name != users.ROOT:
@@ -88,7 +89,7 @@ async def list_access_keys(call: calls.Call, asked: calls.Asked) -> calls.Answer
     return {"AccessKeyMetadata": [views.access_key(key) for key in owned], "IsTruncated": False}
 
 
-@calls.operation("iam", "DeleteAccessKey")
+@calls.operation("iam", "DeleteAccessKey", on=resources.USER)
 async def delete_access_key(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The key and its secret, at once."""
     name, id = asked.get("UserName") or lookups.caller(call), asked["AccessKeyId"]

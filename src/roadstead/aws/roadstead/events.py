@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.authorization import resources
 from roadstead.clusters import events, views
 from roadstead.store import keys
+
+_SUBJECT = resources.template("cluster nodegroup", "{resourceArn}", when="resourceArn")
 
 
 def concerns(arn: str, of: str) -> bool:
@@ -16,7 +19,7 @@ def concerns(arn: str, of: str) -> bool:
     return of == arn or arn.startswith(f"{of}/") or of.startswith(f"{arn.replace(':cluster/', ':nodegroup/')}/")
 
 
-@calls.operation("roadstead", "ListEvents")
+@calls.operation("roadstead", "ListEvents", on=_SUBJECT)
 async def list_events(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Oldest first: those of a resource and of what belongs to it, or all of the region."""
     since, until = asked.get("startTime"), asked.get("endTime")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from roadstead.aws import calls, store_access
+from roadstead.aws.eks import resources
 from roadstead.clusters import nodegroups as groups
 from roadstead.clusters import observed, spec, views
 from roadstead.store import keys
 
 
-@calls.operation("roadstead", "ListClusterParts")
+@calls.operation("roadstead", "ListClusterParts", on=resources.CLUSTER)
 async def list_cluster_parts(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The members in their order, then the nodes of each nodegroup. What was not looked at yet is not there."""
     name = asked["clusterName"]

@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 
 from roadstead.aws import calls
-from roadstead.aws.eks import admission
+from roadstead.aws.authorization import resources
+from roadstead.aws.eks.admission import capacity
 from roadstead.aws.roadstead import about
 from roadstead.clusters import views
 from roadstead.clusters.capacity import sums
 from roadstead.core import errors
 
 
-@calls.operation("roadstead", "GetStatus")
+@calls.operation("roadstead", "GetStatus", on=resources.ANYTHING)
 async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
     state = await call.store.get(about.key(call.account))
     if state is None:
@@ -32,10 +33,10 @@ async def get_status(call: calls.Call, _: calls.Asked) -> calls.Answer:
     }
 
 
-@calls.operation("roadstead", "CheckRoom")
+@calls.operation("roadstead", "CheckRoom", on=resources.ANYTHING)
 async def check_room(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """The sums of CreateCluster and CreateNodegroup taken together; what they would write is not written."""
-    await admission.on_machine(call, sums.Load(asked.get("controlPlanes", 0), asked.get("nodes", 0)))
+    await capacity.on_machine(call, sums.Load(asked.get("controlPlanes", 0), asked.get("nodes", 0)))
     return {}
 
 

@@ -24,8 +24,8 @@ _KEPT = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 class WantedAccess:
     """What the flags say about the kubeconfig."""
 
-    files: files.Files
-    owner: owner.Owner
+    files: files.KubeconfigFiles
+    owner: owner.FileOwner
     current: bool
     program: str
     """roadstead or aws."""
@@ -35,6 +35,8 @@ class WantedAccess:
 
 @dataclass(frozen=True)
 class WrittenAccess:
+    """Where a kubeconfig was written, and the context in it. `usual`: kubectl finds the file by itself."""
+
     path: str
     context: str
     usual: bool
@@ -48,7 +50,7 @@ class WrittenAccess:
         return f"kubectl command should work with \"{self.path}\", try 'kubectl{flag} get nodes'"
 
 
-def command(call: asked.Asked) -> None:
+def command(call: asked.FlagValues) -> None:
     """`utils write-kubeconfig`."""
     name = reach.cluster(call)
     wanted = asks(call, name)
@@ -58,7 +60,7 @@ def command(call: asked.Asked) -> None:
         log.line(f'saved kubeconfig as "{done.path}"', "✔")
 
 
-def asks(call: asked.Asked, cluster: str) -> WantedAccess:
+def asks(call: asked.FlagValues, cluster: str) -> WantedAccess:
     """Raises Invalid for flags that do not go together, Denied for a file that cannot be written: before all else."""
     explicit = call.text("kubeconfig") if "kubeconfig" in call.given else None
     automatic = call.truth("auto-kubeconfig")
@@ -74,14 +76,16 @@ def asks(call: asked.Asked, cluster: str) -> WantedAccess:
     return WantedAccess(found, whose, call.truth("set-kubeconfig-context"), program, usual=explicit is None)
 
 
-def write(api: service.Api, found: Mapping[str, Any], wanted: WantedAccess, call: asked.Asked) -> WrittenAccess:
+def write(api: service.Api, found: Mapping[str, Any], wanted: WantedAccess, call: asked.FlagValues) -> WrittenAccess:
     """Put the cluster's entries into the kubeconfig. `found`: from DescribeCluster. Raises Busy while it has none."""
     name, server = found["name"], found.get("endpoint")
     authority = found.get("certificateAuthority", {}).get("data")
     if not server or not authority:
         raise errors.Busy(f'cluster "{name}" has no endpoint yet: it is {found.get("status")}')
     caller = api.call("sts", "GetCallerIdentity")["Arn"]
-    made = entry.Entry(name, api.region, server, authority, caller, program(api, name, wanted, call.text("profile")))
+    made = entry.KubeconfigEntry(
+        name, api.region, server, authority, caller, program(api, name, wanted, call.text("profile"))
+    )
     entry.check(made)
     default = str(wanted.files.default)
     with owner.acting(wanted.owner):
@@ -89,11 +93,11 @@ def write(api: service.Api, found: Mapping[str, Any], wanted: WantedAccess, call
     return WrittenAccess(default, made.context_name, wanted.usual)
 
 
-def _put(texts: Mapping[str, str], *, default: str, made: entry.Entry, current: bool) -> Mapping[str, str]:
+def _put(texts: Mapping[str, str], *, default: str, made: entry.KubeconfigEntry, current: bool) -> Mapping[str, str]:
     return merge.put(texts, default, made, current=current)
 
 
-def program(api: service.Api, name: str, wanted: WantedAccess, profile_asked: str | None) -> entry.Program:
+def program(api: service.Api, name: str, wanted: WantedAccess, profile_asked: str | None) -> entry.ExecProgram:
     """What kubectl runs for a token. It works in any shell: nothing of this one's environment is needed.
 
     But for keys: those that only this environment has are not written into a file.
@@ -118,7 +122,7 @@ def program(api: service.Api, name: str, wanted: WantedAccess, profile_asked: st
     if not own_keys:
         # As a flag: keys in the environment of that shell, which may be AWS's, go before AWS_PROFILE.
         arguments += ["--profile", named]
-    return entry.Program(command, tuple(arguments), environment)
+    return entry.ExecProgram(command, tuple(arguments), environment)
 
 
 def _launcher() -> str | None:
@@ -157,7 +161,7 @@ def take_back(region: str, cluster: str, servers: list[str]) -> list[str]:
         if any(path.exists() for path in found.all):
             files.change(found, without)
         if automatic.exists():
-            files.change(files.Files((automatic,), automatic), without)
+            files.change(files.KubeconfigFiles((automatic,), automatic), without)
             if str(automatic) in changed:
                 automatic.unlink()
     return changed

@@ -19,7 +19,8 @@ from roadstead.core import errors, terminal
 from roadstead.wire import client
 
 
-def cluster(call: asked.Asked) -> None:
+def cluster(call: asked.FlagValues) -> None:
+    """`create cluster`. Raises Failed with the service's words. What was made by then: see `building`."""
     wanted = filled(call, defaults.made_up_names(reach.region(call)))
     if call.truth("dry-run"):
         terminal.out(documents.yaml_text(documents.tree(wanted)), end="")
@@ -51,7 +52,7 @@ def cluster(call: asked.Asked) -> None:
 
 
 def make(
-    work: building.Building, kept: access.WantedAccess | None, call: asked.Asked
+    work: building.Building, kept: access.WantedAccess | None, call: asked.FlagValues
 ) -> tuple[access.WrittenAccess | None, dict[str, list[str]]]:
     """All of it, in order. The kubeconfig is written while the nodes are on their way."""
     work.begin()
@@ -87,7 +88,7 @@ def _tell(stage: follow.Stage, shown: Mapping[str, Any], written: access.Written
     stage.log.line(f'EKS cluster "{shown["name"]}" in "{shown["region"]}" region is ready', "✔")
 
 
-def filled(call: asked.Asked, names: defaults.Names) -> config.ClusterConfig:
+def filled(call: asked.FlagValues, names: defaults.Names) -> config.ClusterConfig:
     """The whole ClusterConfig of a call, from flags or from a file, with its defaults. Raises Invalid."""
     given = call.file if call.file is not None else from_flags(call)
     if call.truth("without-nodegroup"):
@@ -100,7 +101,7 @@ def filled(call: asked.Asked, names: defaults.Names) -> config.ClusterConfig:
     return whole
 
 
-def from_flags(call: asked.Asked) -> config.ClusterConfig:
+def from_flags(call: asked.FlagValues) -> config.ClusterConfig:
     """What the flags and the name argument say. Raises Invalid, in eksctl's words."""
     if not call.truth("managed"):
         raise errors.Invalid("--managed=false is not supported: Roadstead has managed nodegroups only")
@@ -122,7 +123,7 @@ def from_flags(call: asked.Asked) -> config.ClusterConfig:
 
 
 def _kubeconfig(
-    work: building.Building, there: dict[str, Any], kept: access.WantedAccess | None, call: asked.Asked
+    work: building.Building, there: dict[str, Any], kept: access.WantedAccess | None, call: asked.FlagValues
 ) -> access.WrittenAccess | None:
     """A cluster without a kubeconfig is still a cluster: it goes on, and the failure is told at the end."""
     if kept is None:

@@ -18,7 +18,8 @@ from roadstead.core import errors
 from roadstead.wire import client
 
 
-def nodegroups(call: asked.Asked) -> None:
+def nodegroups(call: asked.FlagValues) -> None:
+    """`delete nodegroup`. With a file and without `--approve` it says what it would do, and does nothing."""
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")
@@ -52,11 +53,11 @@ def _goes_on(of: str, region: str) -> str:
     return f"the deletion goes on: {groups.watch_hint(of, region)}"
 
 
-def _without(shown: progress.Progress, seen: progress.ProgressSeen, now: float) -> progress.Progress:
+def _without(shown: progress.CreationProgress, seen: progress.ProgressSeen, now: float) -> progress.CreationProgress:
     return shown if seen.nodegroups else shown.end("nodes", now)
 
 
-def wanted(call: asked.Asked) -> list[str]:
+def wanted(call: asked.FlagValues) -> list[str]:
     """The names to delete: the one given, or the file's that match the globs. Raises Invalid."""
     name = call.text("name") or call.name
     if call.file is None:
@@ -68,7 +69,8 @@ def wanted(call: asked.Asked) -> list[str]:
     return [each for each in names if groups.matches(each, include, call.texts("exclude"))]
 
 
-def cluster(call: asked.Asked) -> None:
+def cluster(call: asked.FlagValues) -> None:
+    """`delete cluster`: the cluster with its nodegroups, then what was made for it, then the kubeconfig's entries."""
     name = reach.cluster(call)
     stage = reach.stage(call, *progress.DELETE)
     with reach.connection(call) as api, stage.screen:

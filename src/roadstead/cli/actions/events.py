@@ -16,7 +16,7 @@ _WIDTHS = {"TIME": 24, "SEVERITY": 16, "RESOURCE": 32, "REASON": 16}
 """Of columns while it is watched: nobody knows what will come. Multiples of a tab."""
 
 
-def events(call: asked.Asked) -> None:
+def events(call: asked.FlagValues) -> None:
     """Raises NotFound for a cluster that there is not, and of which nothing is known."""
     of = call.file_name or call.text("cluster") or call.name
     asks: dict[str, Any] = {}
@@ -51,7 +51,7 @@ def _all(api: service.Api, **asks: Any) -> list[dict[str, Any]]:
     return [each for page in service.pages(api, "roadstead", "ListEvents", **asks) for each in page["events"]]
 
 
-def _watch(call: asked.Asked, api: service.Api, found: list[dict[str, Any]], asks: dict[str, Any]) -> None:
+def _watch(call: asked.FlagValues, api: service.Api, found: list[dict[str, Any]], asks: dict[str, Any]) -> None:
     """Until it is interrupted, or the time is over that was asked for."""
     form = call.text("output") or "table"
     say: Callable[[Sequence[dict[str, Any]]], None] = _say_lines if form == "table" else _sayer(form)

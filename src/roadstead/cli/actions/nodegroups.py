@@ -23,7 +23,7 @@ Subnets = Mapping[str, tuple[str, bool]]
 """Zone and public-or-not by the id."""
 
 
-def create(call: asked.Asked) -> None:
+def create(call: asked.FlagValues) -> None:
     """`create nodegroup`. Raises in eksctl's words."""
     of = call.file_name or call.text("cluster")
     if not of:
@@ -57,7 +57,7 @@ def create(call: asked.Asked) -> None:
     stage.log.line(f'created {len(groups)} managed nodegroup(s) in cluster "{of}"', "✔")
 
 
-def filled(call: asked.Asked, of: str, region: str) -> config.ClusterConfig:
+def filled(call: asked.FlagValues, of: str, region: str) -> config.ClusterConfig:
     """The whole of what is asked for. Raises Invalid."""
     if call.file is not None:
         given = call.file
@@ -94,7 +94,7 @@ def matches(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
 
 
 def _versioned(
-    call: asked.Asked, wanted: config.ClusterConfig, version: str, log: show.Log
+    call: asked.FlagValues, wanted: config.ClusterConfig, version: str, log: show.Log
 ) -> tuple[config.ManagedNodeGroup, ...]:
     said = call.text("version") or "auto"
     if said not in ("auto", version):
@@ -147,6 +147,7 @@ def _role(api: service.Api, wanted: config.ClusterConfig) -> str:
 
 
 def given_or(group: config.ManagedNodeGroup, role: str) -> str:
+    """The ARN of the role that the group names, else this one."""
     return make.given_role(group) or role
 
 
@@ -205,4 +206,5 @@ def told(api: service.Api, of: str, groups: Sequence[config.ManagedNodeGroup], l
 
 
 def watch_hint(of: str, region: str) -> str:
+    """The end of a sentence for who does not want to wait any longer."""
     return f"watch it by 'roadstead get events -w --cluster={of} --region={region}'"

@@ -18,7 +18,7 @@ _TOLD = 3
 """How much has to be told for a picture to be shown."""
 
 
-def connection(call: asked.Asked, *, forever: bool = False) -> service.Connection:
+def connection(call: asked.FlagValues, *, forever: bool = False) -> service.ApiConnection:
     """Raises NotFound when no endpoint or no keys are known. `forever`: no deadline but that of one answer."""
     environment = dict(os.environ)
     config, credentials = profiles(environment)
@@ -29,10 +29,10 @@ def connection(call: asked.Asked, *, forever: bool = False) -> service.Connectio
         profile=call.text("profile"),
         region_asked=call.file_region or call.text("region"),
     )
-    return service.Connection(access, float("inf") if forever else deadline(call))
+    return service.ApiConnection(access, float("inf") if forever else deadline(call))
 
 
-def region(call: asked.Asked) -> str:
+def region(call: asked.FlagValues) -> str:
     """The region alone: for what asks nobody."""
     environment = dict(os.environ)
     config, credentials = profiles(environment)
@@ -46,18 +46,19 @@ def profiles(environment: Mapping[str, str]) -> tuple[str, str]:
     return profile.read(config), profile.read(credentials)
 
 
-def deadline(call: asked.Asked) -> float:
+def deadline(call: asked.FlagValues) -> float:
     """By time.monotonic."""
     return time.monotonic() + call.seconds("timeout")
 
 
-def log(call: asked.Asked) -> show.Log:
+def log(call: asked.FlagValues) -> show.Log:
+    """By `--verbose` (3: eksctl's), and beside the document that `--output` asks for."""
     verbose = call.number("verbose")
     output = call.text("output")
     return show.Log(3 if verbose is None else verbose, to_error=output not in (None, "table"))
 
 
-def stage(call: asked.Asked, *phases: str) -> follow.Stage:
+def stage(call: asked.FlagValues, *phases: str) -> follow.Stage:
     """Where a long command shows what it does: a picture where somebody sees one, else lines."""
     from roadstead.cli.live import follow, progress, screen
 
@@ -69,7 +70,7 @@ def stage(call: asked.Asked, *phases: str) -> follow.Stage:
     )
 
 
-def cluster(call: asked.Asked) -> str:
+def cluster(call: asked.FlagValues) -> str:
     """The cluster that a command is about. Raises Invalid when none is named."""
     flag = "name" if call.resource.name == "cluster" else "cluster"
     named = call.file_name or call.text(flag) or (call.name if call.resource.named_by == flag else None)

@@ -8,7 +8,8 @@ from roadstead.core import errors
 from roadstead.wire import client
 
 
-def nodegroups(call: asked.Asked) -> None:
+def nodegroups(call: asked.FlagValues) -> None:
+    """`scale nodegroup`. All sizes are checked before the first is asked for."""
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")
@@ -20,7 +21,7 @@ def nodegroups(call: asked.Asked) -> None:
             scale(api, of, group, reach.log(call), reach.deadline(call) if call.truth("wait") else None)
 
 
-def wanted(call: asked.Asked) -> list[config.ManagedNodeGroup]:
+def wanted(call: asked.FlagValues) -> list[config.ManagedNodeGroup]:
     """The nodegroups to scale, with the sizes that were asked for. Raises Invalid."""
     name = call.text("name") or call.name
     if call.file is None:

@@ -10,5 +10,6 @@ from roadstead.cli import asked, config
 from roadstead.core import terminal
 
 
-def show(call: asked.Asked) -> None:  # noqa: ARG001
+def show(call: asked.FlagValues) -> None:  # noqa: ARG001
+    """One document on standard output; docstrings of `config` are descriptions in it."""
     terminal.out(json.dumps(msgspec.json.schema(config.ClusterConfig), indent=2))

@@ -24,7 +24,7 @@ _CALLER = re.compile(r"arn:[!-~]{1,2048}")
 
 
 @dataclass(frozen=True)
-class Program:
+class ExecProgram:
     """What kubectl runs for a token."""
 
     command: str
@@ -33,7 +33,9 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Entry:
+class KubeconfigEntry:
+    """What is to be known of a cluster for kubectl. `server`: `https://ADDRESS:PORT`."""
+
     cluster: str
     region: str
     server: str
@@ -41,7 +43,7 @@ class Entry:
     """The certificate authority in PEM, base 64."""
     caller: str
     """The ARN of who will log in."""
-    program: Program
+    program: ExecProgram
 
     @property
     def cluster_name(self) -> str:
@@ -53,9 +55,11 @@ class Entry:
         return f"{username(self.caller)}@{self.cluster_name}"
 
     def named(self) -> Mapping[Kind, str]:
+        """By the lists of a kubeconfig the name of the entry in each."""
         return {"clusters": self.cluster_name, "contexts": self.context_name, "users": self.context_name}
 
     def bodies(self) -> Mapping[Kind, dict[str, Any]]:
+        """By the lists of a kubeconfig what stands beside the name in each."""
         program: dict[str, Any] = {
             "apiVersion": API,
             "args": list(self.program.arguments),
@@ -71,7 +75,7 @@ class Entry:
         }
 
 
-def check(entry: Entry) -> None:
+def check(entry: KubeconfigEntry) -> None:
     """Raises Invalid for what no service should have answered: it would go into the caller's kubeconfig."""
     for what, text, form in (
         ("endpoint", entry.server, _SERVER),
@@ -83,6 +87,7 @@ def check(entry: Entry) -> None:
 
 
 def cluster_name(cluster: str, region: str) -> str:
+    """eksctl's: `shop.eu-central-1.eksctl.io`."""
     return f"{cluster}.{region}.eksctl.io"
 
 

@@ -23,23 +23,23 @@ _PAUSE = 0.02
 
 
 @dataclass(frozen=True)
-class Files:
+class KubeconfigFiles:
     """In the order in which kubectl reads them; `default` is where new entries go."""
 
     all: tuple[Path, ...]
     default: Path
 
 
-def where(environment: Mapping[str, str], home: Path, explicit: str | None) -> Files:
+def where(environment: Mapping[str, str], home: Path, explicit: str | None) -> KubeconfigFiles:
     """From --kubeconfig, else KUBECONFIG (a list), else ~/.kube/config."""
     if explicit:
         path = Path(_expanded(explicit, home))
-        return Files((path,), path)
+        return KubeconfigFiles((path,), path)
     listed = list(dict.fromkeys(Path(each) for each in environment.get("KUBECONFIG", "").split(os.pathsep) if each))
     if not listed:
         path = home / ".kube" / "config"
-        return Files((path,), path)
-    return Files(tuple(listed), next((path for path in listed if path.exists()), listed[-1]))
+        return KubeconfigFiles((path,), path)
+    return KubeconfigFiles(tuple(listed), next((path for path in listed if path.exists()), listed[-1]))
 
 
 def automatic(home: Path, cluster: str) -> Path:
@@ -52,7 +52,7 @@ def _expanded(path: str, home: Path) -> str:
     return str(home / path[2:]) if path.startswith("~/") else path
 
 
-def check(files: Files) -> None:
+def check(files: KubeconfigFiles) -> None:
     """Whether they may be read and written. Raises Denied."""
     _texts(files)
     place = files.default
@@ -61,7 +61,7 @@ def check(files: Files) -> None:
         raise errors.Denied(f"the kubeconfig {place} cannot be written: no permission for {nearest}")
 
 
-def change(files: Files, changed: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+def change(files: KubeconfigFiles, changed: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
     """Read all, change the texts, write those that are different, all under lock. Raises Denied or Busy."""
     with contextlib.ExitStack() as locks:
         # In the order of their names, so that two who change the same files do not wait for each other for ever.
@@ -73,7 +73,7 @@ def change(files: Files, changed: Callable[[Mapping[str, str]], Mapping[str, str
                 _write(Path(name).resolve(), text)
 
 
-def _texts(files: Files) -> dict[str, str]:
+def _texts(files: KubeconfigFiles) -> dict[str, str]:
     texts = {}
     for path in files.all:
         try:

@@ -18,7 +18,7 @@ Texts = Mapping[str, str]
 _CURRENT = "current-context"
 
 
-def put(texts: Texts, default: str, entry: entries.Entry, *, current: bool) -> dict[str, str]:
+def put(texts: Texts, default: str, entry: entries.KubeconfigEntry, *, current: bool) -> dict[str, str]:
     """The texts with the entry; `current`: also as the current context. Raises Invalid for a damaged file."""
     loaded = {path: _loaded(text, path) for path, text in texts.items()}
     bodies = entry.bodies()

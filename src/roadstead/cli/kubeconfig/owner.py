@@ -13,7 +13,9 @@ from roadstead.contract import programs
 
 
 @dataclass(frozen=True)
-class Owner:
+class FileOwner:
+    """Whose files are written, and where their home is."""
+
     uid: int
     gid: int
     home: Path
@@ -21,7 +23,7 @@ class Owner:
     """Root acts for them."""
 
 
-def owner(environment: Mapping[str, str]) -> Owner:
+def owner(environment: Mapping[str, str]) -> FileOwner:
     """From what the launcher told when it went through sudo, else what sudo told, else this process's user.
 
     Only root is told on whose behalf: to anyone else these words are just environment.
@@ -33,8 +35,8 @@ def owner(environment: Mapping[str, str]) -> Owner:
         ):
             told_uid, told_gid = environment.get(uid, ""), environment.get(gid, "")
             if told_uid.isdecimal() and told_gid.isdecimal():
-                return Owner(int(told_uid), int(told_gid), _home(environment.get(home), int(told_uid)), told=True)
-    return Owner(os.geteuid(), os.getegid(), _home(environment.get("HOME"), os.geteuid()))
+                return FileOwner(int(told_uid), int(told_gid), _home(environment.get(home), int(told_uid)), told=True)
+    return FileOwner(os.geteuid(), os.getegid(), _home(environment.get("HOME"), os.geteuid()))
 
 
 def _home(told: str | None, uid: int) -> Path:
@@ -47,7 +49,7 @@ def _home(told: str | None, uid: int) -> Path:
 
 
 @contextlib.contextmanager
-def acting(for_whom: Owner) -> Iterator[None]:
+def acting(for_whom: FileOwner) -> Iterator[None]:
     """What is done inside is done as them: what they may not write is not written, and what is made is theirs."""
     if not for_whom.told or for_whom.uid == 0:
         yield

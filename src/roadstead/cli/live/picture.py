@@ -16,7 +16,7 @@ _NAME = 13
 _TIME = 7
 
 
-def lines(shown: progress.Progress, now: float, width: int) -> list[str]:
+def lines(shown: progress.CreationProgress, now: float, width: int) -> list[str]:
     """One line for each phase, none wider than `width`; what hinders it below."""
     made = [_phase(each, now, width) for each in shown.phases]
     if shown.note:

@@ -47,6 +47,7 @@ class ProgressPhase:
 
     @property
     def state(self) -> State:
+        """One word for all that is known of it."""
         if self.failed:
             return "failed"
         if self.ended is not None:
@@ -66,27 +67,32 @@ class ProgressPhase:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CreationProgress:
+    """All phases, in the order in which they are shown."""
+
     phases: tuple[ProgressPhase, ...]
     note: str = ""
     """What hinders it now."""
 
     def phase(self, name: str) -> ProgressPhase:
+        """Of those that there are."""
         return next(each for each in self.phases if each.name == name)
 
     @property
     def hindrance(self) -> str:
+        """Of the first phase that is hindered; empty: none is."""
         return next((each.hindrance for each in self.phases if each.hindrance), "")
 
-    def having(self, name: str, **changes: object) -> Progress:
+    def having(self, name: str, **changes: object) -> CreationProgress:
         """The progress with a phase changed."""
         changed = tuple(replace(each, **changes) if each.name == name else each for each in self.phases)  # type: ignore[arg-type]
         return replace(self, phases=changed)
 
-    def begin(self, name: str, now: float) -> Progress:
+    def begin(self, name: str, now: float) -> CreationProgress:
+        """A phase that has begun keeps its time."""
         return self if self.phase(name).begun is not None else self.having(name, begun=now)
 
-    def end(self, name: str, now: float, said: str | None = None) -> Progress:
+    def end(self, name: str, now: float, said: str | None = None) -> CreationProgress:
         """A phase that never began has begun just now."""
         before = self.phase(name)
         if before.ended is not None:
@@ -99,8 +105,9 @@ CREATE = ("network", "roles", "control plane", "endpoint", "access", "nodes", "k
 DELETE = ("nodes", "control plane", "network", "roles", "kubeconfig")
 
 
-def empty(*names: str) -> Progress:
-    return Progress(tuple(ProgressPhase(name) for name in names))
+def empty(*names: str) -> CreationProgress:
+    """Nothing has begun. The phases in the order in which they are shown."""
+    return CreationProgress(tuple(ProgressPhase(name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -114,16 +121,19 @@ class ProgressSeen:
     parts: Sequence[ProgressPart] = ()
 
     def members(self) -> tuple[ProgressPart, ...]:
+        """etcd and API servers, of all zones."""
         return tuple(each for each in self.parts if not each.nodegroup and each.name.partition("-")[0] in MEMBERS)
 
     def part(self, name: str) -> ProgressPart | None:
+        """A part of the control plane: `edge`, `access`, `etcd-a`. None: it is not there yet."""
         return next((each for each in self.parts if not each.nodegroup and each.name == name), None)
 
     def nodes(self) -> tuple[ProgressPart, ...]:
+        """Of all nodegroups."""
         return tuple(each for each in self.parts if each.nodegroup)
 
 
-def creating(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def creating(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The progress of `create cluster` after a look, from the time when the cluster was asked for.
 
     What the service does not tell of by itself (the endpoint's and the access's part) is ready when the cluster is.
@@ -143,7 +153,7 @@ def creating(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
     return nodes(progress, seen, now)
 
 
-def nodes(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def nodes(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The phase of the nodes that are awaited, after a look."""
     awaited = tuple(each for each in seen.nodes() if each.nodegroup in seen.nodegroups)
     progress = progress.having("nodes", parts=awaited)
@@ -154,7 +164,7 @@ def nodes(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
     return progress
 
 
-def deleting(progress: Progress, seen: ProgressSeen, now: float) -> Progress:
+def deleting(progress: CreationProgress, seen: ProgressSeen, now: float) -> CreationProgress:
     """The progress of `delete cluster` after a look."""
     progress = progress.having("nodes", parts=seen.nodes()).having("control plane", parts=seen.members())
     if not seen.nodegroups and not seen.nodes():

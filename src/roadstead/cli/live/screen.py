@@ -20,13 +20,15 @@ _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
 
 
-class Stream(Protocol):
+class ScreenStream(Protocol):
+    """Standard output or standard error, or a test's `StringIO`."""
+
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
     def isatty(self) -> bool: ...
 
 
-def wanted(stream: Stream, environment: Mapping[str, str]) -> bool:
+def wanted(stream: ScreenStream, environment: Mapping[str, str]) -> bool:
     """Whether there is somebody who sees a picture."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return (
@@ -41,7 +43,7 @@ def wanted(stream: Stream, environment: Mapping[str, str]) -> bool:
 class LiveScreen(AbstractContextManager["LiveScreen"]):
     """Lines and one picture on a stream. The last picture stays when it is closed, and lines go on below it."""
 
-    def __init__(self, stream: Stream, *, live: bool, size: Callable[[], os.terminal_size] | None = None) -> None:
+    def __init__(self, stream: ScreenStream, *, live: bool, size: Callable[[], os.terminal_size] | None = None) -> None:
         self.live = live
         self._stream = stream
         self._size = size or shutil.get_terminal_size
@@ -65,7 +67,8 @@ class LiveScreen(AbstractContextManager["LiveScreen"]):
             return
         self._write(f"{_BEGIN}{self._up()}{_CLEAR_BELOW}{text}\n{_joined(self._drawn)}{_END}")
 
-    def draw(self, shown: progress.Progress, now: float) -> None:
+    def draw(self, shown: progress.CreationProgress, now: float) -> None:
+        """The picture in the place of the last one; without a terminal nothing. `now`: of time.monotonic."""
         if not self.live:
             return
         columns, rows = self._size()

@@ -9,7 +9,7 @@ Names outside the cluster are asked at the resolver of the VPC.
 
 from __future__ import annotations
 
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import parts
 from roadstead.engine import images
 from roadstead.kube.resources import Json
@@ -47,6 +47,7 @@ _COREFILE = """\
 
 
 def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    """Its rights, configuration, service, budget and pods."""
     return (
         parts.account(NAME, _LABELS),
         parts.role(

@@ -18,6 +18,7 @@ _ADMISSION = "admissionregistration.k8s.io/v1"
 
 
 def objects() -> tuple[Json, ...]:
+    """The policy, and where it holds."""
     return _policy(), _binding()
 
 

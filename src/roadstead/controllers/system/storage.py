@@ -12,7 +12,7 @@ work. There is no CSIDriver object: no volume says that it is one of a CSI drive
 from __future__ import annotations
 
 from roadstead.contract import kubernetes
-from roadstead.controllers import facts
+from roadstead.controllers.runtime import facts
 from roadstead.controllers.system import parts
 from roadstead.engine import images
 from roadstead.kube.resources import Json
@@ -28,6 +28,7 @@ _LABELS = {"app.kubernetes.io/name": NAME}
 
 
 def objects(of: facts.SystemFacts) -> tuple[Json, ...]:
+    """The classes gp3 (the default) and gp2, and the provisioner with its rights."""
     return (
         storage_class("gp3"),
         storage_class("gp2"),

@@ -28,6 +28,7 @@ class Reconciler(Generic[Key]):
     work: see, decide, do, for a key; seconds until to look again, or None for "when woken". It raises for what is to
         be tried again, with growing pauses.
     log, named: where failures are said, each fault of the program with its trace once, and what a key is called there.
+    said: by what they are said instead.
     """
 
     def __init__(
@@ -40,14 +41,16 @@ class Reconciler(Generic[Key]):
         clock: clocks.Clock | None = None,
         at_once: int = 8,
         backoff: loop.Backoff | None = None,
+        said: complaints.Complaints[Key] | None = None,
     ) -> None:
         self._sources = tuple(sources)
-        self._complaints: complaints.Complaints[Key] = complaints.Complaints(log, named)
+        self._complaints = said or complaints.Complaints(log, named)
         self._loop: loop.Loop[Key] = loop.Loop(
             work, failed=self._complaints.failed, clock=clock, at_once=at_once, backoff=backoff
         )
 
     async def run(self) -> None:
+        """Sources and work side by side; the first of them that ends with an error ends all."""
         await concurrency.together(self._loop.run(), *(source(self.wake) for source in self._sources))
 
     def wake(self, key: Key, after: float = 0.0) -> None:

@@ -192,7 +192,7 @@ def _programs(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
             yield findings.Finding(f"programs/{program.name}", "ok", f"{program.name} {shown}".strip())
 
 
-def _runc(seen: facts.DoctorFacts, program: wanted.Program, tool: facts.Tool) -> findings.Finding:
+def _runc(seen: facts.DoctorFacts, program: wanted.WantedProgram, tool: facts.Tool) -> findings.Finding:
     """What is known to be wrong with the machine's runc; where there is one of ours, hosts and pods run by that."""
     shown = ".".join(str(part) for part in tool.version) if tool.version else ""
     own = next((e.version for e in seen.engines or () if e.name == "runc" and not e.broken), None)
@@ -220,7 +220,7 @@ def _runc(seen: facts.DoctorFacts, program: wanted.Program, tool: facts.Tool) ->
     )
 
 
-def _unfit(seen: facts.DoctorFacts, program: wanted.Program, title: str, meaning: str) -> findings.Finding:
+def _unfit(seen: facts.DoctorFacts, program: wanted.WantedProgram, title: str, meaning: str) -> findings.Finding:
     family = seen.distribution.family
     package = distributions.package(family, program.name)
     makers = distributions.MAKERS[program.name]

@@ -13,7 +13,7 @@ Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Distribution:
+class DistributionFacts:
     """From os-release(5). `family` is None where no names of packages are known."""
 
     name: str
@@ -30,7 +30,9 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelFacts:
+    """Of the kernel that runs. `release`: `uname -r`."""
+
     release: str
     features: tuple[Feature, ...]
     modules: tuple[str, ...] | None
@@ -77,6 +79,8 @@ class Chain:
 
 @dataclass(frozen=True)
 class Firewalls:
+    """What may drop packets of clusters."""
+
     forward_drops: tuple[Chain, ...]
     """Of nftables and, as table `filter` of family `iptables-legacy`, of the older one."""
     docker: bool
@@ -90,7 +94,7 @@ class Firewalls:
 
 
 @dataclass(frozen=True)
-class Disk:
+class StateDisk:
     """The file system that holds the state folder. Sizes in bytes."""
 
     folder: str
@@ -110,6 +114,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Loops:
+    """Loop devices. `free`, `used`: of those that there are."""
+
     control: bool
     """`/dev/loop-control` can be opened: more loop devices can be made."""
     free: int
@@ -117,7 +123,7 @@ class Loops:
 
 
 @dataclass(frozen=True)
-class Engine:
+class CachedEngine:
     """An engine in the cache, e.g. `kubernetes` `1.37.2`; `broken` is the reason why it cannot be used, else empty."""
 
     name: str
@@ -135,9 +141,9 @@ class DoctorFacts:
     architecture: str
     cores: int
     python: Version
-    distribution: Distribution
+    distribution: DistributionFacts
     systemd: bool
-    kernel: Kernel
+    kernel: KernelFacts
     capabilities: frozenset[str]
     """As root what this process has, else what root would have here (the bounding set)."""
     cgroups: Cgroups
@@ -145,10 +151,10 @@ class DoctorFacts:
     sysctls: Mapping[str, int | None]
     """None: the kernel does not have it (yet)."""
     firewalls: Firewalls
-    disk: Disk
+    disk: StateDisk
     memory: Memory
     loops: Loops
     descriptors: int
     """The hard limit of open files of a process."""
-    engines: tuple[Engine, ...] | None = None
+    engines: tuple[CachedEngine, ...] | None = None
     """None where the cache could not be read."""

@@ -48,7 +48,9 @@ _CAPABILITIES = {
 
 
 @dataclass(frozen=True)
-class Mount:
+class MountEntry:
+    """A mount, its folder unescaped."""
+
     folder: str
     filesystem: str
     options: frozenset[str]
@@ -79,16 +81,16 @@ def assignments(text: str) -> dict[str, str]:
     return found
 
 
-def distribution(text: str) -> facts.Distribution:
+def distribution(text: str) -> facts.DistributionFacts:
     """From os-release(5)."""
     release = assignments(text)
-    return facts.Distribution(
+    return facts.DistributionFacts(
         name=release.get("PRETTY_NAME") or release.get("NAME") or "an unknown Linux",
         family=distributions.family(release.get("ID", ""), release.get("ID_LIKE", "")),
     )
 
 
-def mounts(text: str) -> tuple[Mount, ...]:
+def mounts(text: str) -> tuple[MountEntry, ...]:
     """From /proc/mounts, in the order in which they were made."""
     found = []
     for line in text.splitlines():
@@ -96,13 +98,13 @@ def mounts(text: str) -> tuple[Mount, ...]:
         _, folder, filesystem, options, *_ = line.split(" ")
         # The kernel writes blanks in names as octal numbers (proc(5), fstab(5)).
         folder = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), folder)
-        found.append(Mount(folder, filesystem, frozenset(options.split(","))))
+        found.append(MountEntry(folder, filesystem, frozenset(options.split(","))))
     return tuple(found)
 
 
-def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
+def mount_of(path: str, mounts: Iterable[MountEntry]) -> MountEntry | None:
     """The mount that holds a path: the one with the longest name, and of several on one folder the last."""
-    best: Mount | None = None
+    best: MountEntry | None = None
     for mount in mounts:
         top = mount.folder.rstrip("/")
         holds = path == top or path.startswith(f"{top}/")
@@ -162,10 +164,12 @@ def legacy_drops(listing: str) -> tuple[facts.Chain, ...]:
 
 
 def has_chain(chains: Iterable[NftChain], name: str) -> bool:
+    """In whichever table."""
     return any(chain.name == name for chain in chains)
 
 
 def has_table(chains: Iterable[NftChain], table: str) -> bool:
+    """That has a chain."""
     return any(chain.table == table for chain in chains)
 
 

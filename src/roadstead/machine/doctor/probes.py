@@ -61,7 +61,7 @@ def run(argv: Sequence[str], text: str = "") -> Ran:
 
 
 @dataclass(frozen=True)
-class Probe:
+class KernelProbe:
     """One thing to try: `namespaces` are unshare's options, `argv` runs in them, `text` is its input."""
 
     feature: str
@@ -82,19 +82,19 @@ _REJECT = _TABLE + "add chain inet probe input { type filter hook input priority
 _DNAT = _TABLE + "add chain inet probe before { type nat hook prerouting priority -100; }\n"
 
 
-def _nft(feature: str, rules: str) -> Probe:
-    return Probe(feature, ("--net",), ("nft", "-f", "-"), rules)
+def _nft(feature: str, rules: str) -> KernelProbe:
+    return KernelProbe(feature, ("--net",), ("nft", "-f", "-"), rules)
 
 
-PROBES: tuple[Probe, ...] = (
-    Probe("namespace-mount", ("--mount",), ("true",)),
-    Probe("namespace-uts", ("--uts",), ("true",)),
-    Probe("namespace-ipc", ("--ipc",), ("true",)),
-    Probe("namespace-pid", ("--pid", "--fork", "--kill-child"), ("true",)),
-    Probe("namespace-network", ("--net",), ("true",)),
-    Probe("namespace-cgroup", ("--cgroup",), ("true",)),
-    Probe("overlay", ("--mount",), ("sh", "-c", _OVERLAY)),
-    Probe(
+PROBES: tuple[KernelProbe, ...] = (
+    KernelProbe("namespace-mount", ("--mount",), ("true",)),
+    KernelProbe("namespace-uts", ("--uts",), ("true",)),
+    KernelProbe("namespace-ipc", ("--ipc",), ("true",)),
+    KernelProbe("namespace-pid", ("--pid", "--fork", "--kill-child"), ("true",)),
+    KernelProbe("namespace-network", ("--net",), ("true",)),
+    KernelProbe("namespace-cgroup", ("--cgroup",), ("true",)),
+    KernelProbe("overlay", ("--mount",), ("sh", "-c", _OVERLAY)),
+    KernelProbe(
         "veth",
         ("--net",),
         ("ip", "link", "add", "name", "probe0", "type", "veth", "peer", "name", "probe1"),
@@ -112,7 +112,7 @@ PROBES: tuple[Probe, ...] = (
 )
 
 
-def try_one(probe: Probe, *, root: bool) -> facts.Feature:
+def try_one(probe: KernelProbe, *, root: bool) -> facts.Feature:
     """Tries one thing. Without root it is tried in a user namespace; what fails there, root may still be able to do."""
     user = () if root else ("--user", "--map-root-user")
     for needed in ("unshare", probe.argv[0]):

@@ -49,7 +49,7 @@ def see(state: Path = instance.STATE_ROOT) -> facts.DoctorFacts:
             loops=_loops(),
             descriptors=_descriptors(),
             engines=engine_facts(),
-            kernel=facts.Kernel(
+            kernel=facts.KernelFacts(
                 release=platform.release(),
                 features=tuple(feature.result() for feature in features),
                 modules=_modules(),
@@ -85,7 +85,7 @@ def _modules() -> tuple[str, ...] | None:
     return tuple(sorted(line.split()[0] for line in _text("/proc/modules").splitlines()))
 
 
-def _tool(program: wanted.Program) -> facts.Tool:
+def _tool(program: wanted.WantedProgram) -> facts.Tool:
     if program.name == "libnftables":
         try:
             ctypes.CDLL(LIBNFTABLES)
@@ -119,7 +119,7 @@ def _firewalls() -> facts.Firewalls:
     )
 
 
-def _cgroups(mounts: tuple[parse.Mount, ...], *, root: bool) -> facts.Cgroups:
+def _cgroups(mounts: tuple[parse.MountEntry, ...], *, root: bool) -> facts.Cgroups:
     tree = next((mount for mount in mounts if mount.filesystem == "cgroup2"), None)
     v1 = [mount for mount in mounts if mount.filesystem == "cgroup"]
     controllers = frozenset(name for mount in v1 for name in mount.options & parse.CONTROLLERS)
@@ -143,11 +143,11 @@ def _cgroups(mounts: tuple[parse.Mount, ...], *, root: bool) -> facts.Cgroups:
     )
 
 
-def _read_only(mount: parse.Mount, path: Path | str, *, root: bool) -> bool:
+def _read_only(mount: parse.MountEntry, path: Path | str, *, root: bool) -> bool:
     return "ro" in mount.options or (root and not os.access(path, os.W_OK))
 
 
-def _memory_limit(mounts: tuple[parse.Mount, ...]) -> int | None:
+def _memory_limit(mounts: tuple[parse.MountEntry, ...]) -> int | None:
     for mount in mounts:
         if mount.filesystem == "cgroup2":
             value = _text(f"{mount.folder}/memory.max").strip()
@@ -160,13 +160,13 @@ def _memory_limit(mounts: tuple[parse.Mount, ...]) -> int | None:
     return None
 
 
-def _disk(state: Path, mounts: tuple[parse.Mount, ...]) -> facts.Disk:
+def _disk(state: Path, mounts: tuple[parse.MountEntry, ...]) -> facts.StateDisk:
     here = state
     while not here.exists():
         here = here.parent
     room = os.statvfs(here)
     mount = parse.mount_of(str(here.resolve()), mounts)
-    return facts.Disk(
+    return facts.StateDisk(
         folder=str(state),
         filesystem=mount.filesystem if mount else "unknown",
         options=mount.options if mount else frozenset(),
@@ -185,7 +185,7 @@ def _descriptors() -> int:
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
-def engine_facts() -> tuple[facts.Engine, ...] | None:
+def engine_facts() -> tuple[facts.CachedEngine, ...] | None:
     """The engines in the cache of who asks; None where there is no place for one. Sizes are compared, not digests."""
     # Not needed by the rest of a look, and by far the longest to import.
     from roadstead.engine import cache, catalog, settings
@@ -195,15 +195,15 @@ def engine_facts() -> tuple[facts.Engine, ...] | None:
         releases = catalog.releases(chosen.catalog, catalog.machine_arch())
     except errors.Invalid:
         return None
-    found: dict[tuple[str, str], facts.Engine] = {}
+    found: dict[tuple[str, str], facts.CachedEngine] = {}
     for release in releases:
         for key in cache.entries(chosen.cache, release):
-            engine = facts.Engine(release.engine.name, release.version)
+            engine = facts.CachedEngine(release.engine.name, release.version)
             match cache.see(chosen.cache, key, digests=False):
                 case cache.Whole():
                     found[engine.name, engine.version] = engine
                 case cache.Broken(reason):
                     found.setdefault((engine.name, engine.version), dataclasses.replace(engine, broken=reason))
-                case cache.Absent():
+                case cache.AbsentEntry():
                     pass
     return tuple(found.values())

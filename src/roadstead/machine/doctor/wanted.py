@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Program:
+class WantedProgram:
     """A program. `blocks`: without it nothing can be started."""
 
     name: str
@@ -24,39 +24,39 @@ class Program:
     """Why that version."""
 
 
-PROGRAMS: tuple[Program, ...] = (
-    Program(
+PROGRAMS: tuple[WantedProgram, ...] = (
+    WantedProgram(
         "nft",
         "writes the rules of networks and Services",
         ("--version",),
         (1, 0, 1),
         since="kube-proxy's nftables mode refuses older ones",
     ),
-    Program(
+    WantedProgram(
         "libnftables",
         "the same in the agent's own process: without it nft is started for each change of rules",
         None,
         blocks=False,
     ),
-    Program("s6-svscan", "is PID 1 of each host and supervises Roadstead itself", ("-Z",), (2, 10)),
-    Program("s6-log", "writes and rotates logs", None),
-    Program("s6-ipcserver", "starts what gets engines when it is asked for", None),
-    Program("s6-svc", "tells supervised processes to stop and start", None),
-    Program("runc", "makes hosts, and containers in nodes", ("--version",), (1, 1, 0)),
-    Program("haproxy", "is the endpoint in front of the API servers", ("-v",), (2, 4)),
-    Program(
+    WantedProgram("s6-svscan", "is PID 1 of each host and supervises Roadstead itself", ("-Z",), (2, 10)),
+    WantedProgram("s6-log", "writes and rotates logs", None),
+    WantedProgram("s6-ipcserver", "starts what gets engines when it is asked for", None),
+    WantedProgram("s6-svc", "tells supervised processes to stop and start", None),
+    WantedProgram("runc", "makes hosts, and containers in nodes", ("--version",), (1, 1, 0)),
+    WantedProgram("haproxy", "is the endpoint in front of the API servers", ("-v",), (2, 4)),
+    WantedProgram(
         "unshare", "makes the namespaces in which this look tries what the kernel can", ("--version",), blocks=False
     ),
-    Program("ip", "shows links, and removes those of an instance that is purged", ("-V",)),
-    Program(
+    WantedProgram("ip", "shows links, and removes those of an instance that is purged", ("-V",)),
+    WantedProgram(
         "conntrack",
         "shows tracked connections, and ends them",
         ("--version",),
         blocks=False,
     ),
-    Program("mkfs.ext4", "makes the disks of nodes", ("-V",), blocks=False),
-    Program("losetup", "attaches the disks of nodes", ("--version",), blocks=False),
-    Program("setpriv", "ends what the agent starts for itself when the agent ends", ("--version",), blocks=False),
+    WantedProgram("mkfs.ext4", "makes the disks of nodes", ("-V",), blocks=False),
+    WantedProgram("losetup", "attaches the disks of nodes", ("--version",), blocks=False),
+    WantedProgram("setpriv", "ends what the agent starts for itself when the agent ends", ("--version",), blocks=False),
 )
 
 

@@ -87,13 +87,13 @@ def before(arguments: Sequence[str]) -> None:
     _engines(call)
 
 
-def call_of(arguments: Sequence[str]) -> asked.Asked | None:
+def call_of(arguments: Sequence[str]) -> asked.FlagValues | None:
     """The call as it will be made; None when it asks no service, or is wrong, which the command itself says."""
     call = _call(arguments)
     return None if call is None or call.truth("dry-run") else call
 
 
-def _call(arguments: Sequence[str]) -> asked.Asked | None:
+def _call(arguments: Sequence[str]) -> asked.FlagValues | None:
     """As call_of, and also one that only prints what it would ask for."""
     if len(arguments) < 2 or {"--help", "-h"} & set(arguments):
         return None
@@ -101,7 +101,7 @@ def _call(arguments: Sequence[str]) -> asked.Asked | None:
     if resource is None or not resource.action or resource.name == "schema":
         return None
     try:
-        with verbs.Resource(resource).make_context(arguments[1], list(arguments[2:])) as ctx:
+        with verbs.ResourceCommand(resource).make_context(arguments[1], list(arguments[2:])) as ctx:
             values = dict(ctx.params)
         if values.get("flag_config_file") == "-":
             # Standard input can be read once, and the command is to have it.
@@ -113,7 +113,7 @@ def _call(arguments: Sequence[str]) -> asked.Asked | None:
     return call
 
 
-def _foresee_dry(call: asked.Asked, *, whole: bool) -> None:
+def _foresee_dry(call: asked.FlagValues, *, whole: bool) -> None:
     """What is printed must be possible: a region that there is, and `whole`: all that this Roadstead would refuse."""
     from roadstead.machine.services import foreseen
 
@@ -148,7 +148,7 @@ def answers(endpoint: str) -> bool:
     return False
 
 
-def _engines(call: asked.Asked) -> None:
+def _engines(call: asked.FlagValues) -> None:
     """Have what a cluster of the asked version needs: in the caller's cache, from there to the services."""
     metadata = None if call.file is None else call.file.metadata
     try:

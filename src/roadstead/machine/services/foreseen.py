@@ -14,7 +14,7 @@ from roadstead.core import errors
 from roadstead.network import regions, sizes
 
 
-def check(call: asked.Asked) -> None:
+def check(call: asked.FlagValues) -> None:
     """Raises Invalid in the words of the later refusal, and Denied for a kubeconfig that cannot be written.
 
     It asks nobody, and begins nothing.

@@ -22,14 +22,14 @@ _OURS = re.compile(r"[^.]+\.[a-z0-9-]+\.eksctl\.io|arn:aws:eks:[a-z0-9-]+:\d{12}
 
 
 @dataclass(frozen=True)
-class Changed:
+class KubeconfigChange:
     """`paths`: what was written; `warning`: why nothing could be."""
 
     paths: tuple[str, ...] = ()
     warning: str = ""
 
 
-def follow(environment: Mapping[str, str], before: str, now: str) -> Changed:
+def follow(environment: Mapping[str, str], before: str, now: str) -> KubeconfigChange:
     """Endpoints at the address `before` are at `now`, with the same ports."""
     whose = owner.owner(environment)
     found = files.where(environment, whose.home, None)
@@ -45,8 +45,8 @@ def follow(environment: Mapping[str, str], before: str, now: str) -> Changed:
             if any(path.exists() for path in found.all):
                 files.change(found, moved)
     except errors.Error as error:
-        return Changed(warning=error.message)
-    return Changed(tuple(changed))
+        return KubeconfigChange(warning=error.message)
+    return KubeconfigChange(tuple(changed))
 
 
 def readdressed(text: str, before: str, now: str) -> str:

@@ -25,7 +25,7 @@ _COMPLETING = 5.0
 """Seconds: it may ask the cluster for names."""
 
 
-class Passed(click.Command):
+class PassedCommand(click.Command):
     """A command whose arguments are another program's: nothing in them is read here."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -48,7 +48,7 @@ class Passed(click.Command):
         ]
 
 
-@click.command(NAME, cls=Passed, add_help_option=False)
+@click.command(NAME, cls=PassedCommand, add_help_option=False)
 @click.pass_context
 def kubectl(ctx: click.Context) -> None:
     """Run the kubectl that comes with Roadstead's Kubernetes."""

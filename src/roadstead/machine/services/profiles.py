@@ -19,7 +19,7 @@ class WrittenProfile:
     warning: bool = False
 
 
-def write(who: caller.Caller, admin: admins.Admin) -> WrittenProfile:
+def write(who: caller.CallingUser, admin: admins.Admin) -> WrittenProfile:
     """Set the profile `roadstead` in a person's home; other profiles stay as they are.
 
     A home that cannot be written to is a warning: the services run all the same.

@@ -77,7 +77,7 @@ def locked(path: Path) -> Iterator[None]:
         os.close(file)
 
 
-def prepare(places: instance.Instance, services: Iterable[tree.Service]) -> frozenset[str]:
+def prepare(places: instance.Instance, services: Iterable[tree.TreeService]) -> frozenset[str]:
     """Write the tree and the log folders; the names of services (`NAME`, `NAME/log`) whose files changed."""
     wanted = tuple(services)
     instance.make(places)
@@ -148,7 +148,7 @@ def write(folder: Path, files: Mapping[PurePosixPath, tree.File]) -> frozenset[s
     return frozenset(changed)
 
 
-def up(places: instance.Instance, services: Iterable[tree.Service], *, unit: str | None, timeout: float) -> bool:
+def up(places: instance.Instance, services: Iterable[tree.TreeService], *, unit: str | None, timeout: float) -> bool:
     """Make the tree run with these services, ready within `timeout` seconds; whether anything was started.
 
     A service whose definition changed is restarted, the others are left alone. `unit` is the systemd unit that runs
@@ -231,7 +231,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def wait_ready(places: instance.Instance, service: tree.Service, *, deadline: float, died: int = 0) -> None:
+def wait_ready(places: instance.Instance, service: tree.TreeService, *, deadline: float, died: int = 0) -> None:
     """Until the service says that it is ready; Failed with the end of its log when it does not by `deadline`.
 
     `died`: how often it had died before this start.

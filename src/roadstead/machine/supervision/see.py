@@ -23,7 +23,7 @@ SYSTEMD = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True)
-class Tree:
+class RunningTree:
     """A tree as it is: the pid of its s6-svscan, and the services that are watched by an s6-supervise."""
 
     scanner: int | None
@@ -31,13 +31,13 @@ class Tree:
     """The pid of the s6-supervise by service; a log's is `SERVICE/log`."""
 
 
-def tree(folder: Path) -> Tree:
+def tree(folder: Path) -> RunningTree:
     """Who holds the tree's locks. A tree that was never made is one in which nothing runs."""
     supervised = {}
     for lock in sorted([*folder.glob("*/supervise/lock"), *folder.glob("*/log/supervise/lock")]):
         if (pid := holder(lock)) is not None:
             supervised[str(lock.parent.parent.relative_to(folder))] = pid
-    return Tree(holder(folder / ".s6-svscan" / "lock"), supervised)
+    return RunningTree(holder(folder / ".s6-svscan" / "lock"), supervised)
 
 
 def holder(lock: Path) -> int | None:
@@ -102,6 +102,7 @@ def _uid(user: str) -> int:
 
 
 def under_systemd() -> bool:
+    """Whether PID 1 is systemd: sd_booted(3)."""
     return SYSTEMD.is_dir()
 
 

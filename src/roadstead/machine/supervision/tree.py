@@ -28,7 +28,7 @@ File = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Service:
+class TreeService:
     """One process of the tree. Its environment is `environment` and a PATH, nothing of whoever started the tree."""
 
     name: str
@@ -57,7 +57,7 @@ class Ids:
     porter: int
 
 
-def services(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> tuple[Service, ...]:
+def services(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> tuple[TreeService, ...]:
     """All of an instance, in the order in which they are waited for."""
     return (
         agent(places, python, ids, kept),
@@ -72,7 +72,7 @@ def agent(
     python: Path,
     ids: Ids | None = None,
     kept: settings.TreeSettings = settings.TreeSettings(),  # noqa: B008 - it is frozen
-) -> Service:
+) -> TreeService:
     """The agent of an instance, run by the interpreter of an installed environment; who else than root may call it,
     and what of the machine those may ask for."""
     command = [str(python), "-m", "roadstead.agent.main", "--instance", places.id]
@@ -90,7 +90,7 @@ def agent(
     command += [word for flag, number in _left(kept) for word in (flag, str(number))]
     if kept.node_users != usual.node_users:
         command += ["--node-users", kept.node_users]
-    return Service("agent", tuple(command))
+    return TreeService("agent", tuple(command))
 
 
 def _left(kept: settings.TreeSettings) -> list[tuple[str, int]]:
@@ -103,7 +103,7 @@ def _left(kept: settings.TreeSettings) -> list[tuple[str, int]]:
     return [(flag, number * unit) for flag, number, unit in asked if number is not None]
 
 
-def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> Service:
+def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> TreeService:
     """The AWS APIs and what works for them."""
     command = [
         *(str(python), "-m", "roadstead.serve.main", "--instance", places.id, "--state", str(serve_state(places))),
@@ -117,7 +117,7 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
         command += ["--endpoint-ports", kept.endpoint_ports]
     if kept.registries is not None:
         command += ["--registries", str(places.state / kept.registries)]
-    return Service(
+    return TreeService(
         "serve",
         tuple(command),
         {programs.CACHE: str(CACHE)},
@@ -128,13 +128,13 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
     )
 
 
-def porter(places: instance.Instance, python: Path) -> Service:
+def porter(places: instance.Instance, python: Path) -> TreeService:
     """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
     words = ("-m", "roadstead.porter.main", "--instance", places.id, "--snapshot", str(snapshot(places)))
-    return Service("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
+    return TreeService("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
 
 
-def supplier(places: instance.Instance, python: Path) -> Service:
+def supplier(places: instance.Instance, python: Path) -> TreeService:
     """Who gets and builds engines for serve: a process for each question, none while nobody asks.
 
     Its home is the cache: what builds engines keeps its own caches there. SIGQUIT tells s6-ipcserverd to end what it
@@ -143,7 +143,7 @@ def supplier(places: instance.Instance, python: Path) -> Service:
     """
     listens = ("s6-ipcserver", "-1", "-c", str(_QUESTIONS), "-a", "0666", "--", str(supply(places)))
     says_ready = ("sh", "-c", f'exec "$@" >&{NOTIFICATION_FD} {NOTIFICATION_FD}>&-', "sh")
-    return Service(
+    return TreeService(
         "supplier",
         (*says_ready, *listens, str(python), "-m", "roadstead.supplier", "--engines", str(CACHE)),
         {"HOME": str(CACHE)},
@@ -178,10 +178,11 @@ def folder(places: instance.Instance) -> Path:
 
 
 def log_folder(places: instance.Instance, service: str) -> Path:
+    """Of s6-log: `current` and older pieces."""
     return places.log / service
 
 
-def files(services: Iterable[Service], places: instance.Instance) -> dict[PurePosixPath, File]:
+def files(services: Iterable[TreeService], places: instance.Instance) -> dict[PurePosixPath, File]:
     """Every file of the tree by its path below the scan folder."""
     made: dict[PurePosixPath, File] = {}
     for service in services:
@@ -195,7 +196,7 @@ def files(services: Iterable[Service], places: instance.Instance) -> dict[PurePo
     return made
 
 
-def _run(service: Service) -> str:
+def _run(service: TreeService) -> str:
     environment = {"PATH": program.PATH, "LANG": "C.UTF-8", "HOME": "/", **service.environment}
     if service.notifies:
         environment[program.NOTIFY] = str(NOTIFICATION_FD)
@@ -210,10 +211,10 @@ def _log_run(log: Path) -> str:
     return f"#!/bin/sh\ncd /\numask 077\nexec {shlex.join(words)}\n"
 
 
-def _inside(service: Service) -> str:
+def _inside(service: TreeService) -> str:
     """Before the user is changed: entering a namespace is root's."""
     return "" if service.netns is None else f"nsenter {shlex.quote(f'--net={service.netns}')} -- "
 
 
-def _as_user(service: Service) -> str:
+def _as_user(service: TreeService) -> str:
     return "" if service.user is None else f"s6-setuidgid {shlex.quote(service.user)} "

@@ -9,6 +9,7 @@ import functools
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, nothing
+from roadstead.aws.ec2.vpc import resources
 
 _none = functools.partial(nothing.listed, __name__)
 
@@ -198,7 +199,7 @@ describe_vpn_gateways = _none(
 )
 
 
-@calls.operation("ec2", "DescribeVpcEndpointServices", answers="empty")
+@calls.operation("ec2", "DescribeVpcEndpointServices", answers="empty", on=resources.ANYTHING)
 async def describe_vpc_endpoint_services(_: calls.Call, asked: calls.Asked) -> calls.Answer:
     """Two lists of the same: names, and what is behind them."""
     filters.not_dry(asked)

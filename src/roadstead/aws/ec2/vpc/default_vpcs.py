@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters, subnets
-from roadstead.aws.ec2.vpc import lookups
+from roadstead.aws.ec2.vpc import lookups, resources
 from roadstead.core import errors
 from roadstead.network import default_vpc, spec, views
 from roadstead.store import keys, writes
 
 
-@calls.operation("ec2", "CreateDefaultVpc")
+@calls.operation("ec2", "CreateDefaultVpc", on=resources.ANYTHING)
 async def create_default_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     await lookups.begin(call)
@@ -33,7 +33,7 @@ async def create_default_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answ
     raise errors.Busy("many VPCs are being made: try again")
 
 
-@calls.operation("ec2", "CreateDefaultSubnet")
+@calls.operation("ec2", "CreateDefaultSubnet", on=resources.ANYTHING)
 async def create_default_subnet(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     if asked.get("Ipv6Native"):

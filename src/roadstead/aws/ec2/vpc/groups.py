@@ -9,8 +9,8 @@ from typing import Any
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2 import ids as resources
-from roadstead.aws.ec2.vpc import lookups
+from roadstead.aws.ec2 import ids as resource_ids
+from roadstead.aws.ec2.vpc import lookups, resources
 from roadstead.network import defaults
 
 _IN, _OUT = "IpPermissions", "IpPermissionsEgress"
@@ -44,7 +44,7 @@ _FOR_VPC_FILTERS: dict[str, filters.Values] = {
 }
 
 
-@calls.operation("ec2", "DescribeSecurityGroups")
+@calls.operation("ec2", "DescribeSecurityGroups", on=resources.ANYTHING)
 async def describe_security_groups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [defaults.group(call.account, call.region, group) for group in (await lookups.region(call)).groups]
@@ -57,7 +57,7 @@ async def describe_security_groups(call: calls.Call, asked: calls.Asked) -> call
     return {"SecurityGroups": filters.applied(chosen, asked, _FILTERS)}
 
 
-@calls.operation("ec2", "DescribeSecurityGroupRules")
+@calls.operation("ec2", "DescribeSecurityGroupRules", on=resources.ANYTHING)
 async def describe_security_group_rules(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     groups = (await lookups.region(call)).groups
@@ -72,7 +72,7 @@ async def describe_security_group_rules(call: calls.Call, asked: calls.Asked) ->
     return {"SecurityGroupRules": filters.applied(chosen, asked, _RULE_FILTERS)}
 
 
-@calls.operation("ec2", "GetSecurityGroupsForVpc")
+@calls.operation("ec2", "GetSecurityGroupsForVpc", on=resources.VPC)
 async def get_security_groups_for_vpc(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     vpc = await lookups.vpc(call, asked["VpcId"])
@@ -91,7 +91,7 @@ async def get_security_groups_for_vpc(call: calls.Call, asked: calls.Asked) -> c
     return {"SecurityGroupForVpcs": filters.applied(shown, asked, _FOR_VPC_FILTERS)}
 
 
-@calls.operation("ec2", "DescribeSecurityGroupReferences", answers="empty")
+@calls.operation("ec2", "DescribeSecurityGroupReferences", answers="empty", on=resources.GROUPS)
 async def describe_security_group_references(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """No VPC is peered with another, so no group of another VPC is named anywhere."""
     filters.not_dry(asked)
@@ -99,7 +99,7 @@ async def describe_security_group_references(call: calls.Call, asked: calls.Aske
     return {"SecurityGroupReferenceSet": []}
 
 
-@calls.operation("ec2", "DescribeStaleSecurityGroups", answers="empty")
+@calls.operation("ec2", "DescribeStaleSecurityGroups", answers="empty", on=resources.ANYTHING)
 async def describe_stale_security_groups(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     await lookups.vpc(call, asked["VpcId"])
@@ -110,4 +110,4 @@ async def _there(call: calls.Call, ids: list[str]) -> None:
     known = {group.id for group in (await lookups.region(call)).groups}
     for id in ids:
         if id not in known:
-            resources.absent(id, "InvalidGroup.NotFound", f"The security group '{id}' does not exist")
+            resource_ids.absent(id, "InvalidGroup.NotFound", f"The security group '{id}' does not exist")

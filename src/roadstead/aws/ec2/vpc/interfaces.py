@@ -8,7 +8,7 @@ from typing import Any
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import lookups
+from roadstead.aws.ec2.vpc import lookups, resources
 from roadstead.clusters import spec as clusters
 from roadstead.clusters.allocation import ipam
 from roadstead.core import addresses
@@ -65,7 +65,7 @@ _OF_INSTANCE = (
 )
 
 
-@calls.operation("ec2", "DescribeNetworkInterfaces")
+@calls.operation("ec2", "DescribeNetworkInterfaces", on=resources.ANYTHING)
 async def describe_network_interfaces(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = await every(call, await lookups.region(call))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from roadstead.aws import calls
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import lookups
+from roadstead.aws.ec2.vpc import lookups, resources
 from roadstead.network import defaults
 
 _TABLE_FILTERS: dict[str, filters.Values] = {
@@ -34,7 +34,7 @@ _GATEWAY_FILTERS: dict[str, filters.Values] = {
 }
 
 
-@calls.operation("ec2", "DescribeRouteTables")
+@calls.operation("ec2", "DescribeRouteTables", on=resources.ANYTHING)
 async def describe_route_tables(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [defaults.route_table(call.account, vpc) for vpc in await lookups.vpcs(call)]
@@ -43,7 +43,7 @@ async def describe_route_tables(call: calls.Call, asked: calls.Asked) -> calls.A
     return {"RouteTables": filters.applied(chosen, asked, _TABLE_FILTERS)}
 
 
-@calls.operation("ec2", "DescribeNatGateways")
+@calls.operation("ec2", "DescribeNatGateways", on=resources.ANYTHING)
 async def describe_nat_gateways(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [defaults.nat_gateway(vpc) for vpc in await lookups.vpcs(call)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from roadstead.aws import calls, store_access
 from roadstead.aws.ec2 import filters
-from roadstead.aws.ec2.vpc import lookups
+from roadstead.aws.ec2.vpc import lookups, resources
 from roadstead.network import defaults, spec
 from roadstead.store import facts, writes
 
@@ -38,7 +38,7 @@ _ALWAYS: Mapping[str, str] = {
 }
 
 
-@calls.operation("ec2", "DescribeVpcAttribute")
+@calls.operation("ec2", "DescribeVpcAttribute", on=resources.VPC)
 async def describe_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """One attribute at a time, as EC2 has it."""
     filters.not_dry(asked)
@@ -47,7 +47,7 @@ async def describe_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.
     return {"VpcId": vpc.id, f"{name[0].upper()}{name[1:]}": {"Value": defaults.attributes(vpc)[name]}}
 
 
-@calls.operation("ec2", "ModifyVpcAttribute")
+@calls.operation("ec2", "ModifyVpcAttribute", on=resources.VPC, context=resources.ATTRIBUTE)
 async def modify_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     """One attribute at a time, as EC2 has it. Names of the world are kept and shown; of the others only what holds."""
     wanted = {f"{name[0].lower()}{name[1:]}": value for name, value in asked.items() if name != "VpcId"}
@@ -75,7 +75,7 @@ async def modify_vpc_attribute(call: calls.Call, asked: calls.Asked) -> calls.An
     return {}
 
 
-@calls.operation("ec2", "DescribeDhcpOptions")
+@calls.operation("ec2", "DescribeDhcpOptions", on=resources.ANYTHING)
 async def describe_dhcp_options(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     shown = [defaults.dhcp_options(call.account, call.region)]
@@ -84,7 +84,7 @@ async def describe_dhcp_options(call: calls.Call, asked: calls.Asked) -> calls.A
     return {"DhcpOptions": filters.applied(chosen, asked, _OPTIONS_FILTERS)}
 
 
-@calls.operation("ec2", "DescribeNetworkAcls")
+@calls.operation("ec2", "DescribeNetworkAcls", on=resources.ANYTHING)
 async def describe_network_acls(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     subnets = await lookups.subnets(call)
@@ -97,7 +97,7 @@ async def describe_network_acls(call: calls.Call, asked: calls.Asked) -> calls.A
     return {"NetworkAcls": filters.applied(chosen, asked, _ACL_FILTERS)}
 
 
-@calls.operation("ec2", "DescribeAccountAttributes")
+@calls.operation("ec2", "DescribeAccountAttributes", on=resources.ANYTHING)
 async def describe_account_attributes(call: calls.Call, asked: calls.Asked) -> calls.Answer:
     filters.not_dry(asked)
     default = next((vpc.id for vpc in await lookups.vpcs(call) if vpc.default), "none")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
 
-from roadstead.controllers import reports, targets
+from roadstead.controllers.runtime import targets
 from roadstead.kube.resources import Json
 
 GIVEN = "roadstead.dev/given"
@@ -26,23 +24,10 @@ _SILENT = 60.0
 """Seconds after which a Node that says itself that it is not ready will not end its pods, either."""
 
 
-class Due(enum.Enum):
-    """What is to be done about a Node now."""
-
-    NOTHING = "nothing"
-    DELETE = "delete"
-    """Its host is gone."""
-    DRAIN = "drain"
-
-
-def due(name: str, node: Json | None, expected: Mapping[str, targets.ExpectedNode]) -> Due:
-    """Nodes that are no instances of ours (made by users, for tests of theirs) are left alone."""
+def is_left(name: str, node: Json, expected: Mapping[str, targets.ExpectedNode]) -> bool:
+    """Whether its host is gone. Nodes that are no instances of ours (users make some, for tests) are left alone."""
     mine = expected.get(name)
-    if node is not None and _instance(node) and (mine is None or _instance(node) != mine.instance):
-        return Due.DELETE
-    if mine is not None and not mine.wanted:
-        return Due.DRAIN
-    return Due.NOTHING
+    return bool(_instance(node)) and (mine is None or _instance(node) != mine.instance)
 
 
 def another(node: Json | None, instance: str) -> bool:
@@ -68,7 +53,7 @@ def change(node: Json, mine: targets.ExpectedNode) -> Json | None:
         taints = there if before is None else _taints(there, before, mine.marks)
         if taints != there:
             spec["taints"] = taints
-    if mine.wanted and CORDONED in _annotations(node):
+    if mine.leave is None and CORDONED in _annotations(node):
         annotations[CORDONED] = None
         spec["unschedulable"] = None
     if not annotations:
@@ -142,56 +127,21 @@ def is_dead(node: Json, now: float) -> bool:
     A node that is merely not ready may be about to be. Of one whose kubelet says nothing, Kubernetes has waited for
     50 s itself before it says so: `Unknown`.
     """
-    ready = _ready(node)
+    ready = ready_condition(node)
     if ready is None or ready.get("status") == "True":
         return False
     since = dt.datetime.fromisoformat(ready.get("lastTransitionTime") or _NEVER)
     return ready.get("status") == "Unknown" or now - since.timestamp() > _SILENT
 
 
-def _ready(node: Json) -> Json | None:
+def ready_condition(node: Json) -> Json | None:
+    """What its kubelet, or Kubernetes in its place, says of it; None: nothing yet."""
     conditions = (node.get("status") or {}).get("conditions") or ()
     return next((condition for condition in conditions if condition.get("type") == "Ready"), None)
 
 
-def state(node: Json) -> reports.NodeState:
-    """Without what is known of its drain."""
-    status = node.get("status") or {}
-    ready = _ready(node)
-    reason = "its kubelet has not said anything yet"
-    if ready is not None:
-        reason = str(ready.get("message") or ready.get("reason") or "")
-    is_ready = ready is not None and ready.get("status") == "True"
-    return reports.NodeState(
-        ready=is_ready,
-        reason="" if is_ready else reason,
-        version=str((status.get("nodeInfo") or {}).get("kubeletVersion") or "").removeprefix("v"),
-        unschedulable=bool(node["spec"].get("unschedulable")),
-        marks=given(node),
-    )
-
-
-def states(
-    nodes: Mapping[str, Json],
-    expected: Mapping[str, targets.ExpectedNode],
-    drains: Mapping[str, tuple[reports.DrainState, tuple[str, ...]]],
-) -> dict[str, reports.NodeState]:
-    """Of all that is reported. An expected node that never registered is missing, unless it is to go."""
-    seen = {}
-    for name in sorted({*nodes, *drains}):
-        mine = expected.get(name)
-        node = nodes.get(name)
-        if node is not None and mine is not None and another(node, mine.instance):
-            node = None
-        if node is None and name not in drains:
-            continue
-        bare = state(node) if node is not None else reports.NodeState(ready=False, reason="it is not registered")
-        drain, blocked = drains.get(name, (reports.DrainState.NOT_ASKED, ()))
-        seen[name] = replace(bare, drain=drain, blocked=blocked)
-    return seen
-
-
 def uid(node: Json) -> str:
+    """Of the object: one that is made again under its name has another."""
     return str(node["metadata"]["uid"])
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from roadstead.controllers import nodes
+from roadstead.contract import leaving
+from roadstead.controllers.nodes import node as nodes
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
 from roadstead.kube import connection as connections
@@ -18,30 +19,36 @@ from roadstead.kube import mirror, resources
 from roadstead.kube.resources import Json
 
 _AGAIN = 2.0
-"""Seconds until a refused eviction is asked for again, unless a pod of the node goes before."""
 
 
-class Drain:
-    """Of one node. `run` works for a while, and may be run again; `stop` ends it: the node is to stay, or may go now.
+class Eviction:
+    """Of one node's pods. `run` works for a while, and may be run again; `stop` ends it: the node is to stay, or may go
+    now.
 
-    stopped: whether somebody did.
+    again: seconds until a refused eviction is asked for again, unless a pod of the node goes before.
     """
 
-    def __init__(self, connection: connections.Connection, node: Json, clock: clocks.Clock | None = None) -> None:
+    def __init__(
+        self, connection: connections.Connection, node: Json, clock: clocks.Clock | None = None, again: float = _AGAIN
+    ) -> None:
         self._connection = connection
         self._node = node
         self._clock = clock or clocks.SystemClock()
+        self._again = again
         self._moved = asyncio.Event()
-        self.stopped = False
+        self._stopped = False
 
     def stop(self) -> None:
-        self.stopped = True
+        """`run` asks no further pod to go, and returns what is left."""
+        self._stopped = True
         self._moved.set()
 
-    async def run(self, seconds: float, *, evict: bool = True, dead: bool = False) -> tuple[str, ...]:
+    async def run(
+        self, seconds: float, *, leave: leaving.Leave = leaving.Leave.MOVED, dead: bool = False
+    ) -> tuple[str, ...]:
         """Cordon the node and have its pods leave, for at most `seconds`. One sentence for each that is left.
 
-        evict: False when no other node could take them: they are deleted, each with its own time to end.
+        leave: they are evicted to be MOVED, and deleted to be ENDED, each with its own time for it.
         dead: nobody is there to end them. They are asked to go, and not waited for.
         Raises NotFound when there is no such Node, and what the connection raises when the API is away from the start;
         later it is tried until the time is over.
@@ -60,7 +67,7 @@ class Drain:
         watching = asyncio.create_task(pods.run())
         try:
             await self._clock.wait(pods.synced, until)
-            return await self._until(pods, until, evict, dead)
+            return await self._until(pods, until, leave is leaving.Leave.MOVED, dead)
         finally:
             await concurrency.end(watching)
 
@@ -71,16 +78,16 @@ class Drain:
             left = to_leave(pods.objects.values())
             if pods.synced.is_set() and (dead or not left):
                 return ()
-            if self.stopped or self._clock.now() >= until:
+            if self._stopped or self._clock.now() >= until:
                 held = (refusals.get(resources.key(pod), f"pod {resources.key(pod)} has not ended") for pod in left)
                 return tuple(held) or ("its pods could not be listed",)
-            await self._clock.wait(self._moved, min(until, self._clock.now() + _AGAIN))
+            await self._clock.wait(self._moved, min(until, self._clock.now() + self._again))
 
     async def _ask(self, pods: Iterable[Json], evict: bool) -> dict[str, str]:
         """Each to go; by the pod's key one sentence for those that were refused."""
         refusals: dict[str, str] = {}
         for pod in pods:
-            if self.stopped:
+            if self._stopped:
                 break
             key = resources.key(pod)
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from roadstead.clusters import versions
-from roadstead.controllers import facts as system
+from roadstead.controllers.runtime import facts as system
 from roadstead.core import errors
 from roadstead.engine import images, install
 from roadstead.engine import settings as engine_settings

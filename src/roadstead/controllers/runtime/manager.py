@@ -6,46 +6,42 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from roadstead.controllers import facts, reports, runtime, targets
+from roadstead.controllers.runtime import cluster, controller, outbox, targets
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency
 from roadstead.core.loops import loop
-from roadstead.kube.resources import Json
 
 log = logging.getLogger(__name__)
 
 _AGAIN = loop.Backoff(first=1.0, most=60.0)
-_DRAIN = 15 * 60.0
-"""Seconds: as EKS has it (EKS User Guide, "Managed node update behavior": PodEvictionFailure)."""
 
 
 class Manager:
-    """`run` works until it is cancelled; what it sees is in `reports`.
+    """`run` works until it is cancelled.
 
-    objects: the objects that every cluster is to have, from its facts; pure (`controllers.system.objects`).
-    tell: is told what was decided there.
-    drain: seconds that the pods of a node that is to go are given. Then it goes all the same.
+    controllers: those that are at work in every cluster.
+    to: where goes what they cause.
     """
 
     def __init__(
         self,
-        posted: targets.Targets,
-        objects: Callable[[facts.SystemFacts], tuple[Json, ...]],
+        told: targets.Targets,
+        controllers: tuple[controller.Controller, ...],
+        to: outbox.Outbox,
         *,
-        tell: reports.Tell,
-        drain: float = _DRAIN,
         clock: clocks.Clock | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._targets = posted
-        self._settings = runtime.RuntimeSettings(
-            objects=objects, tell=tell, drain=drain, clock=clock or clocks.SystemClock(), now=now
+        self._targets = told
+        self._settings = cluster.RuntimeSettings(
+            controllers=controllers, outbox=to, clock=clock or clocks.SystemClock(), now=now
         )
-        self.reports = reports.Reports()
         self._runtimes: dict[targets.ClusterKey, _Running] = {}
 
     async def run(self) -> None:
+        """Begins without a runtime, whatever an earlier run has left."""
         # What was begun by a run that failed has ended with it.
         self._runtimes.clear()
         async with asyncio.TaskGroup() as tasks:
@@ -60,29 +56,29 @@ class Manager:
                 del self._runtimes[key]
                 await concurrency.end(running.task)
             if target is None:
-                self.reports.forget(key)
+                self._settings.outbox.reports.forget(key)
         for key, target in wanted.items():
             if key in self._runtimes:
                 self._runtimes[key].runtime.update(target)
             else:
-                sent = runtime.ClusterRuntime(target, self._settings, self.reports)
-                self._runtimes[key] = _Running(sent, tasks.create_task(self._keep(sent, target)))
+                begun = cluster.ClusterRuntime(target, self._settings)
+                self._runtimes[key] = _Running(begun, tasks.create_task(self._keep(begun)))
 
-    async def _keep(self, sent: runtime.ClusterRuntime, target: targets.ClusterTarget) -> None:
+    async def _keep(self, runtime: cluster.ClusterRuntime) -> None:
         """A fault in one cluster's runtime is no other's: it is told, and begins anew."""
         failures = 0
         while True:
             try:
-                await sent.run()
+                await runtime.run()
             except Exception:
                 failures += 1
                 delay = _AGAIN.delay(failures)
-                log.exception("cluster %s: the runtime failed; it begins anew in %.0f s", target.system.name, delay)
+                log.exception("cluster %s: the runtime failed; it begins anew in %.0f s", runtime.name, delay)
                 clock = self._settings.clock
                 await clock.wait(asyncio.Event(), clock.now() + delay)
 
 
+@dataclass(frozen=True)
 class _Running:
-    def __init__(self, sent: runtime.ClusterRuntime, task: asyncio.Task[None]) -> None:
-        self.runtime = sent
-        self.task = task
+    runtime: cluster.ClusterRuntime
+    task: asyncio.Task[None]

@@ -9,9 +9,6 @@ from __future__ import annotations
 from roadstead.contract import kubernetes
 from roadstead.kube.resources import Json
 
-BOOTSTRAPPERS = "system:bootstrappers:roadstead"
-"""The group of nodes that have nothing but their token yet, beside `system:bootstrappers`."""
-
 POLICIES = {
     kubernetes.CLUSTER_ADMIN: "cluster-admin",
     kubernetes.ADMIN: "admin",

@@ -9,21 +9,26 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import functools
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from roadstead.controllers import rbac, targets
-from roadstead.kube import connection, resources
+from roadstead.controllers.runtime import controller, targets
+from roadstead.kube import applying, connection, resources
 from roadstead.kube.resources import Json
 
 NAMESPACE = "kube-system"
 LABEL = "roadstead.dev/bootstrap"
+BOOTSTRAPPERS = "system:bootstrappers:roadstead"
+"""The group of nodes that have nothing but their token yet, beside `system:bootstrappers`."""
 OURS = connection.Select(namespace=NAMESPACE, labels=LABEL)
 
 LIFE = 24 * 3600.0
 """Seconds that a token is good for from the time it was written."""
 RENEWED = LIFE / 2
 """It is written anew when less than this is left."""
+_AGAIN = 3600.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def plan(nodes: Mapping[str, targets.ExpectedNode], there: Iterable[Json], now: 
     wanted = {
         resources.name(secret): secret
         for name, expected in nodes.items()
-        if expected.wanted
+        if expected.leave is None
         for secret in (_secret(name, expected, now + LIFE),)
     }
     found = {resources.name(secret): secret for secret in there}
@@ -53,6 +58,22 @@ def plan(nodes: Mapping[str, targets.ExpectedNode], there: Iterable[Json], now: 
         ),
         delete=tuple(name for name in found if name not in wanted),
     )
+
+
+async def _work(cluster: controller.Cluster, _: str) -> float:
+    there, _ = await cluster.connection.list(resources.SECRETS, OURS)
+    todo = plan(cluster.target.nodes, there, cluster.now())
+    await applying.apply_all(cluster.connection, todo.apply)
+    for name in todo.delete:
+        await cluster.connection.delete(resources.SECRETS, name, NAMESPACE)
+    return _AGAIN
+
+
+CONTROLLER = controller.Controller(
+    named=lambda _: "bootstrap tokens",
+    wakes=controller.all_at_once(operator.attrgetter("nodes")),
+    work=lambda cluster: functools.partial(_work, cluster),
+)
 
 
 def _secret(node: str, expected: targets.ExpectedNode, until: float) -> Json:
@@ -70,7 +91,7 @@ def _secret(node: str, expected: targets.ExpectedNode, until: float) -> Json:
             "token-id": expected.token_id,
             "token-secret": expected.token_secret,
             "usage-bootstrap-authentication": "true",
-            "auth-extra-groups": rbac.BOOTSTRAPPERS,
+            "auth-extra-groups": BOOTSTRAPPERS,
             "expiration": dt.datetime.fromtimestamp(until, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
     }

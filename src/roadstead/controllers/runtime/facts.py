@@ -41,4 +41,5 @@ class SystemFacts:
 
     @property
     def minor(self) -> str:
+        """`1.37`."""
         return ".".join(self.release.split(".")[:2])
