@@ -18,7 +18,7 @@ root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write
     trust/       authorities, keys, certificates
     components/  flags and files of each component
     allocation/  addresses, a port and secrets of a cluster
-    access/      who may come in: entries, and what porter is told
+    access/      who may come in: entries
     capacity/    what the machine can carry
 
 Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `ground/CLUSTER`,

@@ -1,6 +1,6 @@
 """What programs must agree on, written once: messages, names, paths and numbers that two of them know.
 
-    messages/   the types of the agent's API, of jobs, and of porter's snapshot
+    messages/   the types of the agent's API, of jobs, and of what serve leaves for porter
     paths       of the agent's API
     layout      where things are in a host, and units that both serve and the agent know
     naming      what hosts are called

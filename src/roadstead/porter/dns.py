@@ -136,6 +136,9 @@ async def streams(resolver: Resolver, passed: socket.socket) -> Callable[[], Non
             await _talk(resolver, reader, writer)
         except (OSError, EOFError, TimeoutError):
             resolver.count("connections ended by their clients")
+        except asyncio.CancelledError:
+            # The program ends. Nothing comes after this, and Python 3.11 would print where it was.
+            pass
         finally:
             writer.transport.abort()
 
