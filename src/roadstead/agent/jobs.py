@@ -137,6 +137,7 @@ class Jobs:
             self._spawn(self._do(id, text, msgspec.json.decode(text, type=types.Job)))
 
     def result(self, id: str) -> observed.JobResult:
+        """How it goes or went. Raises NotFound."""
         found = self._results.find(id)
         if found is None:
             raise errors.NotFound(f"no job {id}", id=id)

@@ -33,6 +33,8 @@ OpenSocket = Callable[[Path | None, int, int], socket.socket]
 
 
 class Listeners:
+    """The sockets that are open, by the ids of their desired states, and who may fetch them."""
+
     def __init__(
         self, places: instance.Instance, open_socket: OpenSocket, user: int | None, former: int | None
     ) -> None:
@@ -69,6 +71,7 @@ class Listeners:
         self._open[id] = (spec, made)
 
     def close(self, id: str) -> None:
+        """Copies that were passed live on with who has them. None of that id is as good."""
         opened = self._open.pop(id, None)
         if opened is not None:
             opened[1].close()

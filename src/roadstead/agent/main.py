@@ -157,6 +157,7 @@ class Agent:
         self.jobs.resume()
 
     def status(self) -> observed.Status:
+        """As the API answers it; see messages.observed."""
         counts = {name: len(self.records.of_kind(name)) for name in self.context.kinds}
         asleep = {"ready", "stopped"}
         return observed.Status(
@@ -171,14 +172,17 @@ class Agent:
         )
 
     async def machine(self) -> machines.Machine:
+        """Looks at the machine anew, in a thread."""
         seen = await asyncio.to_thread(machine.see, self.instance, self.pace.spawn, self.pace.late)
         left, told = self.ceilings.kept, self.near.machine
         return msgspec.structs.replace(seen, kept_memory=left.memory, kept_disk=left.disk, near=told)
 
     def logs(self, host: str, unit: str, lines: int, follow: bool) -> AsyncIterator[bytes]:
+        """Raises NotFound for a unit that there is not."""
         return self.context.units.logs(host, unit, lines, follow)
 
     def shell(self, host: str) -> list[str]:
+        """Raises NotFound for a host that does not run."""
         record = self.records.get(("hosts", host))
         if record is None or self.context.phase("hosts", host) != "ready":
             known = ", ".join(sorted(self.records.of_kind("hosts"))) or "none"
@@ -301,6 +305,7 @@ def _close(places: instance.Instance) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 when it was told to end, 1 for an error, told on standard error."""
     read = options.read(arguments)
     # What callers send wrongly is answered, not logged with a traceback; our own errors the API logs itself.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -35,6 +35,7 @@ class Pace:
         self.spawn = min(now, self.spawn or now)
 
     async def run(self) -> None:
+        """A timer each second, and once a minute `look`."""
         loop = asyncio.get_running_loop()
         while True:
             for _ in range(_KEPT):

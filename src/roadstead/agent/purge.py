@@ -201,6 +201,7 @@ def _output(command: list[str], gone: str | None = None) -> str | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 with a line for each thing taken back, 1 for an error, told on standard error."""
     parser = argparse.ArgumentParser(prog="python -m roadstead.agent.purge", description=__doc__.splitlines()[0])
     parser.add_argument("instance", help="the instance's id")
     parser.add_argument("--keep-disks", action="store_true", help="end what runs, keep what is on disk")

@@ -70,6 +70,7 @@ class Ceilings:
         self._short = False
 
     async def watch(self, now: context.StepContext) -> None:
+        """Until it is cancelled: looks in turns, since the kernel announces nothing before the end."""
         while True:
             up = [id for id in now.records.of_kind("hosts") if now.phase("hosts", id) == "ready"]
             uses, free = await asyncio.to_thread(_uses, now, up)

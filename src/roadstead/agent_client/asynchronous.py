@@ -60,9 +60,11 @@ class AsyncClient:
         await self._session.close()
 
     async def status(self) -> observed.Status:
+        """Raises Busy when the agent does not answer."""
         return msgspec.json.decode(await self._call("GET", paths.STATUS), type=observed.Status)
 
     async def machine(self) -> machine.Machine:
+        """What the agent's machine has, as it is now."""
         return msgspec.json.decode(await self._call("GET", paths.MACHINE), type=machine.Machine)
 
     async def accept(self, put: Put | None = None, delete: Generations | None = None) -> requests.BatchAnswer:
@@ -75,6 +77,7 @@ class AsyncClient:
         return msgspec.json.decode(await self._call("GET", paths.DESIRED), type=dict[str, dict[str, AgentRecord]])
 
     async def observations(self) -> requests.Observations:
+        """All of them, and the revision to `watch` from."""
         return msgspec.json.decode(await self._call("GET", paths.OBSERVATIONS), type=requests.Observations)
 
     async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
@@ -91,10 +94,12 @@ class AsyncClient:
         return digest
 
     async def start_job(self, id: str, job: jobs.Job) -> observed.JobResult:
+        """`running`, or how it went if it was started before. Raises Conflict for another job of that id."""
         body = msgspec.json.encode(jobs.JobRequest(job=job))
         return msgspec.json.decode(await self._call("PUT", paths.job(id), body), type=observed.JobResult)
 
     async def job(self, id: str) -> observed.JobResult:
+        """How a job goes or went. Raises NotFound."""
         return msgspec.json.decode(await self._call("GET", paths.job(id)), type=observed.JobResult)
 
     async def watch(self, since: int) -> AsyncIterator[observed.Changed]:

@@ -55,6 +55,7 @@ class Client:
         self._timeout = timeout
 
     def status(self) -> observed.Status:
+        """Raises Busy when the agent does not answer."""
         return self._json("GET", paths.STATUS, observed.Status)
 
     def machine(self) -> machine.Machine:
@@ -75,6 +76,7 @@ class Client:
         return body
 
     def observations(self) -> requests.Observations:
+        """All of them, and the revision to watch from."""
         return self._json("GET", paths.OBSERVATIONS, requests.Observations)
 
     def keep_blob(self, content: bytes | Path) -> str:
@@ -95,10 +97,15 @@ class Client:
         return desired.Engine(components={name: self.keep_blob(path) for name, path in components.items()})
 
     def start_job(self, id: str, job: jobs.Job, expect: Mapping[str, int] | None = None) -> observed.JobResult:
+        """`running`, or how it went if it was started before. Raises Conflict for another job of that id.
+
+        `expect`: by `KIND/ID` the generations that must be those of now, else Conflict.
+        """
         body = msgspec.json.encode(jobs.JobRequest(job=job, expect=dict(expect or {})))
         return self._json("PUT", paths.job(id), observed.JobResult, body)
 
     def job(self, id: str) -> observed.JobResult:
+        """How a job goes or went. Raises NotFound."""
         return self._json("GET", paths.job(id), observed.JobResult)
 
     def shell(self, host: str) -> list[str]:

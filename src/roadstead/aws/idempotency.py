@@ -56,6 +56,7 @@ class TokenRequest:
 
     @property
     def key(self) -> keys.Key:
+        """Where what was done for the token is kept: of an account, a region and an operation."""
         # A token may be longer than a key, and may be of any characters.
         digest = hashlib.sha256(self.token.encode("utf-8", "surrogatepass")).hexdigest()
         call = self.call
@@ -63,6 +64,7 @@ class TokenRequest:
 
     @property
     def digest(self) -> bytes:
+        """Of the input: the same token with another one is refused."""
         return digests.digest(self.asked)
 
 

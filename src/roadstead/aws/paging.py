@@ -67,6 +67,7 @@ class List:
     asked: Mapping[str, Any]
 
     def digest(self) -> bytes:
+        """What a token is good for: the same list asked for in the same way."""
         return digests.digest(self.asked, *self.where)
 
 

@@ -64,7 +64,9 @@ class States:
 class Reconciler(Protocol):
     """Works until it is cancelled."""
 
-    async def run(self) -> None: ...
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Registry:
         return [make(facts).run() for make in self.reconcilers]
 
     def find(self, service: str, operation: str) -> Bound | None:
+        """None: no service has built it, or AWS has none of that name. `service`: `eks`."""
         return self.bound.get((service, operation))
 
 
@@ -201,6 +204,7 @@ def _states_unknown(models: Mapping[str, services.Service], one: States) -> list
 
 
 def column(bound: Bound | None) -> Column:
+    """What the table of coverage says of it. None: it is not built."""
     if bound is None:
         return "refused"
     return "answers empty" if bound.notes.get("answers") == "empty" else "behaves"

@@ -93,6 +93,7 @@ def coded(table: Mapping[type[errors.Error], str], **members: object) -> Iterato
 
 
 def refuse(code: str, message: str, **members: object) -> NoReturn:
+    """Raises OperationRefused. `code`: of the service's model; `members`: what its shape has beside the message."""
     raise calls.OperationRefused(code, message, **members)
 
 

@@ -32,10 +32,12 @@ class FlagValues:
     """From --config-file."""
 
     def text(self, flag: str) -> str | None:
+        """None: it was not given and has no default."""
         value = self.values.get(flag)
         return None if value is None else str(value)
 
     def truth(self, flag: str) -> bool:
+        """Not given is false, unless its default is true."""
         return self.values.get(flag) is True
 
     def number(self, flag: str) -> int | None:
@@ -50,6 +52,7 @@ class FlagValues:
         return value
 
     def texts(self, flag: str) -> tuple[str, ...]:
+        """Of a flag that may be given many times; empty: it was not."""
         value = self.values.get(flag, ())
         assert isinstance(value, tuple), flag
         return value
@@ -61,6 +64,7 @@ class FlagValues:
 
     @property
     def file_region(self) -> str | None:
+        """None: there is no config file, or it says none."""
         return self.file.metadata.region if self.file is not None and self.file.metadata is not None else None
 
 

@@ -37,6 +37,7 @@ class DocumentPlace:
 
     @property
     def dotted(self) -> str:
+        """`managedNodeGroups[0].minSize`; empty for the document as a whole."""
         return "".join(part if part.startswith("[") else f".{part}" for part in self.path).removeprefix(".")
 
     def under(self, container: Any, key: str | int, *, at_key: bool = False) -> DocumentPlace:

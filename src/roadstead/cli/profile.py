@@ -29,6 +29,8 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 @dataclass(frozen=True)
 class ApiAccess:
+    """All that a request needs beside its input."""
+
     region: str
     endpoint: str
     """For services without one of their own, `http://127.0.0.1:4566`."""

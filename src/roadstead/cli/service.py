@@ -33,7 +33,9 @@ class Api(Protocol):
     """What the actions ask; a test's is a fake."""
 
     @property
-    def region(self) -> str: ...
+    def region(self) -> str:
+        """That all calls are for."""
+        ...
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
         """One operation's output. Raises client.ServiceError for the service's errors, Busy when nobody answers.
@@ -88,6 +90,7 @@ class ApiConnection(AbstractContextManager["ApiConnection"]):
             line.close()
 
     def call(self, service: str, operation: str, **values: Any) -> dict[str, Any]:
+        """Raises what `Api` says, and Invalid or Denied for a region or a key that the endpoint does not know."""
         model = self._model(service)
         known = model.operation(operation)
         endpoint = self._access.endpoints.get(service, self._access.endpoint)

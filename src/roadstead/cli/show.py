@@ -27,6 +27,7 @@ class Log:
     """Where there is a picture below the lines: what writes one above it."""
 
     def line(self, text: str, mark: Mark = "ℹ") -> None:
+        """With the local time and eksctl's mark: ℹ and ✔ from `--verbose` 3 on, ! from 2, ✖ from 1, ▶ from 4."""
         if self.verbose >= _LEVEL[mark]:
             now = dt.datetime.now().astimezone()
             whole = f"{now:%Y-%m-%d %H:%M:%S} [{mark}]  {foreign.line(text)}"

@@ -19,4 +19,5 @@ def webhook(cluster: str) -> str:
 
 
 def resolver(subnet: str, protocol: Protocol) -> str:
+    """Of the resolver in the subnet with that id, `subnet-1a2b.dns-udp`; see messages.porter.Vpc."""
     return f"{subnet}.dns-{protocol}"

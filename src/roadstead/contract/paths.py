@@ -18,12 +18,15 @@ def blob(digest: str) -> str:
 
 
 def job(id: str) -> str:
+    """`id`: whoever starts the job chooses it."""
     return f"/v1/jobs/{id}"
 
 
 def logs(host: str, unit: str) -> str:
+    """`unit`: its own word, without the host's: the id of the whole is `HOST/UNIT`."""
     return f"/v1/logs/{host}/{unit}"
 
 
 def shell(host: str) -> str:
+    """`host`: the id of a host, `c-1a2b3c4d.api-a`."""
     return f"/v1/shell/{host}"

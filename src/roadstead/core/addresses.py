@@ -62,6 +62,7 @@ def reserved(subnet: str) -> tuple[str, ...]:
 
 
 def contains(cidr: str, address: str) -> bool:
+    """Whether an address is in a network, its first and last included. Raises ValueError for what is neither."""
     return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr)
 
 
@@ -72,6 +73,7 @@ def within(cidr: str, others: Iterable[str]) -> bool:
 
 
 def overlap(one: str, other: str) -> bool:
+    """Whether two networks have an address in common. Raises ValueError for what is no network."""
     return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
 
 

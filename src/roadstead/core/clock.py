@@ -20,6 +20,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """The kernel's monotonic clock, which stands still while the machine is suspended."""
+
     def now(self) -> float:
         return time.monotonic()
 

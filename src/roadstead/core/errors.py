@@ -33,43 +33,61 @@ class Error(Exception):
 
 
 class Invalid(Error):
+    """The request cannot be right, whoever sends it."""
+
     code = "Invalid"
     status = 400
 
 
 class Denied(Error):
+    """This caller may not."""
+
     code = "Denied"
     status = 403
 
 
 class NotFound(Error):
+    """What is named does not exist."""
+
     code = "NotFound"
     status = 404
 
 
 class Conflict(Error):
+    """The state is another one than was expected: another generation, or something else has the place."""
+
     code = "Conflict"
     status = 409
 
 
 class AlreadyExists(Conflict):
+    """What was to be new is there."""
+
     code = "AlreadyExists"
 
 
 class Gone(Error):
+    """What is asked for was there and is compacted away: whoever follows lists again."""
+
     code = "Gone"
     status = 410
 
 
 class LimitExceeded(Error):
+    """More than there is room for, or than a quota has."""
+
     code = "LimitExceeded"
     status = 429
 
 
 class Busy(Error):
+    """Not now: the same request may be sent again."""
+
     code = "Busy"
     status = 503
 
 
 class Failed(Error):
+    """A command or a call outside failed; its output is among the facts."""
+
     code = "Failed"

@@ -140,14 +140,17 @@ class Instance:
 
     @property
     def blobs(self) -> Path:
+        """Bytes by digest, `blobs/HEX`: what desired states name."""
         return self.state / "blobs"
 
     @property
     def runc_root(self) -> Path:
+        """runc's own records of the hosts that run."""
         return self.run / "runc"
 
     @property
     def netns_folder(self) -> Path:
+        """Where namespaces are bound to files, `host-ID` and `net-ID`, so that they stay without a process."""
         return self.run / "netns"
 
     @property
@@ -161,6 +164,7 @@ class Instance:
         return f"roadstead-{self.id}"
 
     def host(self, host_id: str) -> HostPlaces:
+        """The places of one host, whether it is there or not."""
         return HostPlaces(
             state=self.state / "hosts" / host_id,
             run=self.run / "hosts" / host_id,
@@ -169,6 +173,7 @@ class Instance:
         )
 
     def router_netns(self, network_id: str) -> Path:
+        """The namespace of a network's router."""
         return self.netns_folder / f"net-{network_id}"
 
     def interface(self, *names: str) -> str:

@@ -43,6 +43,7 @@ class Lifecycle:
         return events[event]
 
     def can(self, state: str, event: str) -> bool:
+        """Whether an event can happen in a state. Raises Invalid for a state that there is not."""
         return event in self.events(state)
 
     def events(self, state: str) -> Mapping[str, str]:

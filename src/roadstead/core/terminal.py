@@ -15,6 +15,8 @@ from roadstead.core import foreign
 
 
 class Stream(Protocol):
+    """What can be drawn on: standard output, standard error, or a test's `StringIO`."""
+
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
 

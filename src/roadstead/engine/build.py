@@ -124,6 +124,8 @@ def _environment(release: catalog.Release, scratch: Path, go: Toolchain, setting
 
 @dataclass(frozen=True)
 class Toolchain:
+    """A Go that can compile. `version`: without `go`, as `1.26.1`."""
+
     command: Path
     version: str
     ours: bool = False

@@ -66,25 +66,33 @@ class EntryKey:
 
     @property
     def name(self) -> str:
+        """One word for messages and locks: `kubernetes-1.37.2-RECIPE-amd64`."""
         return f"{self.release.id}-{self.recipe}-{self.release.arch}"
 
     def folder(self, cache: Path) -> Path:
+        """Where the entry is, or would be: `engines/NAME/VERSION/RECIPE/ARCH` below the cache."""
         release = self.release
         return cache / "engines" / release.engine.name / release.version / self.recipe / release.arch
 
 
 @dataclass(frozen=True)
 class Whole:
+    """It is there, and its files are those of its manifest."""
+
     manifest: Manifest
 
 
 @dataclass(frozen=True)
 class AbsentEntry:
+    """There is nothing of it."""
+
     pass
 
 
 @dataclass(frozen=True)
 class Broken:
+    """Something is there that cannot be used. `reason`: for a human."""
+
     reason: str
 
 
@@ -225,6 +233,7 @@ class Digests:
         self._known: dict[tuple[int, int], str] = {}
 
     def of(self, file: Path) -> str:
+        """Raises OSError. Who wants to see a change of the file asks another `Digests`."""
         with file.open("rb") as opened:
             status = os.fstat(opened.fileno())
             place = (status.st_dev, status.st_ino)

@@ -108,6 +108,8 @@ class Go(Form, frozen=True):
 
 
 class Catalog(Form, frozen=True):
+    """All of `catalog.toml`."""
+
     architectures: tuple[str, ...]
     needed: tuple[str, ...]
     """Specs of what one cluster of the newest version needs."""

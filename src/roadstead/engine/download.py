@@ -92,6 +92,7 @@ class Fetcher:
     teller: progress.Teller
 
     def text(self, url: str) -> str:
+        """A page of checksums, bounded; what is no UTF-8 is replaced. Raises Failed, NotFound."""
         with self._open(url) as response:
             return self._read(url, response, _MOST_CHECKSUMS).decode(errors="replace")
 

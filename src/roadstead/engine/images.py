@@ -54,6 +54,8 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ImageFolder:
+    """A folder of root's. Those above files need not be said."""
+
     mode: int = 0o755
 
 
@@ -134,6 +136,7 @@ class SystemImage:
 
     @property
     def name(self) -> str:
+        """`roadstead.dev/pause:VERSION`."""
         return self.image.name
 
     def decides(self) -> object:

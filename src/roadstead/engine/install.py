@@ -82,6 +82,7 @@ def find(spec: str, *, given: settings.EngineSettings | None = None, arch: str |
 
 
 def key_of(release: catalog.Release, chosen: settings.EngineSettings) -> cache.EntryKey:
+    """The entry that a release has by the recipe of now: another recipe is another entry."""
     return cache.EntryKey(release, recipe.hash_of(release, chosen.modules))
 
 

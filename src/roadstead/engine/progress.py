@@ -27,9 +27,11 @@ class Teller:
     listener: Listener
 
     def line(self, text: str) -> None:
+        """News that stays."""
         self.listener(Progress(self.engine, text))
 
     def passing(self, text: str) -> None:
+        """News that the next one replaces, as a count."""
         self.listener(Progress(self.engine, text, passing=True))
 
 

@@ -27,6 +27,7 @@ ORDER: tuple[Source, ...] = ("download", "build", "path")
 
 
 def maker(source: Source, release: catalog.Release) -> Maker:
+    """What fills a folder from a source. It raises NotFound where the source has nothing for the release."""
     match source:
         case "download":
             return from_wheel if release.engine.wheel is not None else download.make

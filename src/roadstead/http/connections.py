@@ -25,6 +25,8 @@ Failed = Callable[[int, BaseException | None], web.StreamResponse]
 
 @dataclass(frozen=True)
 class Limits:
+    """What one server bears: how many connections, and how slow each may be."""
+
     callers: gate.Limits
     arriving: float
     """Seconds from the first byte of a request to its last."""

@@ -50,10 +50,12 @@ class Callers(Generic[Connection]):
 
     @property
     def open(self) -> int:
+        """How many connections there are."""
         return len(self._of)
 
     @property
     def waiting(self) -> int:
+        """How many of them have no request in work."""
         return sum(len(held.waiting) for held in self._held.values())
 
     def full(self, source: str) -> bool:
@@ -81,6 +83,7 @@ class Callers(Generic[Connection]):
         held.waiting[connection] = None
 
     def left(self, connection: Connection) -> None:
+        """A connection is closed. It must have entered."""
         of = self._of.pop(connection)
         held = self._held[of]
         held.waiting.pop(connection, None)

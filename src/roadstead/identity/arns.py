@@ -33,6 +33,7 @@ class PathArn:
     """Of an account and a name."""
 
     def written(self, account: str, named: Named) -> str:
+        """`named.path` begins and ends with `/`."""
         return f"arn:aws:iam::{account}:{self.word}{named.path}{named.name}"
 
     def of(self, desired: facts.Desired) -> str:

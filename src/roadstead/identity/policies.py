@@ -51,6 +51,7 @@ def arn(name: str) -> str:
 
 
 def path(name: str) -> str:
+    """The IAM path of a policy that is known: `/` or `/service-role/`."""
     return _PATHS[name]
 
 

@@ -30,14 +30,17 @@ class Profile:
     ca_bundle: str | None = None
 
     def config(self) -> dict[str, str]:
+        """The settings of its section in AWS's config file; without `ca_bundle` where there is none."""
         trust = {} if self.ca_bundle is None else {"ca_bundle": self.ca_bundle}
         return {"region": self.region, "endpoint_url": self.endpoint, **trust}
 
     def credentials(self) -> dict[str, str]:
+        """The settings of its section in AWS's credentials file: the secret is among them."""
         return {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret}
 
 
 def config_section(name: str = NAME) -> str:
+    """The header of a profile's section in the config file: `default`, else `profile NAME`."""
     return name if name == "default" else f"profile {name}"
 
 

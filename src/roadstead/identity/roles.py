@@ -41,10 +41,12 @@ class Role(msgspec.Struct, frozen=True):
 
 
 def key(account: str, name: str) -> keys.Key:
+    """Names of roles are the same in upper and lower case, so that keys have them in lower case."""
     return keys.Key(account, keys.GLOBAL, ROLE, name.lower())
 
 
 def read(body: bytes) -> Role:
+    """Of a desired state. Raises msgspec.DecodeError for what is no role."""
     return ROLES.read(body)
 
 
@@ -59,10 +61,12 @@ def key_of_arn(account: str, arn: str) -> keys.Key | None:
 
 
 def arn(account: str, role: Role) -> str:
+    """With the role's path, `arn:aws:iam::ACCOUNT:role/PATH/NAME`."""
     return _ARN.written(account, role)
 
 
 def put(account: str, role: Role, expected: writes.Expected = None) -> writes.Put:
+    """What keeps a role. `expected`: see store.writes; None: whatever is there is replaced."""
     return ROLES.put(key(account, role.name), role, expected)
 
 

@@ -52,14 +52,17 @@ class Known:
 
 
 def user_key(account: str, name: str) -> keys.Key:
+    """By the name as it was given, upper and lower case."""
     return keys.Key(account, keys.GLOBAL, USER, name)
 
 
 def access_key_key(account: str, id: str) -> keys.Key:
+    """Of an access key, AKIA...; its secret is under the same key."""
     return keys.Key(account, keys.GLOBAL, ACCESS_KEY, id)
 
 
 def read_user(body: bytes) -> User:
+    """Of a desired state. Raises msgspec.DecodeError for what is no user."""
     return USERS.read(body)
 
 
@@ -70,10 +73,12 @@ read_access_key = ACCESS_KEYS.read
 
 
 def arn(account: str, user: User) -> str:
+    """With the user's path, `arn:aws:iam::ACCOUNT:user/PATH/NAME`."""
     return _ARN.written(account, user)
 
 
 def put_user(account: str, user: User, expected: writes.Expected = None) -> writes.Put:
+    """What keeps a user. `expected`: see store.writes; None: whatever is there is replaced."""
     return USERS.put(user_key(account, user.name), user, expected)
 
 

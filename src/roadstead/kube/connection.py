@@ -59,6 +59,7 @@ class Select:
     fields: str = ""
 
     def query(self) -> dict[str, str]:
+        """Parameters of the list's and the watch's query; the namespace is in the path."""
         both = {"labelSelector": self.labels, "fieldSelector": self.fields}
         return {name: value for name, value in both.items() if value}
 
@@ -138,6 +139,7 @@ class Connection:
         return made
 
     async def get(self, resource: resources.Resource, name: str, namespace: str = "") -> Json:
+        """One object. `namespace`: empty for what is in none. Raises NotFound and as `call` does."""
         return await self.call("GET", resource.path(name, namespace))
 
     async def list(self, resource: resources.Resource, select: Select = EVERYTHING) -> tuple[list[Json], str]:

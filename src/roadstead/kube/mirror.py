@@ -55,9 +55,11 @@ class Mirror:
 
     @property
     def objects(self) -> Mapping[str, Json]:
+        """By `resources.key`: the objects as they came last. Empty until it is `synced`."""
         return self._objects
 
     async def run(self) -> None:
+        """Until it is cancelled: no failure ends it."""
         while True:
             try:
                 if not self._revision:

@@ -88,6 +88,7 @@ def of(thing: Json) -> Resource:
 
 
 def name(thing: Json) -> str:
+    """Of an object, by its metadata."""
     return str(thing["metadata"]["name"])
 
 

@@ -174,6 +174,7 @@ class Screen:
         self.clear()
 
     def show(self, news: progress.Progress) -> None:
+        """In a pipe a passing one is told seldom."""
         text = foreign.line(f"{news.engine}: {news.text}")
         now = time.monotonic()
         if not news.passing:
@@ -191,6 +192,7 @@ class Screen:
         self._told[news.engine] = now
 
     def clear(self) -> None:
+        """The passing line goes, so that others can be written."""
         if self._terminal:
             self._draw("")
 

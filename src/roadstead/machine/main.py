@@ -150,6 +150,7 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> None:
+    """Ends the process with the code of `run`."""
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()

@@ -167,6 +167,7 @@ def unit_of(places: instance.Instance) -> str | None:
 
 
 def need_root(command: str) -> None:
+    """Raises Denied for anyone else, naming the command."""
     if os.geteuid() != 0:
         raise errors.Denied(f"`roadstead {command}` changes this machine: run it as root or through ./roadstead")
 

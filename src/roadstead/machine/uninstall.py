@@ -59,21 +59,29 @@ class EndInstance:
 
 @dataclass(frozen=True)
 class RemoveUnit:
+    """Disable a unit of systemd's and delete its file."""
+
     path: Path
 
 
 @dataclass(frozen=True)
 class RestoreSettings:
+    """Give back the kernel's settings as they were before the doctor's first change."""
+
     pass
 
 
 @dataclass(frozen=True)
 class RemoveFolder:
+    """With all that is in it."""
+
     path: Path
 
 
 @dataclass(frozen=True)
 class RemoveUser:
+    """A system user and its group."""
+
     name: str
 
 
@@ -81,6 +89,7 @@ Step = EndInstance | RemoveUnit | RestoreSettings | RemoveFolder | RemoveUser
 
 
 def see(places: UninstallPlaces) -> Seen:
+    """Reads only; does not need that anything runs."""
     roots = (places.state, places.run, places.log)
     ids = {
         path.name
@@ -115,6 +124,7 @@ def plan(seen: Seen) -> tuple[Step, ...]:
 
 
 def explain(step: Step) -> str:
+    """A step for a human, before it is done."""
     match step:
         case EndInstance(id):
             return f"stop instance {id} and delete it: its hosts, their disks, networks, rules and records"

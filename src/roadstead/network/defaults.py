@@ -49,10 +49,12 @@ def derived(prefix: str, *of: str) -> str:
 
 
 def default_group_id(vpc: str) -> str:
+    """Of the VPC's group `default`, which nobody can delete."""
     return derived("sg", vpc)
 
 
 def default_group(vpc: spec.Vpc) -> Group:
+    """As EC2 makes it with the VPC: its name and description are EC2's words."""
     return Group(default_group_id(vpc.id), "default", "default VPC security group", vpc)
 
 

@@ -50,6 +50,8 @@ CODES = {
 
 @dataclass(frozen=True)
 class Zone:
+    """`name`: an account's word for it, `eu-central-1a`; `id`: everybody's, `euc1-az1`."""
+
     name: str
     id: str
 

@@ -23,6 +23,8 @@ LARGEST = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Vpc:
+    """A VPC as it is wanted. `cidr`: its one range; `created_at`: seconds since 1970."""
+
     id: str
     cidr: str
     default: bool = False
@@ -35,6 +37,8 @@ class Vpc:
 
 @dataclass(frozen=True, kw_only=True)
 class Subnet:
+    """A subnet as it is wanted. `zone`: `eu-central-1a`, `zone_id`: `euc1-az1`; `created_at`: seconds since 1970."""
+
     id: str
     vpc: str
     cidr: str

@@ -57,6 +57,7 @@ class State:
 
     @property
     def key(self) -> keys.Key:
+        """Of both."""
         return self.desired.key
 
     @property

@@ -96,6 +96,7 @@ class Prefix:
         return (self.text, self.text[:-1] + "0") if self.text else ("", "\x7f")
 
     def covers(self, key: Key) -> bool:
+        """Whether a key is below it. The empty prefix covers all."""
         return key.text.startswith(self.text)
 
     def __str__(self) -> str:

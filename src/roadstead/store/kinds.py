@@ -68,6 +68,7 @@ class Kind(Generic[T]):
         return "tags" in self.type.__annotations__
 
     def key(self, account: str, region: str, *names: str) -> keys.Key:
+        """`names`: its parents' and its own: `shop`, `workers`. What is of the world has no region."""
         return keys.Key(account, keys.GLOBAL if self.world else region, self.name, *names)
 
     def below(self, account: str, region: str, *names: str) -> keys.Prefix:
@@ -79,9 +80,11 @@ class Kind(Generic[T]):
         return msgspec.json.decode(body, type=self.type)
 
     def written(self, resource: T) -> bytes:
+        """As `read` reads it."""
         return msgspec.json.encode(resource)
 
     def put(self, key: keys.Key, resource: T, expected: writes.Expected = None) -> writes.Put:
+        """What keeps a resource. `expected`: see store.writes; None: whatever is there is replaced."""
         return writes.Put(key, self.written(resource), expected)
 
     def arn_of(self, desired: facts.Desired) -> str:
@@ -169,6 +172,7 @@ class Kinds:
         return iter(self._by_name.values())
 
     def find(self, name: str) -> Kind[Any] | None:
+        """None: nobody has declared a kind of that name."""
         return self._by_name.get(name)
 
     def of(self, key: keys.Key) -> Kind[Any]:

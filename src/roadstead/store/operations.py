@@ -48,6 +48,7 @@ class Operations:
         return keys.Prefix(resource.account, resource.region, self._records(resource), *resource.names)
 
     def begun(self, resource: keys.Key, operation: Operation) -> writes.Append:
+        """Writes the operation as it was asked for. Raises NotFound for a resource of no kind."""
         line = _Line(asked=operation)
         return writes.Append(self._key(resource, operation.id), msgspec.json.encode(line), operation.created_at)
 

@@ -42,11 +42,14 @@ class Request:
 
     @property
     def target(self) -> str:
+        """Path and query as they stand in the first line of a request."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """An HTTP answer, whole."""
+
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -88,6 +91,7 @@ class Malformed(errors.Invalid):
 
 
 def too_many() -> Malformed:
+    """What to raise for lists and maps that together are longer than any request's."""
     return Malformed(f"more than {MOST_ITEMS} values in one body")
 
 

@@ -87,6 +87,8 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
+    """One operation of a service. `status`: the HTTP status of its answer; None for input and output: it has none."""
+
     name: str
     method: str
     uri: str

@@ -52,6 +52,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
+    """What signs. `token`: of a session, None for the keys of a user."""
+
     access_key: str
     secret: str
     token: str | None = None
@@ -262,6 +264,7 @@ def _payload_hash(request: exchange.Request, rules: Rules) -> str:
 
 
 def canonical_request(request: exchange.Request, signed_headers: Iterable[str], payload_hash: str) -> str:
+    """The text that is hashed for the signature: "Create a canonical request" in the IAM user guide."""
     signed = list(signed_headers)
     headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed)
     path = urllib.parse.quote(exchange.normalized(request.path), safe="/-._~", errors="surrogateescape")

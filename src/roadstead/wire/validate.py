@@ -37,6 +37,7 @@ class Problem:
 
     @property
     def message(self) -> str:
+        """AWS's sentence: `Value at 'name' failed to satisfy constraint: Member must not be null`."""
         value = "Value" if self.shown is None else f"Value {self.shown}"
         return f"{value} at '{self.path}' failed to satisfy constraint: {self.constraint}"
 

@@ -43,6 +43,7 @@ def of_all(what: What, limit: int) -> str:
 
 
 def of_disk(kept: int) -> str:
+    """`kept`: bytes of it that are to stay free."""
     return (
         f"the machine's disk is near its end: less than {_gib(kept)} GiB are free where Roadstead keeps its state. "
         "When none is, what nodes and etcd write is lost"

@@ -66,6 +66,7 @@ class FabricExecutor:
         self._routers.clear()
 
     def make_network(self, id: str, topology: topologies.Topology) -> None:
+        """A namespace, its router and its way to the machine. What is there already is compared and mended."""
         path = self._instance.router_netns(id)
         fresh = not namespaces.exists(path)
         namespaces.create(path)
@@ -84,6 +85,10 @@ class FabricExecutor:
         _make(self._machine.kernel, wiring.machine_side(self._instance, uplink, topology.networks[id]), far)
 
     def make_host(self, id: str, topology: topologies.Topology, ids: ranges.Range | None) -> None:
+        """The namespace of a host and its legs. Raises Busy when a network of theirs is not made yet.
+
+        `ids`: the user namespace that owns it has these; None: the machine's own.
+        """
         host = topology.hosts[id]
         for network in dict.fromkeys(leg.network for leg in host.legs):
             if network not in self._held.networks or not namespaces.exists(self._instance.router_netns(network)):
@@ -123,6 +128,7 @@ class FabricExecutor:
         self._last = topology
 
     def remove_host(self, id: str) -> None:
+        """Also one that is half made, or not at all."""
         for network in self._made(_ROUTER):
             router = self._router(network).kernel
             names = [wiring.leg_name(self._instance, network, id, number) for number in range(topologies.MOST_LEGS)]
@@ -132,6 +138,7 @@ class FabricExecutor:
             namespaces.delete(each)
 
     def remove_network(self, id: str) -> None:
+        """Also one that is half made, or not at all."""
         device = wiring.uplink_device(self._instance, id)
         if self._machine.kernel.link(device) is not None:
             self._machine.kernel.make([plan.Drop(resources.Link(device))])
@@ -147,6 +154,7 @@ class FabricExecutor:
             self._machine.put_rules(self._machine_rules(self._last))
 
     def drift(self, topology: topologies.Topology, deep: bool) -> dict[Key, str]:
+        """By object what differs from what is wanted, in a sentence. `deep`: in hosts' own namespaces, too."""
         machine = self._machine.kernel.see()
         rules = self._machine.rules_differ(self._machine_rules(topology))
         found: dict[Key, list[str]] = {} if topology.networks or not rules else {MACHINE: [rules]}
@@ -163,6 +171,7 @@ class FabricExecutor:
         return {key: _sentence(differences) for key, differences in found.items() if differences}
 
     def problems(self, topology: topologies.Topology) -> list[str]:
+        """What of the machine itself hinders what is wanted, in sentences with what to do about it."""
         wants = sorted(id for id, network in topology.networks.items() if network.egress)
         wants += sorted(f"publish {id}" for id, each in topology.publishes.items() if each.address[:4] != "127.")
         if not wants or self._machine.read_setting(forwarding.SETTING) == "1":

@@ -37,10 +37,12 @@ class Space:
         return namespaces.exists(self.path) and self.path.stat().st_ino == self._inode
 
     def write_settings(self, settings: Mapping[str, int]) -> None:
+        """Of the namespace, by their paths below `/proc/sys`: `net/ipv4/ip_forward`. Only those that differ."""
         with namespaces.opened(self.path) as namespace, namespaces.entered(namespace):
             namespaces.write_settings(settings)
 
     def read_setting(self, name: str) -> str:
+        """Of the namespace, by its path below `/proc/sys`."""
         with namespaces.opened(self.path) as namespace, namespaces.entered(namespace):
             return namespaces.read_setting(name)
 
@@ -57,4 +59,5 @@ class Space:
         return self._rules.differs(table)
 
     def remove_rules(self) -> None:
+        """The whole table of this instance; none is as good."""
         self._rules.remove()

@@ -39,6 +39,7 @@ MOUNT_OPTIONS = "noinit_itable,discard,errors=remount-ro"
 
 
 def image(places: HostPlaces) -> Path:
+    """Where a disk with a file system of its own is kept: a sparse ext4 image."""
     return places.state / "disk.img"
 
 

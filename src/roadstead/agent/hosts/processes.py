@@ -56,6 +56,7 @@ def of_thread(number: str) -> int | None:
 
 
 def alive(running: Running) -> bool:
+    """Whether that very process is there, and not another one that got its number."""
     return see(running.pid) == running
 
 

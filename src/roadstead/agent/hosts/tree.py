@@ -125,6 +125,7 @@ def passwd(wanted: WantedHost) -> str:
 
 
 def group(wanted: WantedHost) -> str:
+    """The host's `/etc/group`, with `host` where it has a user of its own."""
     own = f"host:x:{wanted.uid}:\n" if wanted.uid else ""
     return f"root:x:0:\ntty:x:5:\n{own}nogroup:x:65534:\n"
 

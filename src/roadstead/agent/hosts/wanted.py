@@ -100,10 +100,12 @@ class WantedHost:
 
 
 def lent(places: HostPlaces) -> Path:
+    """Copies of blobs, for jobs in the host."""
     return places.state / "lent"
 
 
 def pods(places: HostPlaces) -> Path:
+    """The folder of the socket at which the host's CNI program asks."""
     return places.run / "pods"
 
 

@@ -76,6 +76,7 @@ class StepContext:
         return kind.parts(self.kinds, self.records.records.values(), whole)
 
     def wake_parts(self, whole: store.Key) -> None:
+        """What is of this object alone looks again."""
         for part in self.parts(whole):
             self.wake(*part.key)
 
@@ -85,9 +86,11 @@ class StepContext:
             self.wake(*user)
 
     def wake(self, name: str, id: str, after: float = 0.0) -> None:
+        """It looks again in `after` seconds, or earlier when it is already due earlier."""
         self.loop.wake((name, id), after)
 
     def loop_forget(self, key: store.Key) -> None:
+        """What failed of it is forgotten, and it is no more looked at. Its record stays."""
         self.loop.forget(key)
 
     def gone(self, record: store.DesiredRecord) -> None:
@@ -98,6 +101,7 @@ class StepContext:
         self.loop.forget(record.key)
 
     def phase(self, name: str, id: str) -> str | None:
+        """As it was seen last; None: not seen yet."""
         seen = self.observations.get((name, id))
         return None if seen is None else seen.phase
 
@@ -140,6 +144,7 @@ class StepContext:
             self.observations.put(msgspec.structs.replace(seen, warnings=warnings))
 
     def log_drift(self, record: store.DesiredRecord, difference: str) -> None:
+        """Somebody has changed what the agent made: told, as it is made anew."""
         log.warning("%s/%s: %s; mended", record.kind, record.id, difference)
 
     def loop_now(self) -> float:
@@ -147,6 +152,7 @@ class StepContext:
         return self.loop.now()
 
     def log_failure(self, key: store.Key, error: Exception, again: float) -> None:
+        """`again`: seconds until it is tried again. What is no error of ours has its trace."""
         if isinstance(error, errors.Error):
             log.warning("%s/%s: %s (again in %.1f s) %s", *key, error.message, again, error.facts)
         else:

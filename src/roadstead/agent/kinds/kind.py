@@ -46,6 +46,7 @@ class Wanted:
         return cast("Mapping[str, M]", self._specs.get(of, {}))
 
     def get(self, of: type[M], id: str) -> M | None:
+        """None: it is not asked for, is being deleted, or is not understood."""
         return self.all(of).get(id)
 
 
@@ -95,6 +96,7 @@ class Kind(Generic[M]):
     """Why one does not become another in place, after its name in a sentence; empty: it does."""
 
     def is_part(self, id: str, whole: store.Key) -> bool:
+        """Whether the object of that id and of this kind is deleted with the whole."""
         return self.part_of == whole[0] and id.partition("/")[0] == whole[1]
 
 

@@ -64,6 +64,7 @@ class NetlinkRequest:
     body: bytes
 
     def packet(self, sequence: int) -> bytes:
+        """With its header. `sequence`: the answer has the same."""
         return _HEADER.pack(_HEADER.size + len(self.body), self.type, self.flags, sequence, 0) + self.body
 
 

@@ -62,6 +62,7 @@ def with_network(held: NumberAllocations, instance_id: str, network: str, foreig
 
 
 def without_network(held: NumberAllocations, network: str) -> NumberAllocations:
+    """The numbers of what is left: the network's may be given again."""
     return msgspec.structs.replace(
         held, networks={name: number for name, number in held.networks.items() if name != network}
     )

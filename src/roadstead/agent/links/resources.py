@@ -19,6 +19,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Address:
+    """An address of an interface."""
+
     device: str
     cidr: str
     """Address and prefix length."""

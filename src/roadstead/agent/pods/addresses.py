@@ -37,12 +37,15 @@ class PodAddress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PodAddresses(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of one node."""
+
     entries: tuple[PodAddress, ...] = ()
     """The newest last."""
     freed: tuple[str, ...] = ()
     """Addresses that were in use and are not now, the longest free first."""
 
     def find(self, container: str, device: str) -> PodAddress | None:
+        """None: that attachment has no address."""
         return next((entry for entry in self.entries if entry.key == (container, device)), None)
 
 

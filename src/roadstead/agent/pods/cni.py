@@ -49,10 +49,14 @@ class PortMapping(msgspec.Struct, frozen=True):
 
 
 class RuntimeConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """`runtimeConfig`: what the runtime adds for this pod. Other capabilities are not asked for."""
+
     port_mappings: tuple[dict[str, object], ...] | None = None
 
 
 class Attachment(msgspec.Struct, frozen=True):
+    """One that GC is to keep, as CNI 1.1 names it."""
+
     container: str = msgspec.field(name="containerID")
     device: str = msgspec.field(name="ifname")
 

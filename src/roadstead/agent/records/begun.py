@@ -15,6 +15,7 @@ class BegunUnits:
         self._begun: set[str] = {unit for (unit,) in records.beside(_SCHEMA, "SELECT unit FROM begun")}
 
     def has(self, unit: str) -> bool:
+        """Whether it was ready once. `unit`: HOST/UNIT."""
         return unit in self._begun
 
     def begin(self, unit: str) -> None:

@@ -31,6 +31,7 @@ class Blobs:
         return path
 
     def has(self, digest: str) -> bool:
+        """Whether the bytes are here, whole. `digest`: `sha256:HEX`."""
         return (self._folder / digest.removeprefix("sha256:")).exists()
 
     async def keep(self, digest: str, chunks: AsyncIterator[bytes]) -> int:

@@ -42,6 +42,7 @@ class DesiredRecord:
 
     @property
     def key(self) -> Key:
+        """Kind and id."""
         return (self.kind, self.id)
 
 
@@ -108,6 +109,7 @@ class DesiredStore:
 
     @property
     def records(self) -> Mapping[Key, DesiredRecord]:
+        """All of them, with those that are being deleted and those that are not understood."""
         return self._records
 
     def get(self, key: Key) -> DesiredRecord | None:
@@ -119,6 +121,7 @@ class DesiredStore:
 
     @property
     def database(self) -> sqlite3.Connection:
+        """For tables that are kept beside it (`beside`), in the same transactions."""
         return self._db
 
     def commit(self, changed: Iterable[DesiredRecord], beside: Callable[[], None] = lambda: None) -> None:

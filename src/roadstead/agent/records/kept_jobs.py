@@ -26,6 +26,7 @@ class KeptJobs:
         return None if row is None else (row[0], row[1], row[2], row[3])
 
     def keep(self, id: str, request: str, state: str, output: str = "", reason: str = "") -> None:
+        """What was kept of it before is replaced. `request`: the job as JSON; `state`: as in observed.JobResult."""
         self._db.execute(
             "INSERT OR REPLACE INTO jobs (id, request, state, output, reason, at) VALUES (?, ?, ?, ?, ?, ?)",
             (id, request, state, output, reason, time.time()),

@@ -18,6 +18,8 @@ _KEPT = 4096
 
 
 class ObservationLog:
+    """The last observation of each object, and the last changes. Of one event loop, and forgotten with the agent."""
+
     def __init__(self, first: int) -> None:
         """`first`: the first revision; of the time of the start, so that revisions never go back."""
         self.revision = first
@@ -27,6 +29,7 @@ class ObservationLog:
         self._waiting: set[asyncio.Event] = set()
 
     def get(self, key: Key) -> observed.Observation | None:
+        """None: it was not looked at since the agent started."""
         return self._now.get(key)
 
     def all(self) -> tuple[observed.Observation, ...]:
@@ -42,6 +45,7 @@ class ObservationLog:
         return True
 
     def gone(self, key: Key) -> None:
+        """Told to who watches as a change without an observation."""
         if self._now.pop(key, None) is not None:
             self._add(key, None)
 

@@ -70,6 +70,7 @@ class AppliedTable:
         return None if self._table == table else f"table {self._name} is an older one"
 
     def remove(self) -> None:
+        """The table, whoever put it; none is as good."""
         self._apply(tables.removal(self._name), whole=True)
         self._table = None
 

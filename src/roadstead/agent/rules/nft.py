@@ -64,6 +64,7 @@ class Library:
             self._context = None
 
     def run(self, text: str) -> tuple[int, str, str]:
+        """Raises Failed for a context that is closed."""
         if self._context is None:
             raise errors.Failed("this nft context is closed", text=text)
         code = self._library.nft_run_cmd_from_buffer(self._context, text.encode())
@@ -85,6 +86,7 @@ class Program:
             self._namespace = -1
 
     def run(self, text: str) -> tuple[int, str, str]:
+        """Raises Failed when there is no program, or when it takes too long."""
         try:
             done = subprocess.run(
                 ("nsenter", f"--net=/proc/self/fd/{self._namespace}", "--", *_PROGRAM),

@@ -30,6 +30,7 @@ class NamedSet:
 
     @property
     def word(self) -> str:
+        """What nft calls it."""
         return "map" if " : " in self.type else "set"
 
 
@@ -105,6 +106,7 @@ def safe(word: str) -> str:
 
 
 def is_safe(word: str) -> bool:
+    """Whether it is a word and no more, wherever it stands in a rule."""
     return _SAFE.fullmatch(word) is not None
 
 

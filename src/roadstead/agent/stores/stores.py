@@ -44,6 +44,7 @@ class Asked:
 
     @property
     def key(self) -> str:
+        """The name of its folder: 16 digits in hexadecimal, and others when stores are made in another way."""
         facts = [_FORM, sorted(self.components.items()), sorted(self.images)]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 

@@ -31,6 +31,8 @@ class Change:
 
 @dataclass(frozen=True)
 class FileEssence:
+    """A file of a unit, without its bytes."""
+
     digest: str
     secret: bool
     on_change: Literal["nothing", "signal", "restart"]
@@ -66,10 +68,12 @@ def essence(unit_id: str, unit: desired.Unit) -> Essence:
 
 
 def digest(content: bytes) -> str:
+    """`sha256:HEX`, as blobs are named."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def encode(one: Essence) -> bytes:
+    """JSON, as `decode` reads it."""
     return msgspec.json.encode(one)
 
 

@@ -37,6 +37,7 @@ class UnitPlaces:
 
     @property
     def service(self) -> Path:
+        """Its folder among those that the host's `s6-svscan` keeps running."""
         return self.host.service / self.unit_id
 
     @property
@@ -46,18 +47,22 @@ class UnitPlaces:
 
     @property
     def svscan(self) -> Path:
+        """Where the host's `s6-svscan` is told things."""
         return self.host.service / supervision.SVSCAN
 
     @property
     def supervise(self) -> Path:
+        """Where the unit's `s6-supervise` says how it is, and is told things."""
         return self.service / supervision.SUPERVISE
 
     @property
     def files(self) -> Path:
+        """`/etc/units/UNIT` in the host."""
         return self.host.files / self.unit_id
 
     @property
     def log(self) -> Path:
+        """s6-log's folder: the log of now and older pieces."""
         return self.host.log / self.unit_id
 
 

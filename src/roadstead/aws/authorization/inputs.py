@@ -24,6 +24,7 @@ def texts(asked: Mapping[str, Any], path: str) -> tuple[str, ...]:
 
 
 def text(value: Any) -> str:
+    """A value as policies compare it: `true`, `false`, numbers as they are written."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -23,23 +23,29 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 @dataclass(frozen=True)
 class Cluster:
+    """A cluster as the store has it. `seen`: None: the reconciler has not looked yet."""
+
     state: facts.State
     wanted: spec.Cluster
     seen: observed.Observed | None
 
     @property
     def status(self) -> str:
+        """EKS's word: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`, `FAILED`."""
         return views.cluster_status(self.wanted, self.seen)
 
 
 @dataclass(frozen=True)
 class Nodegroup:
+    """A nodegroup as the store has it. `seen`: None: the reconciler has not looked yet."""
+
     state: facts.State
     wanted: nodegroups.Nodegroup
     seen: observed.Observed | None
 
     @property
     def status(self) -> str:
+        """EKS's word, as `CREATING` or `DEGRADED`."""
         return views.nodegroup_status(self.wanted, self.seen)
 
 
@@ -79,6 +85,7 @@ def as_nodegroup(state: facts.State | None, cluster: str, name: str) -> Nodegrou
 
 
 async def cluster(call: calls.Call, name: str) -> Cluster:
+    """Refuses with ResourceNotFoundException."""
     return as_cluster(await call.store.get(spec.key(call.account, call.region, name)), name)
 
 

@@ -24,6 +24,7 @@ class Requests:
         self._seconds: dict[_Labels, float] = {}
 
     def count(self, service: str, operation: str, status: int, seconds: float) -> None:
+        """A request that was answered. `status`: of HTTP."""
         labels = (service, operation, status)
         row = self._buckets.get(labels)
         if row is None:

@@ -94,6 +94,7 @@ class Server:
         return self._http.protocol()
 
     async def close(self) -> None:
+        """Requests in work are waited for, for some seconds."""
         await self._http.close(_CLOSING)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -23,10 +23,12 @@ def as_user(state: facts.State | None, name: str) -> users.User:
 
 
 async def role(call: calls.Call, name: str) -> roles.Role:
+    """Refuses with NoSuchEntity."""
     return as_role(await call.store.get(roles.key(call.account, name)), name)
 
 
 async def user(call: calls.Call, name: str) -> users.User:
+    """Refuses with NoSuchEntity."""
     return as_user(await call.store.get(users.user_key(call.account, name)), name)
 
 

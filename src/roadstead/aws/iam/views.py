@@ -53,6 +53,7 @@ def access_key(kept: users.AccessKey) -> dict[str, Any]:
 
 
 def tags(wanted: Mapping[str, str]) -> list[dict[str, str]]:
+    """In the order of their keys."""
     return [{"Key": key, "Value": value} for key, value in sorted(wanted.items())]
 
 

@@ -36,4 +36,5 @@ def announced(account: str, program: ServeProgram) -> writes.Put:
 
 
 def key(account: str) -> keys.Key:
+    """Of what `serve` says of itself, one in an account."""
     return keys.Key(account, keys.GLOBAL, PROGRAM, "serve")

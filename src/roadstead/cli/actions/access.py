@@ -35,6 +35,8 @@ class WantedAccess:
 
 @dataclass(frozen=True)
 class WrittenAccess:
+    """Where a kubeconfig was written, and the context in it. `usual`: kubectl finds the file by itself."""
+
     path: str
     context: str
     usual: bool

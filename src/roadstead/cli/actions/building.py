@@ -44,6 +44,7 @@ class Building:
 
     @property
     def name(self) -> str:
+        """Empty where the config has none, which is refused before anything is asked for."""
         return self.metadata.name or ""
 
     @property

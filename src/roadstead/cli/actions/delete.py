@@ -19,6 +19,7 @@ from roadstead.wire import client
 
 
 def nodegroups(call: asked.FlagValues) -> None:
+    """`delete nodegroup`. With a file and without `--approve` it says what it would do, and does nothing."""
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")
@@ -69,6 +70,7 @@ def wanted(call: asked.FlagValues) -> list[str]:
 
 
 def cluster(call: asked.FlagValues) -> None:
+    """`delete cluster`: the cluster with its nodegroups, then what was made for it, then the kubeconfig's entries."""
     name = reach.cluster(call)
     stage = reach.stage(call, *progress.DELETE)
     with reach.connection(call) as api, stage.screen:

@@ -16,6 +16,7 @@ _MADE_BY = "alpha.eksctl.io/cluster-name"
 
 
 def clusters(call: asked.FlagValues) -> None:
+    """`get cluster`: one by its name, with all columns, or all of the region."""
     name = call.file_name or call.text("name") or call.name
     with reach.connection(call) as api:
         if name:
@@ -44,6 +45,7 @@ def cluster(api: service.Api, name: str) -> dict[str, Any]:
 
 
 def summaries(api: service.Api, chunk: int) -> list[dict[str, str]]:
+    """Rows of eksctl's list: `Name`, `Region`, `Owned`. `chunk`: names in one page; 0: as many as EKS gives."""
     names = [
         name
         for page in service.pages(
@@ -64,6 +66,7 @@ def _owned(api: service.Api, name: str) -> str:
 
 
 def cluster_columns(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """One row, with `-` for what EKS does not say. `found`: the model's Cluster."""
     vpc = found.get("resourcesVpcConfig", {})
     created = found.get("createdAt")
     return {
@@ -87,6 +90,7 @@ def _cluster_shape() -> shapes.Shape:
 
 
 def nodegroups(call: asked.FlagValues) -> None:
+    """`get nodegroup`: one by its name, or all of a cluster. Raises NotFound where a table would be empty."""
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")
@@ -158,6 +162,7 @@ def failed(what: str, error: client.ServiceError) -> errors.Error:
 
 
 def printed(call: asked.FlagValues, columns: Mapping[str, Sequence[str]], data: Any) -> None:
+    """By `--output`: the columns as a table, or the data as JSON or YAML."""
     form = call.text("output") or "table"
     if form == "table":
         terminal.out(show.table(columns), end="")

@@ -147,6 +147,7 @@ def _role(api: service.Api, wanted: config.ClusterConfig) -> str:
 
 
 def given_or(group: config.ManagedNodeGroup, role: str) -> str:
+    """The ARN of the role that the group names, else this one."""
     return make.given_role(group) or role
 
 
@@ -205,4 +206,5 @@ def told(api: service.Api, of: str, groups: Sequence[config.ManagedNodeGroup], l
 
 
 def watch_hint(of: str, region: str) -> str:
+    """The end of a sentence for who does not want to wait any longer."""
     return f"watch it by 'roadstead get events -w --cluster={of} --region={region}'"

@@ -52,6 +52,7 @@ def deadline(call: asked.FlagValues) -> float:
 
 
 def log(call: asked.FlagValues) -> show.Log:
+    """By `--verbose` (3: eksctl's), and beside the document that `--output` asks for."""
     verbose = call.number("verbose")
     output = call.text("output")
     return show.Log(3 if verbose is None else verbose, to_error=output not in (None, "table"))

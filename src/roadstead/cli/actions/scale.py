@@ -9,6 +9,7 @@ from roadstead.wire import client
 
 
 def nodegroups(call: asked.FlagValues) -> None:
+    """`scale nodegroup`. All sizes are checked before the first is asked for."""
     of = call.file_name or call.text("cluster")
     if not of:
         raise errors.Invalid("--cluster must be set")

@@ -11,4 +11,5 @@ from roadstead.core import terminal
 
 
 def show(call: asked.FlagValues) -> None:  # noqa: ARG001
+    """One document on standard output; docstrings of `config` are descriptions in it."""
     terminal.out(json.dumps(msgspec.json.schema(config.ClusterConfig), indent=2))

@@ -18,6 +18,8 @@ WithFile = Literal["either", "never", "only"]
 
 @dataclass(frozen=True, slots=True)
 class Flag:
+    """One flag of a command, without dashes."""
+
     name: str
     means: str
     """What eksctl means by it."""
@@ -38,14 +40,17 @@ class Flag:
 
 
 def noted(flag: Flag, why: str) -> Flag:
+    """The flag is taken and changes nothing here, for this reason."""
     return replace(flag, does="noted", why=why)
 
 
 def refused(flag: Flag, why: str) -> Flag:
+    """Giving the flag is an error, for this reason."""
     return replace(flag, does="refused", why=why)
 
 
 def grouped(group: str, *flags: Flag) -> tuple[Flag, ...]:
+    """The flags under a headline of the help."""
     return tuple(replace(flag, group=group) for flag in flags)
 
 
@@ -67,6 +72,8 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
+    """The first word of a command, as `get`."""
+
     name: str
     means: str
     resources: tuple[Resource, ...]

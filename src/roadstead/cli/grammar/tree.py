@@ -105,4 +105,5 @@ ABSENT_VERBS = {
 
 
 def verb(name: str) -> Verb:
+    """Of those that there are."""
     return next(each for each in VERBS if each.name == name)

@@ -21,6 +21,7 @@ def said(**fields: Any) -> dict[str, Any]:
 
 
 def ec2_tags(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """`TagSpecifications` of a request that makes one of this kind: `vpc`, `subnet`."""
     return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}]
 
 

@@ -23,6 +23,7 @@ class Infrastructure:
 
     @property
     def there(self) -> bool:
+        """Whether anything is."""
         return bool(self.vpcs or self.subnets or self.roles)
 
 
@@ -54,6 +55,7 @@ def infrastructure(api: service.Api, cluster: str) -> Infrastructure:
 
 
 def role_arn(api: service.Api, name: str) -> str | None:
+    """None: there is no such role. Raises ServiceError for all else."""
     try:
         arn: str = api.call("iam", "GetRole", RoleName=name)["Role"]["Arn"]
     except client.ServiceError as error:

@@ -32,14 +32,17 @@ class Ledger:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def vpc(self, id: str, cidr: str) -> None:
+        """It was made, by whichever thread."""
         with self._lock:
             self.vpcs[id] = cidr
 
     def subnet(self, id: str, cidr: str) -> None:
+        """It was made, by whichever thread."""
         with self._lock:
             self.subnets[id] = cidr
 
     def role(self, name: str, arn: str) -> None:
+        """It was made, by whichever thread."""
         with self._lock:
             self.roles[name] = arn
 
@@ -158,4 +161,5 @@ def roles_of(wanted: config.ClusterConfig) -> list[parts.RolePart]:
 
 
 def given_role(group: config.ManagedNodeGroup) -> str | None:
+    """The ARN of the role that the config names for its nodes; None: it is to be made."""
     return group.iam.instance_role_arn if group.iam is not None else None

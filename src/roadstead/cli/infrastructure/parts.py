@@ -40,6 +40,8 @@ NODE_POLICIES = (
 
 @dataclass(frozen=True)
 class SubnetPart:
+    """A subnet that is to be made. `name`: its tag `Name`."""
+
     zone: str
     cidr: str
     public: bool
@@ -53,6 +55,8 @@ class SubnetPart:
 
 @dataclass(frozen=True)
 class RolePart:
+    """A role that is to be made."""
+
     name: str
     service: str
     """Who may assume it."""
@@ -62,6 +66,7 @@ class RolePart:
 
     @property
     def trust(self) -> str:
+        """The trust policy as JSON."""
         return json.dumps(
             {
                 "Version": "2012-10-17",
@@ -82,6 +87,7 @@ def stack(cluster: str) -> str:
 
 
 def tags(cluster: str, given: Mapping[str, str], **more: str) -> dict[str, str]:
+    """Those of the user, then by what the parts of a cluster are found; ours count where both have a key."""
     return {**given, OWNER: cluster, OLD_OWNER: cluster, **more}
 
 
@@ -105,6 +111,7 @@ def subnets(cluster: str, cidr: str, zones: tuple[str, ...]) -> list[SubnetPart]
 
 
 def cluster_role(cluster: str, region: str) -> RolePart:
+    """The role that EKS takes for the cluster."""
     return RolePart(_role_name(cluster, region, "cluster-ServiceRole"), "eks", CLUSTER_POLICIES)
 
 

@@ -34,6 +34,8 @@ class ExecProgram:
 
 @dataclass(frozen=True)
 class KubeconfigEntry:
+    """What is to be known of a cluster for kubectl. `server`: `https://ADDRESS:PORT`."""
+
     cluster: str
     region: str
     server: str
@@ -53,9 +55,11 @@ class KubeconfigEntry:
         return f"{username(self.caller)}@{self.cluster_name}"
 
     def named(self) -> Mapping[Kind, str]:
+        """By the lists of a kubeconfig the name of the entry in each."""
         return {"clusters": self.cluster_name, "contexts": self.context_name, "users": self.context_name}
 
     def bodies(self) -> Mapping[Kind, dict[str, Any]]:
+        """By the lists of a kubeconfig what stands beside the name in each."""
         program: dict[str, Any] = {
             "apiVersion": API,
             "args": list(self.program.arguments),
@@ -83,6 +87,7 @@ def check(entry: KubeconfigEntry) -> None:
 
 
 def cluster_name(cluster: str, region: str) -> str:
+    """eksctl's: `shop.eu-central-1.eksctl.io`."""
     return f"{cluster}.{region}.eksctl.io"
 
 

@@ -14,6 +14,8 @@ from roadstead.contract import programs
 
 @dataclass(frozen=True)
 class FileOwner:
+    """Whose files are written, and where their home is."""
+
     uid: int
     gid: int
     home: Path

@@ -55,15 +55,18 @@ class Stage:
                 self.log.line(f"{phase.name}: done in {spent}{f' ({phase.said})' if phase.said else ''}")
 
     def begin(self, *names: str) -> None:
+        """These phases go on from now; those that have begun keep their time."""
         changed = self.shown
         for name in names:
             changed = changed.begin(name, time.monotonic())
         self.show(changed)
 
     def end(self, name: str, said: str | None = None) -> None:
+        """`said`: what there is to say of the phase; None: what was said of it before."""
         self.show(self.shown.end(name, time.monotonic(), said))
 
     def fail(self, name: str, said: str) -> None:
+        """`said`: why, shown beside the phase."""
         self.show(self.shown.end(name, time.monotonic(), said).having(name, failed=True))
 
     def until(
@@ -143,6 +146,7 @@ def look_anyway(api: service.Api, cluster: str) -> progress.ProgressSeen:
 
 
 def nodegroup(api: service.Api, cluster: str, name: str) -> dict[str, object] | None:
+    """The model's Nodegroup; None: there is none. Raises ServiceError for all else."""
     try:
         found_one: dict[str, object] = api.call("eks", "DescribeNodegroup", clusterName=cluster, nodegroupName=name)[
             "nodegroup"

@@ -47,6 +47,7 @@ class ProgressPhase:
 
     @property
     def state(self) -> State:
+        """One word for all that is known of it."""
         if self.failed:
             return "failed"
         if self.ended is not None:
@@ -67,15 +68,19 @@ class ProgressPhase:
 
 @dataclass(frozen=True)
 class CreationProgress:
+    """All phases, in the order in which they are shown."""
+
     phases: tuple[ProgressPhase, ...]
     note: str = ""
     """What hinders it now."""
 
     def phase(self, name: str) -> ProgressPhase:
+        """Of those that there are."""
         return next(each for each in self.phases if each.name == name)
 
     @property
     def hindrance(self) -> str:
+        """Of the first phase that is hindered; empty: none is."""
         return next((each.hindrance for each in self.phases if each.hindrance), "")
 
     def having(self, name: str, **changes: object) -> CreationProgress:
@@ -84,6 +89,7 @@ class CreationProgress:
         return replace(self, phases=changed)
 
     def begin(self, name: str, now: float) -> CreationProgress:
+        """A phase that has begun keeps its time."""
         return self if self.phase(name).begun is not None else self.having(name, begun=now)
 
     def end(self, name: str, now: float, said: str | None = None) -> CreationProgress:
@@ -100,6 +106,7 @@ DELETE = ("nodes", "control plane", "network", "roles", "kubeconfig")
 
 
 def empty(*names: str) -> CreationProgress:
+    """Nothing has begun. The phases in the order in which they are shown."""
     return CreationProgress(tuple(ProgressPhase(name) for name in names))
 
 
@@ -114,12 +121,15 @@ class ProgressSeen:
     parts: Sequence[ProgressPart] = ()
 
     def members(self) -> tuple[ProgressPart, ...]:
+        """etcd and API servers, of all zones."""
         return tuple(each for each in self.parts if not each.nodegroup and each.name.partition("-")[0] in MEMBERS)
 
     def part(self, name: str) -> ProgressPart | None:
+        """A part of the control plane: `edge`, `access`, `etcd-a`. None: it is not there yet."""
         return next((each for each in self.parts if not each.nodegroup and each.name == name), None)
 
     def nodes(self) -> tuple[ProgressPart, ...]:
+        """Of all nodegroups."""
         return tuple(each for each in self.parts if each.nodegroup)
 
 

@@ -21,6 +21,8 @@ _CLEAR_LINE, _CLEAR_BELOW = "\x1b[K", "\x1b[J"
 
 
 class ScreenStream(Protocol):
+    """Standard output or standard error, or a test's `StringIO`."""
+
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
     def isatty(self) -> bool: ...
@@ -66,6 +68,7 @@ class LiveScreen(AbstractContextManager["LiveScreen"]):
         self._write(f"{_BEGIN}{self._up()}{_CLEAR_BELOW}{text}\n{_joined(self._drawn)}{_END}")
 
     def draw(self, shown: progress.CreationProgress, now: float) -> None:
+        """The picture in the place of the last one; without a terminal nothing. `now`: of time.monotonic."""
         if not self.live:
             return
         columns, rows = self._size()

@@ -104,4 +104,5 @@ def read(body: bytes) -> Snapshot:
 
 
 def written(snapshot: Snapshot) -> bytes:
+    """JSON, as `read` reads it. It has secrets in the clear: who writes it to a file sees to who may read that."""
     return msgspec.json.encode(snapshot)

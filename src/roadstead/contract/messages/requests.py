@@ -21,6 +21,8 @@ class Put(Message, frozen=True, kw_only=True):
 
 
 class Delete(Message, frozen=True, kw_only=True):
+    """`generation`: a newer one than that of the desired state that goes; see agent.api.generations."""
+
     generation: Generation
 
 
@@ -41,6 +43,8 @@ class Accepted(Message, frozen=True, kw_only=True):
 
 
 class BatchAnswer(Message, frozen=True, kw_only=True):
+    """One for each object, those that were put first."""
+
     accepted: tuple[Accepted, ...]
 
 

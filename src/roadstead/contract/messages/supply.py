@@ -17,6 +17,8 @@ Spec = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}\Z")]
 
 
 class Wanted(Message, frozen=True, kw_only=True):
+    """The one line of a question."""
+
     engine: Spec
 
 

@@ -59,6 +59,7 @@ class ClusterRuntime:
         self._retargeted = asyncio.Event()
 
     async def run(self) -> None:
+        """Begins with nothing known, whatever an earlier run has left."""
         self._begin()
         async with self.connection, asyncio.TaskGroup() as tasks:
             for each in self._at_work:
@@ -86,6 +87,7 @@ class ClusterRuntime:
 
     @property
     def name(self) -> str:
+        """For people: the cluster's name as its owner gave it."""
         return self.target.system.name
 
     def reaches(self, target: targets.ClusterTarget) -> bool:

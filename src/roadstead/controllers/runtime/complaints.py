@@ -13,6 +13,7 @@ class QuietComplaints(complaints.Complaints[str]):
     """Of one controller in one cluster. That the API does not answer is not said here: the runtime does."""
 
     def failed(self, key: str, error: Exception, again: float) -> None:
+        """`again`: seconds until it is tried again. Busy, and what is tried again soon, is not said."""
         if isinstance(error, errors.Error) and again < _USUAL:
             return
         complaint = type(error).__name__ + str(getattr(error, "facts", {}).get("status", ""))

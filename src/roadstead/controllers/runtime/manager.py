@@ -41,6 +41,7 @@ class Manager:
         self._runtimes: dict[targets.ClusterKey, _Running] = {}
 
     async def run(self) -> None:
+        """Begins without a runtime, whatever an earlier run has left."""
         # What was begun by a run that failed has ended with it.
         self._runtimes.clear()
         async with asyncio.TaskGroup() as tasks:

@@ -35,6 +35,7 @@ def named(name: str, labels: Mapping[str, str], *, namespaced: bool = True) -> J
 
 
 def account(name: str, labels: Mapping[str, str]) -> Json:
+    """A ServiceAccount in `kube-system`."""
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named(name, labels)}
 
 

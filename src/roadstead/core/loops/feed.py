@@ -20,6 +20,7 @@ class Feed(Generic[T]):
         self._waiting: list[tuple[dict[T, None], asyncio.Event]] = []
 
     def tell(self, item: T) -> None:
+        """Returns at once. Of the loop's thread alone; who does not listen yet is not told."""
         for told, woken in self._waiting:
             told[item] = None
             woken.set()

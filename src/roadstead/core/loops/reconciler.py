@@ -50,6 +50,7 @@ class Reconciler(Generic[Key]):
         )
 
     async def run(self) -> None:
+        """Sources and work side by side; the first of them that ends with an error ends all."""
         await concurrency.together(self._loop.run(), *(source(self.wake) for source in self._sources))
 
     def wake(self, key: Key, after: float = 0.0) -> None:

@@ -45,6 +45,7 @@ _KEY = "service-account.key"
 
 
 def main(apiserver: str, etcd: str, etcdctl: str, file: str) -> None:
+    """Raises Failed when a server ends or is not ready in time, after its last words, or when etcdctl fails."""
     here = Path.cwd()
     endpoint = f"unix://{here}/etcd"
     (here / _KEY).touch(mode=0o600)
@@ -59,6 +60,7 @@ def main(apiserver: str, etcd: str, etcdctl: str, file: str) -> None:
 
 
 def etcd_command(program: str, here: Path, endpoint: str) -> list[str]:
+    """One member without peers, on a socket in `here`; without fsync, as nothing is lost with it but the work."""
     return [
         program,
         f"--data-dir={here}/data",

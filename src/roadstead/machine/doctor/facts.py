@@ -31,6 +31,8 @@ class Feature:
 
 @dataclass(frozen=True)
 class KernelFacts:
+    """Of the kernel that runs. `release`: `uname -r`."""
+
     release: str
     features: tuple[Feature, ...]
     modules: tuple[str, ...] | None
@@ -77,6 +79,8 @@ class Chain:
 
 @dataclass(frozen=True)
 class Firewalls:
+    """What may drop packets of clusters."""
+
     forward_drops: tuple[Chain, ...]
     """Of nftables and, as table `filter` of family `iptables-legacy`, of the older one."""
     docker: bool
@@ -110,6 +114,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Loops:
+    """Loop devices. `free`, `used`: of those that there are."""
+
     control: bool
     """`/dev/loop-control` can be opened: more loop devices can be made."""
     free: int

@@ -38,6 +38,7 @@ class Finding:
 
     @property
     def group(self) -> str:
+        """What findings are shown under: `kernel`."""
         return self.id.partition("/")[0]
 
     @property

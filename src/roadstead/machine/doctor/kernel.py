@@ -87,6 +87,7 @@ CONTROLLERS_V2 = ("cpu", "cpuset", "memory", "pids")
 
 
 def version(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
+    """`kernel/version`: whether it is new enough."""
     title = f"Linux {seen.kernel.release}"
     numbers = re.match(r"(\d+)\.(\d+)", seen.kernel.release)
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
@@ -129,6 +130,7 @@ def _feature_remedy(seen: facts.DoctorFacts, needed: Needed) -> str:
 
 
 def features(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
+    """`kernel/NAME` for each of FEATURES, by trying it; a warning where that was not possible."""
     for feature in seen.kernel.features:
         needed = FEATURES[feature.name]
         name = f"kernel/{feature.name}"
@@ -169,6 +171,7 @@ def features(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
 
 
 def capabilities(seen: facts.DoctorFacts) -> Iterator[findings.Finding]:
+    """`rights/...`: what root lacks here, as in a container."""
     missing = [name for name in CAPABILITIES if name not in seen.capabilities]
     for name in missing:
         yield findings.Finding(

@@ -49,6 +49,8 @@ _CAPABILITIES = {
 
 @dataclass(frozen=True)
 class MountEntry:
+    """A mount, its folder unescaped."""
+
     folder: str
     filesystem: str
     options: frozenset[str]
@@ -162,10 +164,12 @@ def legacy_drops(listing: str) -> tuple[facts.Chain, ...]:
 
 
 def has_chain(chains: Iterable[NftChain], name: str) -> bool:
+    """In whichever table."""
     return any(chain.name == name for chain in chains)
 
 
 def has_table(chains: Iterable[NftChain], table: str) -> bool:
+    """That has a chain."""
     return any(chain.table == table for chain in chains)
 
 

@@ -15,6 +15,7 @@ from roadstead.machine.supervision import make, see, settings, tree
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Does not return when all goes well; else 1, with the reason on standard error."""
     parser = argparse.ArgumentParser(prog="roadstead-boot", description="The root s6 tree of one instance.")
     parser.add_argument("--instance", default="main")
     options = parser.parse_args(arguments)

@@ -102,6 +102,7 @@ def _uid(user: str) -> int:
 
 
 def under_systemd() -> bool:
+    """Whether PID 1 is systemd: sd_booted(3)."""
     return SYSTEMD.is_dir()
 
 

@@ -55,6 +55,7 @@ class TreeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def advertised(self) -> str:
+        """Where clusters' endpoints are reached, one way or the other."""
         return self.advertise_address or LOOPBACK
 
     @property
@@ -112,6 +113,7 @@ def write(places: instance.Instance, wanted: TreeSettings | None) -> None:
 
 
 def exist(places: instance.Instance) -> bool:
+    """Whether the instance was ever started."""
     return (places.state / programs.SETTINGS).exists()
 
 

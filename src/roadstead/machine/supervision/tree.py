@@ -178,6 +178,7 @@ def folder(places: instance.Instance) -> Path:
 
 
 def log_folder(places: instance.Instance, service: str) -> Path:
+    """Of s6-log: `current` and older pieces."""
     return places.log / service
 
 

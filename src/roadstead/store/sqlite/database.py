@@ -36,6 +36,7 @@ class Counter:
 
 
 def log_of(path: Path) -> Path:
+    """sqlite's write-ahead log, which belongs to the database: one without the other is not the store."""
     return path.with_name(path.name + "-wal")
 
 
@@ -51,6 +52,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> errors.Failed:
+    """What to raise for a store that nothing may be written to."""
     return errors.Failed(
         f"the store {path} is damaged ({why}); nothing was overwritten: move it away with its -wal file and restore a "
         "copy, or start with none",
@@ -169,6 +171,7 @@ def count_on(connection: sqlite3.Connection, boot: str) -> Counter:
 
 
 def keep(connection: sqlite3.Connection, counter: Counter) -> None:
+    """Within a transaction of the caller's."""
     connection.execute(
         "UPDATE counter SET revision = ?, ceiling = ?, compacted = ?",
         (counter.revision, counter.ceiling, counter.compacted),

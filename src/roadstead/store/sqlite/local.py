@@ -35,10 +35,12 @@ class Places:
 
     @property
     def lock(self) -> Path:
+        """Locked by the process that has the store open."""
         return self.folder / "store.lock"
 
     @property
     def key_file(self) -> Path:
+        """What secrets are sealed with."""
         return self.key or self.folder / "secrets.key"
 
 

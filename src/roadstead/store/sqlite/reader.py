@@ -32,6 +32,7 @@ class Reader:
         self._connection.close()
 
     def state(self, key: keys.Key) -> facts.State | None:
+        """None: there is no desired state."""
         rows = self._rows(_STATE + "d.key = ?", key.text)
         return _state(rows[0]) if rows else None
 
@@ -61,6 +62,7 @@ class Reader:
         return tuple(facts.Record(keys.Key.parse(row[0]), *row[1:]) for row in rows)
 
     def secret(self, key: keys.Key) -> facts.Secret | None:
+        """None: there is none. Raises Failed as `sealing` does."""
         rows = self._rows("SELECT generation, sealer, sealed FROM secrets WHERE key = ?", key.text)
         if not rows:
             return None

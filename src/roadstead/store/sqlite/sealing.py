@@ -59,6 +59,7 @@ def _bound(key: keys.Key, generation: int) -> bytes:
 
 
 def identity(key: bytes) -> str:
+    """Names a key beside what it sealed, and tells nothing of it: 16 digits in hexadecimal."""
     return hashlib.sha256(b"roadstead store key " + key).hexdigest()[:16]
 
 

@@ -75,6 +75,7 @@ class Writer(Generic[Ticket]):
         self._thread.start()
 
     def submit(self, jobs: Sequence[WriteJob[Ticket]]) -> None:
+        """From any thread, and returns at once: each job is answered by `answer`."""
         self._jobs.put(jobs)
 
     def stop(self) -> None:

@@ -137,6 +137,7 @@ def read(operation: shapes.Operation, body: bytes, dialect: forms.Dialect) -> di
 
 
 def read_structure(shape: shapes.Shape, node: ET.Element, depth: int = DEEPEST) -> dict[str, Any]:
+    """The members that the model knows; elements that it does not know are left out. Raises Malformed."""
     if depth <= 0:
         raise exchange.Malformed("nested too deeply")
     found: dict[str, Any] = {}

@@ -183,6 +183,7 @@ def _read_parameter(ref: shapes.Ref, sent: Mapping[str, list[str]]) -> Any:
 
 
 def read_header(ref: shapes.Ref, headers: Mapping[str, str]) -> Any:
+    """The value of a member whose place is a header; None when it was not sent. Raises Malformed."""
     text = headers.get(ref.name.lower())
     if text is None:
         return None
@@ -210,6 +211,7 @@ def _header_items(text: str, element: shapes.Ref) -> list[str]:
 
 
 def read_prefixed(ref: shapes.Ref, headers: Mapping[str, str]) -> dict[str, str]:
+    """A map from all headers with a prefix, by what follows it in lower case (`x-amz-meta-`). Empty: none was sent."""
     prefix = ref.name.lower() if ref.named else ""
     return {name[len(prefix) :]: scalars.utf8(value) for name, value in headers.items() if name.startswith(prefix)}
 

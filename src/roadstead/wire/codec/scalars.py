@@ -36,10 +36,12 @@ def blob(text: str) -> bytes:
 
 
 def to_base64(value: bytes | bytearray | str) -> str:
+    """A text is taken as UTF-8."""
     return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
 
 
 def number_text(value: float) -> str:
+    """What is no number is `NaN`, `Infinity` or `-Infinity`, AWS's words for it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

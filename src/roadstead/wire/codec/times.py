@@ -64,6 +64,7 @@ def from_text(text: str, form: shapes.TimestampFormat) -> dt.datetime:
 
 
 def to_text(moment: dt.datetime, form: shapes.TimestampFormat) -> str:
+    """`moment`: aware, or taken as UTC."""
     match form:
         case "iso8601":
             return iso(moment)

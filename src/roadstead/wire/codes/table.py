@@ -49,6 +49,8 @@ Case = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """The codes of a case, of which `choice.chosen` takes one for a service, in this order; and the HTTP status."""
+
     codes: tuple[str, ...]
     status: int
 
@@ -187,6 +189,7 @@ _OWN: Mapping[str, Rows] = {
 
 
 def family(protocol: exchange.Protocol) -> documented.Family:
+    """query and ec2 are families of their own; all others have the codes of JSON."""
     return protocol if protocol in ("query", "ec2") else "json"
 
 

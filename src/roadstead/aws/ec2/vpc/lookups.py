@@ -55,18 +55,21 @@ def ids_of(call: calls.Call) -> Callable[[str, str], str]:
 
 
 async def vpcs(call: calls.Call) -> tuple[spec.Vpc, ...]:
+    """All of the call's region; the default one is made at the first call that asks."""
     await begin(call)
     states = await store_access.everything(call.store, keys.Prefix(call.account, call.region, spec.VPC))
     return tuple(spec.read_vpc(state.desired.body) for state in states)
 
 
 async def subnets(call: calls.Call) -> tuple[spec.Subnet, ...]:
+    """All of the call's region; those of the default VPC are made at the first call that asks."""
     await begin(call)
     states = await store_access.everything(call.store, keys.Prefix(call.account, call.region, spec.SUBNET))
     return tuple(spec.read_subnet(state.desired.body) for state in states)
 
 
 async def region(call: calls.Call) -> Region:
+    """All that EC2 says of a region's VPCs follows from this; each part is read once."""
     return Region(
         {vpc.id: vpc for vpc in await vpcs(call)},
         {subnet.id: subnet for subnet in await subnets(call)},
