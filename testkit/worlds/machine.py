@@ -108,9 +108,10 @@ class Machine(asynchronous.AsyncClient):
             yield change
 
     def take(self, record: stored.DesiredRecord) -> None:
-        """It is wanted from now on, as the door has let it in."""
+        """It is wanted from now on, as the door has let it in. What was seen of it is so until it is worked on."""
         self.records[record.key] = record
-        self._see(record, "deleting" if record.deleting else "pending")
+        if record.deleting or self.log.get(record.key) is None:
+            self._see(record, "deleting" if record.deleting else "pending")
 
     def zone(self, id: str, generation: int, state: Literal["up", "black", "stopped"]) -> None:
         """What somebody else than the caller asks for."""
@@ -128,11 +129,13 @@ class Machine(asynchronous.AsyncClient):
 
 
 class Supply:
-    """See supply.Supply. `missing`: why no engine is to be had, if none is; `troubles`: with one that is not lent."""
+    """See engine_supply.EngineSupply. `missing`: why no engine is to be had, if none is; `refuses`: releases that are
+    not; `troubles`: with one that is not lent."""
 
     def __init__(self, machine: Machine, missing: str = "") -> None:
         self._machine = machine
         self._missing = missing
+        self.refuses: frozenset[str] = frozenset()
         self.troubles: dict[str, errors.Error] = {}
 
     async def here(self, spec: str) -> None:
@@ -145,6 +148,8 @@ class Supply:
     async def engines(self, release: str) -> components.Engines:
         if self._missing:
             raise engine_supply.Unobtainable(self._missing)
+        if release in self.refuses:
+            raise engine_supply.Unobtainable(f"there is no engine {release}")
         ids = [await self.id(name) for name in (f"kubernetes-{release}", "etcd-3.6.16", "containerd-2.3.7")]
         return components.Engines(kubernetes=ids[0], etcd=ids[1], containerd=ids[2])
 

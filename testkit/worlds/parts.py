@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from roadstead.clusters import observed, provider
 from roadstead.clusters.trust import authorities
+from roadstead.contract import leaving
 from roadstead.core import clock as clocks
 from roadstead.store import keys
 
@@ -47,12 +48,14 @@ class Fate:
 
 @dataclass
 class World:
-    """See agent.Agent. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one owner, that had
-    been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot make."""
+    """See clusters.provider.Provider. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one
+    owner, that had been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot
+    make. `held`: whether pods are held where they are."""
 
     clock: clocks.Clock
     fates: Iterator[Fate] = field(default_factory=lambda: iter(()))
     refuses: frozenset[str] = frozenset()
+    held: bool = False
     parts: dict[Place, observed.Part] = field(default_factory=dict)
     told: dict[Place, provider.PartSpec] = field(default_factory=dict)
     seen: dict[Place, observed.Part] = field(default_factory=dict)
@@ -73,19 +76,23 @@ class World:
     def _tell(self, place: Place, generation: int, wanted: provider.PartSpec) -> None:
         self._send("tell", *place, generation, lambda fate: self._told(place, generation, wanted, fate))
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         def effect(fate: Fate) -> None:
             there = self.parts.get((owner, part))
             meant = there and (there.generation, there.incarnation) == (generation, incarnation)
             if there and meant and there.phase is not Phase.ABSENT:
+                self.told[owner, part] = wanted
                 self._start((owner, part), fate)
 
         self._send("replace", owner, part, generation, effect)
         await asyncio.sleep(0)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         for part in parts:
-            self._remove((owner, part), generation)
+            if not self.held or leave is leaving.Leave.DROPPED:
+                self._remove((owner, part), generation)
         await asyncio.sleep(0)
 
     def _remove(self, place: Place, generation: int) -> None:
@@ -147,7 +154,8 @@ class World:
         if generation <= there.generation:
             return
         self.told[place] = wanted
-        self._become(place, replace(there, generation=generation), fate.lag)
+        release = there.release if wanted.runs_kubernetes else wanted.release
+        self._become(place, replace(there, generation=generation, release=release), fate.lag)
         if wanted.release in self.refuses:
             refused = replace(self.parts[place], phase=Phase.REFUSED, reason=f"there is no engine {wanted.release}")
             self._become(place, refused, fate.lag)

@@ -20,8 +20,7 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, observed, reconciler, spec
 from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.components import registries
-from roadstead.contract.messages import jobs, requests
-from roadstead.contract.messages import observed as agents
+from roadstead.contract.messages import requests
 from roadstead.controllers.runtime import reports as controller_reports
 from roadstead.core import clock as clocks
 from roadstead.core import errors
@@ -29,7 +28,8 @@ from roadstead.engine import settings as engine_settings
 from roadstead.network import spec as network
 from roadstead.provider import machine as machines
 from roadstead.provider import mirror, reports
-from roadstead.serve import report_adapter, system_images, targets, wiring
+from roadstead.serve import report_adapter, targets, wiring
+from roadstead.serve.images import system_images
 from roadstead.store import facts, interface, keys, writes
 from testkit.worlds import machine, memory
 
@@ -120,15 +120,12 @@ class Store(memory.MemoryStore):
 
 
 class Machine(machine.Machine):
-    """See machine.Machine. `loses`: the answer of every so manieth call is lost. `imported`: hosts, once for each job
-    that was done."""
+    """See machine.Machine. `loses`: the answer of every so manieth call is lost."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
         self.loses = 0
-        self.imported: list[str] = []
-        self._jobs: set[str] = set()
 
     async def accept(
         self, put: asynchronous.Put | None = None, delete: asynchronous.Generations | None = None
@@ -140,12 +137,6 @@ class Machine(machine.Machine):
 
     async def keep_blob(self, content: bytes | Path, digest: str | None = None) -> str:
         return await self._store.knife.through(super().keep_blob(content, digest))
-
-    async def start_job(self, id: str, job: jobs.Job) -> agents.JobResult:
-        if id not in self._jobs:
-            self._jobs.add(id)
-            self.imported.append(job.host)
-        return agents.JobResult(id=id, type="image-import", state="done")
 
 
 class Place:
@@ -165,6 +156,8 @@ class Place:
         self.ran: list[machines.MachineProvider] = []
         self.images: tuple[str, ...] = (ARCHIVE,)
         self.seed = b""
+        self.reconciles = True
+        """Else nobody but the test asks the provider for anything."""
         self._threads: Threads | None = None
         self._bits = subnets
         self._default = default
@@ -179,12 +172,12 @@ class Place:
             await self.store.put(network.subnet_key(ACCOUNT, REGION, id), network.SUBNETS.written(subnet))
         self.before = self.kept()
 
-    async def want_cluster(self, *, deleting: bool = False) -> None:
+    async def want_cluster(self, *, version: str = "1.37", deleting: bool = False) -> None:
         place = spec.Place(vpc=VPC, vpc_cidr="10.0.0.0/16", subnets=self._subnets(), zones=self._named())
         wanted = spec.Cluster(
             name="shop",
             role="r",
-            version="1.37",
+            version=version,
             place=place,
             service_cidr="10.100.0.0/16",
             created_at=0.0,
@@ -240,23 +233,20 @@ class Place:
             nowhere = engine_settings.from_environment({"ROADSTEAD_CACHE": "/nowhere"})
             shown = system_images.SystemImages(self.supply, nowhere, nowhere.cache)
             wired = wiring.wired(replace(given, images=shown))
-            tools = targets.TargetTools(
-                self.store, wired.allocations, wired.secrets, wired.preloaded, shown.names, known
-            )
+            tools = targets.TargetTools(self.store, wired.allocations, wired.secrets, shown.names, known)
             posted = targets.StoreTargets(tools)
             told, also = report_adapter.ReportAdapter(controller_reports.Reports(), posted.trouble), [posted]
         made = wired.provider(told)
         self.ran.append(made)
-        working = reconciler.ClusterReconciler(reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock))
+        if self.reconciles:
+            working = reconciler.ReconcilerTools(self.store, made, self.clock.now, self.clock)
+            also += [wired.images, reconciler.ClusterReconciler(working)]
         async with asyncio.TaskGroup() as tasks:
-            for task in (known, wired.networks, made, wired.preloaded, working, *also):
+            for task in (known, wired.networks, made, *also):
                 tasks.create_task(task.run())
 
     async def until(self, done: Callable[[], bool]) -> bool:
         """Let the programs run until it is so; False: they were cut off, by the knife or by the machine, before."""
-        if self._threads is None:
-            self._threads = Threads()
-            asyncio.get_running_loop().set_default_executor(self._threads)
         program = asyncio.ensure_future(self.run())
         try:
             for _ in range(LONGEST):
@@ -266,14 +256,21 @@ class Place:
                     return True
                 if program.done():
                     program.result()
-                await self.clock.advance(0.5)
-                await self._threads.rest()
-                self.machine.work()
+                await self.turn()
             raise AssertionError(f"it does not end: {self.kept() - self.before}, {sorted(self.machine.records)}")
         finally:
             program.cancel()
             with contextlib.suppress(asyncio.CancelledError, BaseExceptionGroup):
                 await program
+
+    async def turn(self) -> None:
+        """Half a second goes by."""
+        if self._threads is None:
+            self._threads = Threads()
+            asyncio.get_running_loop().set_default_executor(self._threads)
+        await self.clock.advance(0.5)
+        await self._threads.rest()
+        self.machine.work()
 
     async def seeds(self, release: str) -> bytes:
         """What etcd begins with, of whatever release; nothing where none was made yet."""

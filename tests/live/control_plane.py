@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.live import conftest, fleet, porter_lab
 
 from roadstead import engine
-from roadstead.clusters import trust
+from roadstead.clusters import spec, trust
 from roadstead.clusters.access import publisher
 from roadstead.clusters.components import (
     apiserver,
@@ -208,7 +208,7 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, 
             engines.etcd: agent.client.engine(built.components),
         },
         networks={VPC: vpc(), hosts.network_id(of): hosts.network(of, CONTROL_CIDR, SERVE)},
-        hosts={f"{of.id}.{name}": hosts.host(of, VPC, name) for name in hosts.hosts(of)},
+        hosts={f"{of.id}.{name}": hosts.host(of, VPC, name, spec.zone(of.region, name)) for name in hosts.hosts(of)},
         units=units(of, digests),
         publishes={f"{of.id}.endpoint": hosts.publish(of)},
         listeners={f"{of.id}.doors": listener},

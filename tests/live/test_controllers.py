@@ -18,6 +18,7 @@ from testkit import authorities
 from tests.live import bare_plane
 from tests.live.controllers_lab import NODE, OTHER, Scene, asking, expected, play, state
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import csr, drain, states
 from roadstead.controllers.runtime import targets
 from roadstead.core import errors
@@ -193,7 +194,7 @@ def test_a_node_that_is_to_go_is_drained_and_says_what_holds_it(plane: bare_plan
             return bool((await world.api.call("GET", BUDGET_PATH))["status"].get("currentHealthy"))
 
         await asking(counted)
-        world.posted.nodes(node=expected(2, wanted=False))
+        world.posted.nodes(node=expected(2, leave=leaving.Leave.MOVED))
 
         def held() -> list[str]:
             return [one for one in state(world).blocked if "pod default/held" in one and "calm" in one]

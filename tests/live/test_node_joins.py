@@ -14,14 +14,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
-from tests.live import conftest, neighbours, node_lab
+from tests.live import conftest, fleet, neighbours, node_lab
 
 from roadstead import engine
 from roadstead.agent.hosts import see
 from roadstead.agent.idmaps import ability, ranges
+from roadstead.contract.messages import desired
 from roadstead.engine import images
 
 pytestmark = pytest.mark.live
@@ -127,6 +130,24 @@ def test_kubelet_knows_the_images_that_the_nodes_disk_began_with(lab: node_lab.L
     lab.until(
         "kubelet tells of them", lambda: known() >= {each.image.name for each in images.system_images("1.37")}, 20
     )
+
+
+def test_images_that_are_declared_later_come_to_the_node_as_it_runs(lab: node_lab.Lab, tmp_path: Path) -> None:
+    """As those of a newer release do. Nothing is restarted for them."""
+    archive = tmp_path / "later.tar"
+    images.write(replace(small_image(engine.get("pause").arch), name="roadstead.dev/later:1.0"), archive)
+    client, before = lab.agent.client, {unit: lab.pid(unit) for unit in ("kubelet", "containerd")}
+    kept = client.wanted()["units"][f"{node_lab.NODE}/kubelet"]
+    unit = msgspec.convert(kept["spec"], desired.Unit)
+    later = msgspec.structs.replace(unit, images=(*unit.images, client.keep_blob(archive)))
+    client.accept(fleet.put(int(str(kept["generation"])) + 1, units={f"{node_lab.NODE}/kubelet": later}))
+
+    def is_there() -> bool:
+        return "roadstead.dev/later:1.0" in lab.inside("ctr images list -q").stdout
+
+    took = lab.until("the node has the image", is_there, 30)
+    print(f"\nan image that was declared later was there after {took:.1f} s")
+    assert {unit: lab.pid(unit) for unit in before} == before
 
 
 def test_services_have_rules_in_the_kernel(lab: node_lab.Lab) -> None:

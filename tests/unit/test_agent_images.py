@@ -37,6 +37,11 @@ class Agent:
     woken: list[str] = field(default_factory=list)
     memories: dict[type[object], Any] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    containerd: str = "ready"
+
+    def phase(self, kind: str, id: str) -> str:
+        assert (kind, id) == ("units", "node/containerd")
+        return self.containerd
 
     @property
     def instance(self) -> Any:
@@ -61,6 +66,9 @@ class Agent:
 
     def wait(self, unit: desired.Unit) -> float | None:
         return imports.wait(cast("context.StepContext", self), ID, unit)
+
+    def follow(self, unit: desired.Unit) -> str:
+        return imports.follow(cast("context.StepContext", self), ID, unit)
 
     async def ended(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -152,3 +160,43 @@ def test_a_link_in_place_of_the_mark_is_not_followed(disk: Path) -> None:
 
     asyncio.run(story())
     assert other.read_text() == FIRST
+
+
+def test_what_a_unit_that_runs_is_to_have_by_now_is_brought_once_and_keeps_it_from_nothing(disk: Path) -> None:
+    async def story() -> None:
+        agent = Agent(disk, containerd="running")
+        imports.mark(cast("context.StepContext", agent), "node", [FIRST])
+        assert agent.follow(kubelet(FIRST)) == ""
+        assert agent.follow(kubelet(FIRST, SECOND)) == ""
+        assert not agent.tasks, "nobody is there to import it"
+        agent.containerd = "ready"
+        for _ in range(3):
+            assert agent.follow(kubelet(FIRST, SECOND)) == ""
+        await agent.ended()
+        assert agent.brought == [("node", "containerd-2.3", SECOND)]
+        assert agent.woken == [ID]
+        assert agent.follow(kubelet(FIRST, SECOND)) == ""
+        # What it has was seen: nothing is read for it any more.
+        (disk / "lib" / "roadstead-images").unlink()
+        assert agent.follow(kubelet(FIRST, SECOND)) == ""
+        assert len(agent.tasks) == 1
+        # On another disk it has none of them.
+        assert agent.wait(kubelet(FIRST, SECOND)) is not None
+
+    asyncio.run(story())
+
+
+def test_what_keeps_an_image_from_a_unit_that_runs_is_said_until_it_is_there(disk: Path) -> None:
+    async def story() -> None:
+        agent = Agent(disk, refused=SECOND)
+        assert agent.follow(kubelet(SECOND)) == ""
+        await agent.ended()
+        said = "an image could not be imported: no space left on device"
+        assert agent.follow(kubelet(SECOND)) == said
+        agent.refused = ""
+        assert agent.follow(kubelet(SECOND)) == said, "it is tried again, and not there yet"
+        await agent.ended()
+        assert agent.follow(kubelet(SECOND)) == ""
+        assert agent.brought == [("node", "containerd-2.3", SECOND)]
+
+    asyncio.run(story())

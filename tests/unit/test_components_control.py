@@ -13,6 +13,7 @@ import pytest
 from tests.unit import control_plane_facts
 
 from roadstead.agent.links import topology
+from roadstead.clusters import spec
 from roadstead.clusters.components import (
     apiserver,
     controller_manager,
@@ -191,7 +192,10 @@ def test_hosts_stand_where_the_agent_lets_them() -> None:
     )
     whole = topology.Topology(
         networks={"vpc-1": vpc, hosts.network_id(PLANE): hosts.network(PLANE, CIDR, 1000)},
-        hosts={f"{PLANE.id}.{name}": hosts.host(PLANE, "vpc-1", name) for name in hosts.hosts(PLANE)},
+        hosts={
+            f"{PLANE.id}.{name}": hosts.host(PLANE, "vpc-1", name, spec.zone(PLANE.region, name))
+            for name in hosts.hosts(PLANE)
+        },
         zones={},
         publishes={"endpoint": hosts.publish(PLANE)},
     )
@@ -199,7 +203,7 @@ def test_hosts_stand_where_the_agent_lets_them() -> None:
     assert topology.check(whole) == []
     assert len({host.hostname for host in whole.hosts.values()}) == 7
     with pytest.raises(errors.NotFound, match="no control host"):
-        hosts.host(PLANE, "vpc-1", "api-d")
+        hosts.host(PLANE, "vpc-1", "api-d", "z")
 
 
 def test_the_edge_sends_to_every_api_server_and_asks_each() -> None:

@@ -15,6 +15,7 @@ from cryptography.x509 import oid
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import csr
 from roadstead.controllers.runtime import targets
 from roadstead.kube.resources import Json
@@ -187,7 +188,7 @@ def test_what_is_not_ours_or_not_yet_waits() -> None:
 
 
 def test_a_node_that_is_to_go_keeps_what_it_has_and_gets_no_new_identity() -> None:
-    going = {**NODES, ONE: replace(NODES[ONE], wanted=False)}
+    going = {**NODES, ONE: replace(NODES[ONE], leave=leaving.Leave.MOVED)}
     content = pem(f"system:node:{ONE}")
     assert isinstance(csr.judge(request(csr.IDENTITY, "system:bootstrap:token1", content), going), csr.Refuse)
     assert isinstance(csr.judge(request(csr.IDENTITY, f"system:node:{ONE}", content), going), csr.Approve)

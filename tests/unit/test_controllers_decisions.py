@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import drain, eviction, states, tokens
 from roadstead.controllers.nodes import node as nodes
 from roadstead.controllers.runtime import reports, targets
@@ -32,7 +33,9 @@ def kept(secret: Json) -> Json:
 
 
 def test_each_wanted_node_has_a_token_and_nobody_else() -> None:
-    first = tokens.plan({"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", wanted=False)}, (), 0.0)
+    first = tokens.plan(
+        {"one": ONE, "two": TWO, "gone": replace(ONE, token_id="aaaaa3", leave=leaving.Leave.MOVED)}, (), 0.0
+    )
     assert [resources.name(secret) for secret in first.apply] == ["bootstrap-token-aaaaa1", "bootstrap-token-aaaaa2"]
     there = [kept(secret) for secret in first.apply]
     assert tokens.plan({"one": ONE, "two": TWO}, there, 60.0) == tokens.Plan((), ())
@@ -67,8 +70,8 @@ def node(provider: str = "aws:///eu-central-1a/i-1", **status: object) -> Json:
         (node(), {"one": ONE}, False),
         (node(), {}, True),
         (node(), {"one": TWO}, True),
-        (node(), {"one": replace(TWO, wanted=False)}, True),
-        (node(), {"one": replace(ONE, wanted=False)}, False),
+        (node(), {"one": replace(TWO, leave=leaving.Leave.MOVED)}, True),
+        (node(), {"one": replace(ONE, leave=leaving.Leave.MOVED)}, False),
         (node(""), {}, False),
         (node("kwok://one"), {}, False),
         (node(""), {"one": ONE}, False),
@@ -78,7 +81,7 @@ def test_which_nodes_are_left_behind(there: Json, expected: dict[str, targets.Ex
     assert nodes.is_left("one", there, expected) is left
 
 
-GOING = replace(ONE, wanted=False)
+GOING = replace(ONE, leave=leaving.Leave.MOVED)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +89,14 @@ GOING = replace(ONE, wanted=False)
     [
         (None, node(), True, 60.0, drain.Stay()),
         (ONE, node(), True, 60.0, drain.Stay()),
-        (replace(GOING, force=True), node(), True, 60.0, drain.Go()),
-        (replace(GOING, force=True), None, False, -1.0, drain.Go()),
+        (replace(GOING, leave=leaving.Leave.DROPPED), node(), True, 60.0, drain.Go()),
+        (replace(GOING, leave=leaving.Leave.DROPPED), None, False, -1.0, drain.Go()),
         (GOING, None, False, 60.0, drain.Wait()),
         (GOING, node(), False, 0.0, drain.GiveUp("the cluster's API does not answer")),
         (GOING, None, True, 60.0, drain.Go()),
         (replace(GOING, instance="i-2"), node(), True, 60.0, drain.Go()),
-        (GOING, node(), True, 60.0, drain.Evict(GOING, node())),
-        (GOING, node(), True, -1.0, drain.Evict(GOING, node())),
+        (GOING, node(), True, 60.0, drain.Evict(GOING, node(), leaving.Leave.MOVED)),
+        (GOING, node(), True, -1.0, drain.Evict(GOING, node(), leaving.Leave.MOVED)),
     ],
 )
 def test_what_is_next_for_a_node_that_may_be_to_go(

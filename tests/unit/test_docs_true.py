@@ -18,8 +18,15 @@ INVARIANTS = ROOT / "INVARIANTS.md"
 PAGES = (ARCHITECTURE, INVARIANTS, ROOT / "STYLE.md", *sorted((ROOT / "docs" / "decisions").glob("*.md")))
 ABOVE = (ROOT, OURS, ROOT / "tests")
 """Below these are the paths that pages name: `core/loops`, `tests/unit`, `live/test_hosts.py`."""
-OTHERS = frozenset({"roadstead.service", "roadstead-hosts.service", "thing2.py", "registry.mirrors", "hosts.toml"})
-"""What looks like ours and is systemd's, containerd's, or an example of what is not to be."""
+OTHERS = frozenset(
+    [
+        *("roadstead.service", "roadstead-hosts.service", "registry.mirrors"),
+        *("eks.amazonaws.com", "eks.N", "identity.oidc.issuer", "thing2.py"),
+    ]
+)
+"""What looks like ours and is systemd's, containerd's, AWS's, or an example of what is not to be."""
+FILES = (".json", ".pem", ".toml", ".img", ".db")
+"""Whose names are no modules."""
 _WORD = re.compile(r"(?<!`)`([\w./:-]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 _ENDS = (".py", ".md", ".toml", ".cfg", ".yaml")
@@ -39,7 +46,8 @@ def modules() -> dict[str, list[Path]]:
 def inside(module: Path) -> frozenset[str]:
     """What can be had of a module by a dot: what it defines or imports, and the modules of a room."""
     tree = ast.parse(module.read_text())
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    defined = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in ast.walk(tree) if isinstance(node, defined)}
     names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     if module.stem == "__init__":
         names |= {path.stem for path in module.parent.iterdir()}
@@ -54,12 +62,12 @@ def is_true(word: str) -> bool:
     first, *rest = word.strip("/").split("/")
     if rest or word.endswith(("/", *_ENDS)):
         known = [above for above in ABOVE if (above / first).exists()]
-        # `/usr` and `a/b` of others are none of ours; `thing.py` is looked for everywhere.
-        if word.startswith("/") or (rest and not known):
+        # `/usr` and `a/b` of others are none of ours; of a module alone any place will do.
+        if word.startswith("/") or (rest and not known) or (not rest and Path(word).stem in modules()):
             return True
         return any((above / f"{word.rstrip('/')}{end}").exists() for above in ABOVE for end in ("", ".py"))
     first, *rest = word.split(".")
-    if not first or not rest or first not in modules():
+    if not first or not rest or first not in modules() or word.endswith(FILES):
         return True
     if first == "roadstead":
         place = OURS.joinpath(*rest)
@@ -87,6 +95,25 @@ def test_lone_words_of_the_architecture_are_rooms_and_modules() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def docstrings(tree: ast.Module) -> Iterator[str]:
+    """Of definitions, and below names: each text that is a statement of its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def test_what_docstrings_name_is_there() -> None:
+    """Dotted words: `exchange.Fault` in backticks, and store.kinds after "see", beginning with a room."""
+    rooms = "|".join(sorted(path.stem for path in OURS.iterdir()))
+    lost = []
+    for path in OURS.rglob("*.py"):
+        for text in docstrings(ast.parse(path.read_text())):
+            words = re.findall(r"`([a-z_]+(?:\.[A-Za-z_]+)+)`", text)
+            words += re.findall(rf"(?<![\w.`/@:-])((?:{rooms})(?:\.[a-z_]\w*)+)", text)
+            lost += [f"{path.relative_to(OURS)}: {word}" for word in words if not is_true(word)]
+    assert lost == []
 
 
 def blocks(page: Path, headline: str) -> str:
@@ -186,7 +213,8 @@ def test_a_room_that_lists_what_is_in_it_lists_all_of_it_and_nothing_else(room: 
         ("kinds.SORTS", False),
         ("roadstead.agent.hands", False),
         ("live/test_nothing.py", False),
-        ("nothing.py", False),
+        ("hosts.toml", True),
+        ("nowhere.py", False),
     ],
 )
 def test_the_measure_of_words(word: str, true: bool) -> None:

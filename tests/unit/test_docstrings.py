@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-
 ROOT = Path(__file__).resolve().parents[2] / "src" / "roadstead"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 STILL = {"clusters": 7, "porter": 5, "provider": 3, "serve": 2}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.contract.messages import desired
+from roadstead.contract.messages import desired, observed
 from roadstead.machine import logs, main, shell, status
 from roadstead.machine.services import first
 from roadstead.machine.supervision import see, settings
@@ -45,6 +45,14 @@ def test_clusters_are_lines_with_their_ids_at_the_agent() -> None:
         "cluster-1  c-1a2b3c4d  eu-central-1  ACTIVE    1.37",
         "dev        -           eu-central-1  CREATING  1.37",
     ]
+
+
+def test_what_does_instead_of_our_runc_is_said_while_there_are_hosts() -> None:
+    host = observed.Observation(kind="hosts", id="c-1.etcd-a", generation=1, phase="ready")
+    ours = observed.Observation(kind="engines", id="runc-1.5.3", generation=1, phase="ready")
+    assert status.makeshift([]) == status.makeshift([ours]) == status.makeshift([host, ours]) == ()
+    (said,) = status.makeshift([host])
+    assert "hosts are made by the machine's own runc" in said
 
 
 @pytest.mark.parametrize("what", ["etcd", "/etcd", "cluster-1.etcd-a/"])

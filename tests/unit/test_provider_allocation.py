@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from testkit.worlds import place as places
 from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION, VPC
 
-from roadstead.clusters import observed, plan
+from roadstead.clusters import observed, plan, provider
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam
 from roadstead.clusters.lifecycles import NODEGROUP
 from roadstead.network import spec as network
@@ -88,7 +88,8 @@ def test_what_a_vpc_left_that_was_deleted_while_serve_was_down_goes() -> None:
 def test_what_was_refused_is_looked_at_again() -> None:
     """There may be room by then; while nothing can be done about it nobody waits for a change."""
     refused = observed.Part("node-1", observed.Phase.REFUSED, 5, reason="no room")
-    now = plan.Situation(NODEGROUP, "DEGRADED", 5, "1.37.2", ("node-1",), ("node-1",), {"node-1": refused})
+    wanted = {"node-1": provider.PartSpec("1.37.2", "a")}
+    now = plan.Situation(NODEGROUP, "DEGRADED", 5, wanted, ("node-1",), {"node-1": refused})
     assert plan.plan(now) == ((), plan.REFUSED_AGAIN)
 
 

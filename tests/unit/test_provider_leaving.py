@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,19 +15,18 @@ from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION
 from roadstead.cli.infrastructure import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.allocation import allocator, cluster_secrets
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.contract.messages import observed
 from roadstead.controllers.nodes import states
 from roadstead.controllers.runtime import facts as system
 from roadstead.controllers.runtime import reports
 from roadstead.controllers.runtime import targets as told
 from roadstead.core import errors
-from roadstead.core.loops import feed
 from roadstead.provider import mirror, node_metadata
 from roadstead.serve import report_adapter, targets
 from roadstead.store import keys
 
-Leave = nodegroups.Leave
+Leave = leaving.Leave
 OTHER = nodegroups.key(ACCOUNT, REGION, "shop", "other")
 TURNS = 60
 
@@ -138,14 +137,6 @@ def test_one_that_is_not_to_be_drained_is_not() -> None:
     lived(story)
 
 
-class Stock:
-    def has(self, _: str) -> bool:
-        return True
-
-    def changes(self) -> AsyncIterator[str]:
-        return feed.Feed[str]().changes()
-
-
 async def posted(place: places.Place) -> dict[str, told.ExpectedNode]:
     """What the controllers are told of the nodes."""
     ((_, target),) = await all_posted(place, "ready")
@@ -165,9 +156,7 @@ async def all_posted(place: places.Place, phase: str) -> list[tuple[str, told.Cl
         if kind == "networks":
             said = {"kind": kind, "id": id, "generation": 1, "phase": phase}
             known.seen[kind, id] = msgspec.convert(said, observed.Observation)
-    made = targets.StoreTargets(
-        targets.TargetTools(place.store, allocations, secret, cast("Any", Stock()), images, known)
-    )
+    made = targets.StoreTargets(targets.TargetTools(place.store, allocations, secret, images, known))
     troubles: dict[str, errors.Error] = {}
     found = [each async for each in made._all(troubles)]
     assert not troubles
@@ -193,7 +182,7 @@ def test_what_the_controllers_are_told_of_nodes_that_go() -> None:
         await place.want_nodes(1, labels=labels, taints=taints)
         await place.until(place.is_active(GROUP))
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (True, False, False)
+        assert one.leave is None
         # What kubelet keeps right itself is left to it.
         assert one.marks.labels == {
             "team": "blue",
@@ -205,13 +194,13 @@ def test_what_the_controllers_are_told_of_nodes_that_go() -> None:
         assert one.marks.taints == (told.NodeTaint(key="dedicated", value="gpu", effect="NoSchedule"),)
         await place.want_nodes(0, most=1)
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, False, True)
+        assert one.leave is Leave.ENDED
         await place.want_nodes(1, deleting=True)
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, True, False)
+        assert one.leave is Leave.DROPPED
         await place.want_nodes(1, name="other")
         (one,) = (await posted(place)).values()
-        assert (one.wanted, one.force, one.alone) == (False, False, False)
+        assert one.leave is Leave.MOVED
 
     lived(story)
 

@@ -98,5 +98,5 @@ def test_of_two_clusters_in_a_vpc_both_are_kept_and_in_one_order() -> None:
 @pytest.mark.parametrize("letter", "abc")
 def test_an_api_server_in_no_subnet_that_is_known_asks_nobody(letter: str) -> None:
     known = control_planes.with_resolvers(PLANE, ["192.168.0.0/19", "192.168.64.0/19"])
-    asked = hosts.host(known, VPC, f"api-{letter}").resolvers
+    asked = hosts.host(known, VPC, f"api-{letter}", "z").resolvers
     assert asked == {"a": ("192.168.0.2",), "b": (), "c": ("192.168.64.2",)}[letter]

@@ -334,30 +334,6 @@ def test_what_etcd_began_with_stays_what_it_is() -> None:
     lived(story)
 
 
-def test_nodes_have_the_images_before_their_kubelets_and_newer_ones_once() -> None:
-    async def story(place: places.Place) -> None:
-        def given() -> dict[str, tuple[str, ...]]:
-            units = {id: record.spec for (kind, id), record in place.machine.records.items() if kind == "units"}
-            kubelets = {id.partition("/")[0]: unit for id, unit in units.items() if id.endswith("/kubelet")}
-            return {host: unit.images for host, unit in kubelets.items() if isinstance(unit, desired.Unit)}
-
-        await place.want_cluster()
-        await place.until(place.is_active(CLUSTER))
-        await place.want_nodes(2)
-        await place.until(place.is_active(GROUP))
-        old = given()
-        assert list(old.values()) == [place.images] * 2
-        assert not place.machine.imported, "nothing is imported twice"
-        place.images = (*place.images, "sha256:" + "b" * 64)
-        await place.until(lambda: sorted(place.machine.imported) == sorted(old))
-        await place.want_nodes(3)
-        await place.until(place.is_active(GROUP))
-        assert [images for host, images in given().items() if host not in old] == [place.images]
-        assert sorted(place.machine.imported) == sorted(old)
-
-    lived(story)
-
-
 def test_the_issuer_that_is_shown_is_the_one_in_tokens() -> None:
     async def story(place: places.Place) -> None:
         await place.want_cluster()

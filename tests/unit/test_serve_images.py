@@ -13,7 +13,7 @@ from testkit.worlds import machine
 from roadstead.core import clock
 from roadstead.engine import settings
 from roadstead.provider import engine_supply, mirror
-from roadstead.serve import system_images
+from roadstead.serve.images import system_images
 
 
 async def asked_until_known(shown: system_images.SystemImages) -> None:

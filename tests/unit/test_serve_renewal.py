@@ -14,7 +14,6 @@ from tests.unit import test_trust
 from roadstead.agent_client import asynchronous
 from roadstead.clusters import events, nodegroups, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets
-from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import registries
 from roadstead.contract import kubernetes
 from roadstead.serve import renewal
@@ -68,9 +67,7 @@ class Scene:
         await self.store.put(CLUSTER, spec.written(wanted))
         await self.store.put(allocator.of_cluster(CLUSTER), allocator.written(GROUND))
         await self.store.put(GROUP, nodegroups.written(NODES))
-        none = components.Engines(kubernetes="", etcd="", containerd="")
-        plane = allocator.plane(wanted, CLUSTER, GROUND, "1.37.2", none)
-        self.made = await self.materials().ensure(CLUSTER, plane)
+        self.made = await self.materials().ensure(CLUSTER, allocator.topology(wanted, CLUSTER, GROUND), "1.37.2")
 
     async def begin(
         self,

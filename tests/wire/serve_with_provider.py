@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from roadstead.clusters import observed, provider
+from roadstead.contract import leaving
 from roadstead.serve import main as serve_main
 from roadstead.store import keys
 
@@ -44,8 +45,8 @@ def read(file: Path) -> Hosts:
     return msgspec.json.decode(file.read_bytes(), type=Hosts) if file.exists() else {}
 
 
-class Hands:
-    """See agent.Agent."""
+class FileProvider:
+    """See clusters.provider.Provider."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -57,17 +58,20 @@ class Hands:
             there = self._part(owner, part)
             if generation <= there.generation:
                 continue
-            told = replace(there, generation=generation)
+            release = there.release if wanted.runs_kubernetes else wanted.release
+            told = replace(there, generation=generation, release=release)
             fresh = told if there.phase is Phase.READY else _started(told, wanted.release)
             self._keep(owner, Host(fresh, wanted.release))
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         there = self._part(owner, part)
         if (there.generation, there.incarnation) == (generation, incarnation) and there.phase is not Phase.ABSENT:
-            host = self._hosts[owner.text][part]
-            self._keep(owner, Host(_started(there, host.release), host.release))
+            self._keep(owner, Host(_started(there, wanted.release), wanted.release))
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
+        del leave  # Nothing runs on the hosts here.
         for part in parts:
             there = self._part(owner, part)
             if generation >= there.generation:
@@ -119,7 +123,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--provider", type=Path, required=True)
     own, others = parser.parse_known_args(arguments)
-    return serve_main.main(others, agent=Hands(own.provider))
+    return serve_main.main(others, agent=FileProvider(own.provider))
 
 
 if __name__ == "__main__":

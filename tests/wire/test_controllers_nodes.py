@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from tests.wire import small_api
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import drain, node, states
 from roadstead.controllers.runtime import facts, manager, outbox, targets
 from roadstead.controllers.system import state
@@ -105,8 +106,8 @@ def play(story: Callable[[Scene], Awaitable[None]], times: drain.DrainTimes = TI
     asyncio.run(run())
 
 
-def going(name: str, **more: Any) -> targets.ExpectedNode:
-    return expected(name, wanted=False, **more)
+def going(name: str, leave: leaving.Leave = leaving.Leave.MOVED) -> targets.ExpectedNode:
+    return expected(name, leave=leave)
 
 
 def test_nodes_are_drained_side_by_side_for_their_time_and_then_go_all_the_same() -> None:
@@ -195,7 +196,7 @@ def test_when_the_whole_cluster_goes_drains_that_are_at_work_end_at_once() -> No
         world.api.held.add("web")
         world.expects(n1=going("n1"), n2=expected("n2"))
         await world.until(lambda: "POST pods/web/eviction" in world.api.asked)
-        world.expects(n1=going("n1", force=True), n2=going("n2", force=True))
+        world.expects(n1=going("n1", leaving.Leave.DROPPED), n2=going("n2", leaving.Leave.DROPPED))
         done = states.DrainState.DONE
         await world.until(lambda: (world.seen("n1").drain, world.seen("n2").drain) == (done, done))
 
@@ -209,7 +210,7 @@ def test_pods_that_nobody_could_take_end_in_their_own_time() -> None:
             world.api.pod(name, "n1")
         world.api.held.add("held")
         world.api.lingering.add("slow")
-        world.expects(n1=going("n1", alone=True))
+        world.expects(n1=going("n1", leaving.Leave.ENDED))
         # Each in its own time: which of the two is asked for first is open.
         await world.until(lambda: {"DELETE pods/held", "DELETE pods/slow"} <= set(world.api.asked))
         await world.until(lambda: world.api.names("pods") == {"slow"})

@@ -13,6 +13,7 @@ from testkit.worlds import memory
 from tests.wire import small_api
 
 from roadstead.clusters import events, nodegroups, spec
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import csr, drain
 from roadstead.controllers.runtime import manager, outbox, targets
 from roadstead.kube import connection
@@ -25,7 +26,12 @@ GROUP = nodegroups.key("012345678901", "eu-central-1", "shop", "ng")
 HELD = "Cannot evict pod as it would violate the pod's disruption budget. The disruption budget calm needs 1."
 SYSTEM = dataclasses.replace(small_api.SYSTEM, name="shop", account="012345678901")
 GOING = targets.ExpectedNode(
-    instance="i-1", address="10.0.0.5", token_id="aaaaa1", token_secret="s" * 16, nodegroup=GROUP.text, wanted=False
+    instance="i-1",
+    address="10.0.0.5",
+    token_id="aaaaa1",
+    token_secret="s" * 16,
+    nodegroup=GROUP.text,
+    leave=leaving.Leave.MOVED,
 )
 
 

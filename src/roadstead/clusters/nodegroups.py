@@ -5,12 +5,12 @@ Source of the defaults: EKS API Reference, CreateNodegroup.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from roadstead.clusters import spec, versions
+from roadstead.contract import leaving
 from roadstead.core import errors
 from roadstead.network import sizes
 from roadstead.network import spec as networks
@@ -32,17 +32,6 @@ UNBUILT = ("remoteAccess", "launchTemplate", "warmPoolConfig")
 
 DRAIN = "roadstead/drain"
 """A tag: with the value `false` nobody waits for the pods of this nodegroup's nodes when they go."""
-
-
-class Leave(enum.Enum):
-    """What becomes of the pods of a node that goes."""
-
-    MOVED = "moved"
-    """They are evicted as their budgets allow, and are made anew on other nodes."""
-    ENDED = "ended"
-    """No node of the cluster is left that could take them: each ends in its own time, budgets or not."""
-    DROPPED = "dropped"
-    """Nobody waits for them."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +119,7 @@ def subnet_of(nodegroup: Nodegroup, part: str) -> tuple[str, str]:
     return nodegroup.subnets[at], nodegroup.zones[at]
 
 
-def leave(group: Nodegroup, groups: Iterable[Nodegroup]) -> Leave:
+def leave(group: Nodegroup, groups: Iterable[Nodegroup]) -> leaving.Leave:
     """How pods leave a node of the group. groups: all of its cluster.
 
     A cluster that goes has its nodegroups deleted first, all of them: then nothing is left to move pods to or to keep
@@ -138,9 +127,9 @@ def leave(group: Nodegroup, groups: Iterable[Nodegroup]) -> Leave:
     """
     every = tuple(groups)
     if group.tags.get(DRAIN) == "false" or all(each.deleting for each in every):
-        return Leave.DROPPED
+        return leaving.Leave.DROPPED
     stays = any(each.scaling.desired and not each.deleting for each in every)
-    return Leave.MOVED if stays else Leave.ENDED
+    return leaving.Leave.MOVED if stays else leaving.Leave.ENDED
 
 
 def filled(asked: Mapping[str, Any], *, vpc: str, zones: tuple[str, ...], version: str, created_at: float) -> Nodegroup:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from roadstead.clusters import observed
+from roadstead.clusters import observed, provider
 from roadstead.core import lifecycle
 
 AGAIN = 3.0
@@ -35,6 +35,7 @@ class Tell:
 
     part: str
     generation: int
+    wanted: provider.PartSpec
     reason: str
 
 
@@ -43,6 +44,7 @@ class Replace:
     part: str
     generation: int
     incarnation: int
+    wanted: provider.PartSpec
     reason: str
 
 
@@ -72,9 +74,7 @@ class Situation:
     life: lifecycle.Lifecycle
     status: str
     generation: int
-    release: str
-    """The version of Kubernetes that is wanted."""
-    wanted: tuple[str, ...]
+    wanted: Mapping[str, provider.PartSpec]
     """The parts that shall be, in the order in which they are replaced."""
     ever: tuple[str, ...]
     """The parts that were ever asked for, `wanted` among them."""
@@ -92,7 +92,7 @@ def plan(now: Situation) -> tuple[tuple[Step, ...], float | None]:
         return (), None
     untold = [name for name in now.wanted if now.part(name).generation < now.generation]
     if untold:
-        return tuple(Tell(name, now.generation, _news(now.part(name))) for name in untold), AGAIN
+        return tuple(Tell(name, now.generation, now.wanted[name], _news(now.part(name))) for name in untold), AGAIN
     removes = _removes(now, [name for name in _names(now) if name not in now.wanted], "not wanted any more")
     refused = [now.part(name) for name in now.wanted if now.part(name).phase is Phase.REFUSED]
     if refused and now.life.can(now.status, "failed"):
@@ -128,14 +128,14 @@ def _removes(now: Situation, names: list[str], reason: str) -> tuple[Remove, ...
 
 def _replaces(now: Situation) -> tuple[Replace, ...]:
     """Always the first of them: whatever a late observation shows of it, no second one is taken while it is away."""
-    parts = [now.part(name) for name in now.wanted]
-    if any(part.phase is not Phase.READY for part in parts):
+    parts = [(now.part(name), wanted) for name, wanted in now.wanted.items()]
+    if any(part.phase is not Phase.READY for part, _ in parts):
         return ()
-    outdated = [part for part in parts if part.release != now.release]
-    return tuple(
-        Replace(part.name, now.generation, part.incarnation, f"runs {part.release}, not {now.release}")
-        for part in outdated[:1]
-    )
+    for part, wanted in parts:
+        if wanted.runs_kubernetes and part.release != wanted.release:
+            reason = f"runs {part.release}, not {wanted.release}"
+            return (Replace(part.name, now.generation, part.incarnation, wanted, reason),)
+    return ()
 
 
 def _degraded(now: Situation) -> tuple[Turn, ...]:

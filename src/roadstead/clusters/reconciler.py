@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from roadstead.clusters import events, lifecycles, observed, plan, resources, updates
+from roadstead.clusters import events, lifecycles, nodegroups, observed, plan, resources, updates
 from roadstead.clusters import provider as providers
+from roadstead.contract import leaving
 from roadstead.core import clock as clocks
 from roadstead.core.loops import reconciler
 from roadstead.store import following, interface, keys, writes
@@ -113,7 +114,7 @@ class ClusterReconciler:
         for step in steps:
             match step:
                 case plan.Tell():
-                    told[step.part] = resource.parts[step.part]
+                    told[step.part] = step.wanted
                 case plan.Remove():
                     removed.append(step.part)
                 case plan.Replace():
@@ -126,9 +127,21 @@ class ClusterReconciler:
         if told:
             await agent.tell(resource.key, resource.generation, told)
         if removed:
-            await agent.remove(resource.key, resource.generation, removed)
+            await agent.remove(resource.key, resource.generation, removed, await self._leave(resource.key))
         for step in replaced:
-            await agent.replace(resource.key, step.part, step.generation, step.incarnation)
+            await agent.replace(resource.key, step.part, step.generation, step.incarnation, step.wanted)
+
+    async def _leave(self, key: keys.Key) -> leaving.Leave:
+        """What becomes of the pods on what is removed. Nobody's pods are on a control plane."""
+        if key.kind != nodegroups.KIND:
+            return leaving.Leave.DROPPED
+        of_cluster = keys.Prefix(key.account, key.region, nodegroups.KIND, key.names[0])
+        groups = {
+            state.key: nodegroups.read(state.desired.body)
+            for state in (await interface.everything(self._tools.store, of_cluster)).items
+        }
+        # Gone meanwhile: then nothing that is done for it matters any more.
+        return nodegroups.leave(groups[key], groups.values()) if key in groups else leaving.Leave.DROPPED
 
     async def _keep(
         self,

@@ -40,8 +40,7 @@ def situation(
         life=resource.life,
         status=observed.status(resource.life, before, resource.update, resource.deleting),
         generation=resource.generation,
-        release=resource.release,
-        wanted=tuple(resource.parts),
+        wanted=resource.parts,
         ever=resource.ever,
         seen=projection.parts,
     )
@@ -50,14 +49,12 @@ def situation(
 def _cluster(desired: facts.Desired) -> ManagedResource:
     wanted = spec.read(desired.body)
     release = versions.find(wanted.version).patch
-    parts = {name: provider.PartSpec(release, zone=_zone(desired.key.region, name), subnet="") for name in spec.MEMBERS}
+    parts = {
+        name: provider.PartSpec(release, spec.zone(desired.key.region, name), runs_kubernetes=name in spec.API)
+        for name in spec.MEMBERS
+    }
     life, ever = lifecycles.CLUSTER, spec.MEMBERS
     return ManagedResource(desired.key, desired.generation, life, release, parts, ever, wanted.update, wanted.deleting)
-
-
-def _zone(region: str, member: str) -> str:
-    """Of a member; the region for what is in no single one."""
-    return f"{region}{member[-1]}" if member in (*spec.ETCD, *spec.API) else region
 
 
 def _nodegroup(desired: facts.Desired) -> ManagedResource:

@@ -25,6 +25,7 @@ ACCESS = "access"
 """What is in its API from the start: who may do what, cluster DNS, storage classes."""
 MEMBERS = (*ETCD, *API, EDGE, ACCESS)
 """The parts of a control plane, in the order in which they are replaced."""
+
 MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
 """Of authentication, each with less of the ConfigMap than the one before."""
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -94,6 +95,11 @@ class Cluster:
     """The last update asked for."""
     deleting: bool = False
     request: Mapping[str, Any] = field(default_factory=dict)
+
+
+def zone(region: str, part: str) -> str:
+    """Where a part of a control plane is: a member in the zone of its letter; what all share is in the region."""
+    return f"{region}{part[-1]}" if part in (*ETCD, *API) else region
 
 
 def _subnets(key: keys.Key, cluster: Cluster) -> Iterator[keys.Key]:

@@ -15,6 +15,8 @@ PODS_SOCKET = "pods.sock"
 
 SYSTEM = "system"
 """The engine of units that are programs of the machine itself."""
+RUNC = "runc-"
+"""What the ids of engines begin with whose one component makes hosts, and the containers in nodes."""
 CONTAINERD = "containerd"
 """The unit of nodes that keeps images, and its folder below `/var/lib`, which the agent fills on a new disk."""
 IMAGES = "k8s.io"

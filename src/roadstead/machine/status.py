@@ -15,6 +15,7 @@ from roadstead.agent_client import Client
 from roadstead.cli import profile, service
 from roadstead.cli.infrastructure import lookups
 from roadstead.clusters.capacity import pace
+from roadstead.contract import layout
 from roadstead.contract.messages import observed
 from roadstead.core import errors, foreign, terminal
 from roadstead.identity import admin as admins
@@ -90,6 +91,8 @@ def status(instance_id: str, output: str, everything: bool) -> None:
         told.append(slow)
     if told:
         terminal.out("\n".join(map(foreign.line, told)))
+    for said in makeshift(seen):
+        terminal.out(said)
     if shown:
         terminal.out(table(sorted(shown, key=lambda one: (one.kind, one.id))))
     elif silent:
@@ -168,6 +171,18 @@ def unwell(cluster: Mapping[str, Any], groups: Mapping[str, Mapping[str, Any]]) 
         f"{what} is {thing['status']}" + (f": {'; '.join(one['message'] for one in issues)}" if issues else "")
         for what, thing in things.items()
         if (issues := thing.get("health", {}).get("issues", [])) or thing["status"] != "ACTIVE"
+    )
+
+
+def makeshift(seen: Iterable[observed.Observation]) -> tuple[str, ...]:
+    """What is done without, and what does instead, a sentence each. Pure."""
+    there = {(one.kind, one.id) for one in seen}
+    ours = any(kind == "engines" and id.startswith(layout.RUNC) for kind, id in there)
+    if ours or not any(kind == "hosts" for kind, _ in there):
+        return ()
+    return (
+        "hosts are made by the machine's own runc: ours was not to be had. It is tried again whenever something is "
+        "made; `roadstead engine get runc` shows what is in the way",
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from roadstead.clusters import spec, versions
+from roadstead.clusters import provider, spec, versions
 from roadstead.clusters.allocation import allocator, cluster_secrets, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import apiserver, controller_manager, edge, etcd, hosts, scheduler
@@ -38,67 +38,82 @@ class ControlPlaneTools:
     porter: int
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """What a control plane is whatever release it runs. `cores`: of the machine; None: not known."""
+
+    wanted: spec.Cluster
+    allocation: allocator.Allocation
+    at: components.Topology
+    vpc: keys.Key
+    cores: int | None
+
+    def running(self, release: str, engines: components.Engines) -> components.ControlPlane:
+        return components.running(
+            self.at,
+            release=release,
+            engines=engines,
+            logs=self.wanted.logs,
+            cores=self.cores,
+            patience=self.allocation.patience,
+        )
+
+
 class ControlPlaneRenderer:
     """Draws control planes, and takes them away."""
 
     def __init__(self, tools: ControlPlaneTools) -> None:
         self._tools = tools
 
-    async def plane(self, state: facts.State, release: str) -> components.ControlPlane:
-        """All facts of a cluster's control plane. Its allocation and its engines are had from then on."""
-        wanted = spec.read(state.desired.body)
-        standing = await self._tools.allocations.give(state)
-        engines = await self._tools.supply.engines(release)
-        plane = allocator.plane(wanted, state.key, standing, release, engines)
-        vpc = network.vpc_key(state.key.account, state.key.region, wanted.place.vpc)
-        plane = with_resolvers(plane, [subnet.cidr for subnet in await self._tools.networks.subnets(vpc)])
-        seen = await machine.find(self._tools.store)
-        return plane if seen is None else dataclasses.replace(plane, cores=seen.cores)
+    async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> Batch:
+        """All that the agent is asked for to have these parts; what runs keeps the release that it runs.
 
-    async def _lent(self, state: facts.State, release: str) -> cluster_secrets.Digests:
-        """The digests of the units' files, of which no file depends on an engine."""
-        standing = await self._tools.allocations.give(state)
-        none = components.Engines(kubernetes="", etcd="", containerd="")
-        plane = allocator.plane(spec.read(state.desired.body), state.key, standing, release, none)
-        return await self._tools.secrets.digests(state.key, plane)
-
-    async def drawn(self, state: facts.State, parts: Collection[str]) -> Batch:
-        """All that the agent is asked for to have these parts; what runs keeps the release that it runs."""
-        wanted = spec.read(state.desired.body)
-        vpc, latest = wanted.place.vpc, versions.find(wanted.version).patch
+        What the cluster is allotted, its secrets and its engines are had from then on.
+        """
+        standing = await self._standing(state)
+        runs = {part: self._running(standing, part) or wanted.release for part, wanted in parts.items()}
         async with concurrency.tasks() as tasks:
-            made = tasks.create_task(self.plane(state, latest))
-            lent = tasks.create_task(self._lent(state, latest))
-            tasks.create_task(self._tools.networks.ensure(network.vpc_key(state.key.account, state.key.region, vpc)))
-        plane, digests = made.result(), lent.result()
-        planes = {latest: plane}
+            engines = {
+                release: tasks.create_task(self._tools.supply.engines(release))
+                for release in {*runs.values(), *(wanted.release for wanted in parts.values())}
+            }
+            lent = tasks.create_task(self._digests(state, standing))
+            tasks.create_task(self._tools.networks.ensure(standing.vpc))
         generation = names.agents_generation(state.desired.generation, 0)
-        batch = self._shared(plane, await self._tools.allocations.give(state), generation)
-        for part in parts:
-            if part == spec.ACCESS:
-                continue
-            host = naming.host(plane.id, part)
-            runs = projection.release(host, "kube-apiserver", self._tools.mirror.wanted) or latest
-            if runs not in planes:
-                planes[runs] = await self.plane(state, runs)
-            _add(batch, planes[runs], vpc, part, digests, generation)
+        batch = self._shared(standing, generation)
+        for part, wanted in parts.items():
+            if part != spec.ACCESS:
+                plane = standing.running(runs[part], engines[runs[part]].result())
+                _add(batch, plane, _Drawn(part, wanted.zone, standing.vpc.names[0], generation), lent.result())
         return batch
 
-    async def replaced(self, state: facts.State, part: str, incarnation: int) -> Batch:
-        """The part with the release that is wanted now."""
-        wanted = spec.read(state.desired.body)
-        plane = await self.plane(state, versions.find(wanted.version).patch)
-        digests = await self._tools.secrets.digests(state.key, plane)
+    async def replaced(self, state: facts.State, part: str, incarnation: int, wanted: provider.PartSpec) -> Batch:
+        """The part as it is wanted now."""
+        standing = await self._standing(state)
+        plane = standing.running(wanted.release, await self._tools.supply.engines(wanted.release))
         batch: Batch = {}
-        _add(
-            batch,
-            plane,
-            wanted.place.vpc,
-            part,
-            digests,
-            names.agents_generation(state.desired.generation, incarnation + 1),
-        )
+        generation = names.agents_generation(state.desired.generation, incarnation + 1)
+        drawn = _Drawn(part, wanted.zone, standing.vpc.names[0], generation)
+        _add(batch, plane, drawn, await self._digests(state, standing))
         return batch
+
+    def _running(self, standing: _Standing, part: str) -> str | None:
+        """The release that a part runs already."""
+        return projection.release(naming.host(standing.at.id, part), apiserver.UNIT, self._tools.mirror.wanted)
+
+    async def _digests(self, state: facts.State, standing: _Standing) -> cluster_secrets.Digests:
+        release = versions.find(standing.wanted.version).patch
+        return await self._tools.secrets.digests(state.key, standing.at, release)
+
+    async def _standing(self, state: facts.State) -> _Standing:
+        """Where it is, allotted now if it was not."""
+        wanted = spec.read(state.desired.body)
+        allocation = await self._tools.allocations.give(state)
+        vpc = network.vpc_key(state.key.account, state.key.region, wanted.place.vpc)
+        subnets = [subnet.cidr for subnet in await self._tools.networks.subnets(vpc)]
+        at = with_resolvers(allocator.topology(wanted, state.key, allocation), subnets)
+        seen = await machine.find(self._tools.store)
+        return _Standing(wanted, allocation, at, vpc, None if seen is None else seen.cores)
 
     async def remove(self, state: facts.State, generation: int, parts: Collection[str]) -> list[str]:
         """Take parts away; those of them that are wholly gone. The last is access, with everything allotted."""
@@ -144,19 +159,20 @@ class ControlPlaneRenderer:
         await self._tools.secrets.forget(cluster)
         return True
 
-    def _shared(self, plane: components.ControlPlane, standing: allocator.Allocation, generation: int) -> Batch:
+    def _shared(self, standing: _Standing, generation: int) -> Batch:
         """The network, and who listens in it."""
+        at, allotted = standing.at, standing.allocation
         listener = desired.Listener(
             namespace="network",
-            of=standing.network,
-            address=plane.webhook,
-            port=plane.webhook_port,
+            of=allotted.network,
+            address=at.webhook,
+            port=at.webhook_port,
             process=listeners.PORTER,
             user=self._tools.porter,
         )
         drawn: dict[mirror.Place, desired.Message] = {
-            ("networks", standing.network): hosts.network(plane, standing.cidr, self._tools.user),
-            _webhook(plane.id): listener,
+            ("networks", allotted.network): hosts.network(at, allotted.cidr, self._tools.user),
+            _webhook(at.id): listener,
         }
         batch: Batch = {}
         for (kind, name), message in drawn.items():
@@ -167,20 +183,29 @@ class ControlPlaneRenderer:
         return batch
 
 
-def with_resolvers(plane: components.ControlPlane, subnets: Collection[str]) -> components.ControlPlane:
-    """The plane whose API servers ask the resolvers of the subnets that they are in. Pure."""
+def with_resolvers(at: components.Topology, subnets: Collection[str]) -> components.Topology:
+    """The topology whose API servers ask the resolvers of the subnets that they are in. Pure."""
 
     def resolver(address: str) -> str:
         return next((addresses.resolver(cidr) for cidr in subnets if addresses.contains(cidr, address)), "")
 
-    members = tuple(dataclasses.replace(each, resolver=resolver(each.api_vpc)) for each in plane.members)
-    return dataclasses.replace(plane, members=members)
+    members = tuple(dataclasses.replace(each, resolver=resolver(each.api_vpc)) for each in at.members)
+    return dataclasses.replace(at, members=members)
 
 
-def _add(
-    batch: Batch, plane: components.ControlPlane, vpc: str, part: str, digests: cluster_secrets.Digests, generation: int
-) -> None:
+@dataclass(frozen=True)
+class _Drawn:
+    """One part as it is drawn. `vpc`: its network at the agent; `generation`: the agent's."""
+
+    part: str
+    zone: str
+    vpc: str
+    generation: int
+
+
+def _add(batch: Batch, plane: components.ControlPlane, drawn: _Drawn, digests: cluster_secrets.Digests) -> None:
     """One part's objects. Pure but for the batch that it fills."""
+    part, generation = drawn.part, drawn.generation
     host = naming.host(plane.id, part)
     letter = part[-1]
     if part in spec.ETCD:
@@ -201,7 +226,7 @@ def _add(
         )
     else:
         raise errors.Invalid(f"a control plane has no part {part}")
-    batch.setdefault("hosts", {})[host] = (generation, hosts.host(plane, vpc, part))
+    batch.setdefault("hosts", {})[host] = (generation, hosts.host(plane, drawn.vpc, part, drawn.zone))
     for name, unit in units.items():
         batch.setdefault("units", {})[f"{host}/{name}"] = (generation, unit)
 

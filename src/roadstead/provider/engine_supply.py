@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from pathlib import Path
 
 from roadstead import engine
@@ -15,7 +14,9 @@ from roadstead.agent_client import asynchronous
 from roadstead.clusters import versions
 from roadstead.clusters.components import facts
 from roadstead.contract.messages import desired
+from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
+from roadstead.core.loops import reconciler
 from roadstead.engine import settings as engine_settings
 from roadstead.provider import mirror as mirrors
 from roadstead.provider import supplier_client
@@ -23,6 +24,8 @@ from roadstead.provider import supplier_client
 log = logging.getLogger(__name__)
 
 _RUNC = "runc"
+_AT_ONCE = 64
+"""Engines that are waited for at once: all that there are. Who gets them has an order of its own."""
 _TOLD_FOR = 60.0
 """Seconds for which who asks is told that an engine could not be had; then it is tried again."""
 
@@ -45,27 +48,29 @@ class EngineSupply:
         mirror: mirrors.AgentMirror,
         given: engine_settings.EngineSettings,
         supplier: Path | None = None,
+        clock: clocks.Clock | None = None,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._given = given
         self._supplier = supplier
+        self._clock = clock or clocks.SystemClock()
         self._locks: dict[str, asyncio.Lock] = {}
         self._found: dict[str, engine.Installed] = {}
         """What was compared with its manifest once: to read a release takes as long as to make a host."""
         self._digests: dict[Path, str] = {}
-        self._asked: asyncio.Queue[str] = asyncio.Queue()
+        self._getting: reconciler.Reconciler[str] = reconciler.Reconciler(
+            self._get, (), log=log, named="the engine {}".format, clock=self._clock, at_once=_AT_ONCE
+        )
         self._coming: set[str] = set()
         self._without_runc = False
+        """Whether it was not to be had when it was asked for last."""
         self._troubles: dict[str, tuple[float, Unobtainable]] = {}
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lend())
-            # What was asked of a run that failed is asked for again.
-            self._coming.clear()
-            while True:
-                tasks.create_task(self._get(await self._asked.get()))
+        # What was asked of a run that failed is asked for again.
+        self._coming.clear()
+        await concurrency.together(self._getting.run(), self._lend())
 
     async def _lend(self) -> None:
         """Lend what a cluster of the default version needs, if it is here, before the first asks for it."""
@@ -80,7 +85,7 @@ class EngineSupply:
             except (errors.Error, OSError) as error:
                 log.info("the engine %s is not lent before it is needed: %s", spec, error)
         if {release, "etcd"} <= self._found.keys() and not await self.seed(release):
-            self._asked.put_nowait(seed_of(release))
+            self._getting.wake(seed_of(release))
 
     async def engines(self, release: str) -> facts.Engines:
         """Those of a cluster of that release of Kubernetes. Raises what `id` raises."""
@@ -91,15 +96,25 @@ class EngineSupply:
         return facts.Engines(kubernetes=kubernetes, etcd=etcd, containerd=containerd, runc=runc.result())
 
     async def _runc(self) -> str:
-        """The id of our runc; empty where it is not to be had: the machine's does then, for as long as this runs."""
-        if self._without_runc:
-            return ""
+        """The id of our runc; empty while it is not to be had: the machine's does then.
+
+        Who asks for it waits the first time alone. It is tried again, as any engine, and nobody waits for that.
+        """
         try:
-            return await self.id(_RUNC)
+            id = await self.id(_RUNC)
+        except Coming:
+            if self._without_runc:
+                return ""
+            raise
         except Unobtainable as error:
+            if not self._without_runc:
+                log.warning("hosts are made by the machine's own runc until ours is to be had: %s", error)
             self._without_runc = True
-            log.warning("hosts are made by the machine's own runc: %s", error)
             return ""
+        if self._without_runc:
+            log.info("hosts are made by the engine %s from now on", id)
+        self._without_runc = False
+        return id
 
     async def id(self, spec: str) -> str:
         """The id at the agent of an engine (`1.37.2`, `etcd`), which is there from then on.
@@ -146,14 +161,14 @@ class EngineSupply:
 
     async def _find(self, spec: str) -> engine.Installed:
         at, trouble = self._troubles.get(spec, (0.0, None))
-        if trouble is not None and time.monotonic() < at + _TOLD_FOR:
+        if trouble is not None and self._clock.now() < at + _TOLD_FOR:
             raise Unobtainable(trouble.message, **trouble.facts)
         found = None if spec in self._coming else await asyncio.to_thread(engine.find, spec, given=self._given)
         if found is None:
             if spec not in self._coming:
                 log.info("engine %s is not here yet: it is fetched or built", spec)
                 self._coming.add(spec)
-                self._asked.put_nowait(spec)
+                self._getting.wake(spec)
             raise Coming(f"the engine {spec} is being fetched or built")
         self._found[spec] = found
         return found
@@ -173,7 +188,7 @@ class EngineSupply:
                 **facts,
             )
             log.warning("%s", trouble.message)
-            self._troubles[spec] = (time.monotonic(), trouble)
+            self._troubles[spec] = (self._clock.now(), trouble)
         finally:
             self._coming.discard(spec)
 

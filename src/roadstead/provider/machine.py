@@ -12,10 +12,11 @@ from roadstead.clusters import nodegroups, observed, provider, spec, versions
 from roadstead.clusters.allocation import allocator, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.capacity import pace
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.core import errors
+from roadstead.core.loops import feed
 from roadstead.provider import control_planes, engine_supply, mirror, node_hosts, node_metadata, projection, reports
-from roadstead.store import facts, interface, keys
+from roadstead.store import facts, following, interface, keys
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class MachineProvider:
         """By the id at the agent of a cluster, or of a node's host."""
         self._groups: dict[keys.Key, set[keys.Key]] = {}
         """The nodegroups of clusters."""
-        self._queues: list[asyncio.Queue[keys.Key]] = []
+        self._feed: feed.Feed[keys.Key] = feed.Feed()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -79,39 +80,41 @@ class MachineProvider:
         for part in parts:
             self._removed.pop((owner, part), None)
         try:
-            await self._tell(state, tuple(parts))
+            await self._tell(state, parts)
             self._coming.pop(owner, None)
         except engine_supply.Coming as coming:
             # It is asked for again until it is here, or cannot be had.
             log.debug("%s: %s", owner, coming.message)
             self._coming[owner] = coming.message
 
-    async def replace(self, owner: keys.Key, part: str, generation: int, incarnation: int) -> None:
+    async def replace(
+        self, owner: keys.Key, part: str, generation: int, incarnation: int, wanted: provider.PartSpec
+    ) -> None:
         state = await self._current(owner, generation)
         if state is None:
             return
         renderer = self._tools.control if owner.kind == spec.KIND else self._tools.workers
         try:
-            await self._tools.mirror.put(await renderer.replaced(state, part, incarnation))
+            await self._tools.mirror.put(await renderer.replaced(state, part, incarnation, wanted))
         except engine_supply.Coming as coming:
             log.debug("%s: %s", owner, coming.message)
         except errors.Conflict as error:
             log.info("%s: a replacement came late: %s", owner, error.message)
 
-    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str]) -> None:
+    async def remove(self, owner: keys.Key, generation: int, parts: Collection[str], leave: leaving.Leave) -> None:
         await self._tools.mirror.ready.wait()
-        state = await self._tools.store.get(owner)
+        state = await self._current(owner, generation)
         if state is None:
             return
         if owner.kind == spec.KIND:
             gone = await self._tools.control.remove(state, generation, parts)
         else:
-            gone = await self._tools.workers.remove(state, generation, parts, self._tools.reports)
+            gone = await self._tools.workers.remove(state, generation, parts, leave, self._tools.reports)
         for part in gone:
             self._refused.pop((owner, part), None)
             self._removed[owner, part] = generation
         if gone:
-            self._tell_of(owner)
+            self._feed.tell(owner)
 
     async def see(self, owner: keys.Key) -> observed.Projection:
         await self._tools.mirror.ready.wait()
@@ -120,27 +123,22 @@ class MachineProvider:
             return observed.Projection()
         return await (self._cluster(state) if owner.kind == spec.KIND else self._nodegroup(state))
 
-    async def changes(self) -> AsyncIterator[keys.Key]:
-        queue: asyncio.Queue[keys.Key] = asyncio.Queue()
-        self._queues.append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._queues.remove(queue)
+    def changes(self) -> AsyncIterator[keys.Key]:
+        return self._feed.changes()
 
-    async def _tell(self, state: facts.State, parts: tuple[str, ...]) -> None:
+    async def _tell(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> None:
         try:
+            await self._known(state)
             await self._tools.mirror.put(await self._drawn(state, parts))
         except _REFUSALS as error:
             if state.key.kind == nodegroups.KIND and len(parts) > 1:
                 # Of nodes each is asked for by itself then: there may be room for some.
-                for part in parts:
-                    await self._tell(state, (part,))
+                for part, wanted in parts.items():
+                    await self._tell(state, {part: wanted})
                 return
             for part in parts:
                 self._refuse(state.key, part, _Refusal(state.desired.generation, error.message))
-            self._tell_of(state.key)
+            self._feed.tell(state.key)
         else:
             for part in parts:
                 self._refused.pop((state.key, part), None)
@@ -151,15 +149,15 @@ class MachineProvider:
             log.warning("%s: %s: %s", owner, part, refusal.reason)
         self._refused[owner, part] = refusal
 
-    async def _drawn(self, state: facts.State, parts: tuple[str, ...]) -> control_planes.Batch:
+    async def _drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> control_planes.Batch:
         if state.key.kind == spec.KIND:
             return await self._tools.control.drawn(state, parts)
         return await self._tools.workers.drawn(state, parts)
 
     async def _cluster(self, state: facts.State) -> observed.Projection:
         tools, owner = self._tools, state.key
-        id = names.cluster(owner, state.desired.created)
-        self._owners[id] = owner
+        id = await self._known(state)
+        # Also of what runs nothing of Kubernetes.
         release = versions.find(spec.read(state.desired.body).version).patch
         found = {}
         for name in (*spec.ETCD, *spec.API, spec.EDGE):
@@ -190,13 +188,10 @@ class MachineProvider:
     async def _nodegroup(self, state: facts.State) -> observed.Projection:
         tools, owner = self._tools, state.key
         wanted = nodegroups.read(state.desired.body)
-        cluster = spec.key(owner.account, owner.region, wanted.cluster)
-        id = await tools.workers.cluster_id(cluster)
-        self._groups.setdefault(cluster, set()).add(owner)
+        cluster, id = spec.key(owner.account, owner.region, wanted.cluster), await self._known(state)
         found = {}
         for name in nodegroups.nodes(wanted.most):
             host = naming.host(id, names.instance(owner, state.desired.created, name))
-            self._owners[host] = owner
             runs = projection.release(host, "kubelet", tools.mirror.wanted) or ""
             part = projection.part(name, host, tools.mirror, runs)
             if part.phase is Phase.READY and part.address:
@@ -206,6 +201,21 @@ class MachineProvider:
         carrier = await machine.find(tools.store)
         near = carrier.near if carrier else ()
         return observed.Projection(projection.excused(found, pace.too_slow(carrier)), warnings=near)
+
+    async def _known(self, state: facts.State) -> str:
+        """The id of the cluster that it is, or is of. What is seen of its hosts is told of from then on."""
+        owner = state.key
+        if owner.kind == spec.KIND:
+            id = names.cluster(owner, state.desired.created)
+            self._owners[id] = owner
+            return id
+        group = nodegroups.read(state.desired.body)
+        cluster = spec.key(owner.account, owner.region, group.cluster)
+        id = await self._tools.workers.cluster_id(cluster)
+        self._groups.setdefault(cluster, set()).add(owner)
+        for name in nodegroups.nodes(group.most):
+            self._owners[naming.host(id, names.instance(owner, state.desired.created, name))] = owner
+        return id
 
     def _settled(self, owner: keys.Key, part: observed.Part) -> observed.Part:
         """What is absent may be known to be gone; what there is may have to stay as it was, being refused otherwise."""
@@ -230,29 +240,32 @@ class MachineProvider:
             if not id:
                 self._tell_of_all()
             elif owner is not None:
-                self._tell_of(owner)
+                self._feed.tell(owner)
 
     async def _follow_reports(self) -> None:
         async for cluster in self._tools.reports.changes():
             for owner in (cluster, *self._groups.get(cluster, ())):
-                self._tell_of(owner)
+                self._feed.tell(owner)
 
     async def _follow_store(self) -> None:
         """What is not there any more is forgotten. What is near its end of the machine concerns everybody."""
         near: tuple[str, ...] = ()
-        while True:
-            try:
-                async for changes in self._tools.store.watch(self._tools.store.revision):
-                    for change in changes.changes:
-                        if change.deleted and change.part is facts.ChangedPart.DESIRED:
-                            self._forget(change.key)
-                    if any(change.key == machine.KEY for change in changes.changes):
-                        carrier = await machine.find(self._tools.store)
-                        before, near = near, carrier.near if carrier else ()
-                        if near != before:
-                            self._tell_of_all()
-            except errors.Gone:
-                log.debug("some deletions were missed: what is known of these things is kept a while longer")
+
+        async def look() -> None:
+            nonlocal near
+            carrier = await machine.find(self._tools.store)
+            before, near = near, carrier.near if carrier else ()
+            if near != before:
+                self._tell_of_all()
+
+        async def take(change: facts.Change) -> None:
+            if change.deleted and change.part is facts.ChangedPart.DESIRED:
+                self._forget(change.key)
+            if change.key == machine.KEY:
+                await look()
+
+        # Of deletions that were missed, what is known is kept a while longer.
+        await following.follow(self._tools.store, "what the provider made", look, take)
 
     def _forget(self, owner: keys.Key) -> None:
         if owner.kind not in (spec.KIND, nodegroups.KIND):
@@ -267,8 +280,4 @@ class MachineProvider:
 
     def _tell_of_all(self) -> None:
         for owner in set(self._owners.values()):
-            self._tell_of(owner)
-
-    def _tell_of(self, owner: keys.Key) -> None:
-        for queue in self._queues:
-            queue.put_nowait(owner)
+            self._feed.tell(owner)

@@ -22,6 +22,7 @@ from roadstead.agent_client import asynchronous
 from roadstead.contract.messages import desired, earlier, observed
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
+from roadstead.core.loops import feed
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _UNKNOWN = (errors.Busy, errors.Conflict, errors.Failed, asyncio.CancelledError)
 
 @dataclass(frozen=True)
 class MirroredObject:
-    """A desired state at the agent. `since`: the generation from which on it says the same as now."""
+    """A desired state at the agent. `since`: the generation from which on it says the same as now, to what is made."""
 
     generation: int
     spec: desired.Message
@@ -58,7 +59,7 @@ class AgentMirror:
         self.ready = asyncio.Event()
         self._units: dict[str, set[Place]] = {}
         """By host."""
-        self._listeners: list[asyncio.Queue[str]] = []
+        self._feed: feed.Feed[str] = feed.Feed()
         self._never = asyncio.Event()
         self._doubted = asyncio.Event()
         self._asking = asyncio.Lock()
@@ -106,7 +107,7 @@ class AgentMirror:
                     self._reborn.add(place)
                 generation, spec = put[one.kind][one.id]
                 before = self.wanted.get(place)
-                same = before is not None and before.spec == spec and not before.deleting
+                same = before is not None and _unnoticed(before.spec, spec) and not before.deleting
                 self._keep(
                     place, MirroredObject(generation, spec, since=before.since if before and same else generation)
                 )
@@ -142,15 +143,9 @@ class AgentMirror:
         """The units that a host is to have."""
         return sorted(self._units.get(host, ()))
 
-    async def changes(self) -> AsyncIterator[str]:
+    def changes(self) -> AsyncIterator[str]:
         """Ids of hosts and networks (a unit's host) of which something was seen, for ever; `` after a gap."""
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        self._listeners.append(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._listeners.remove(queue)
+        return self._feed.changes()
 
     async def _read(self) -> int:
         """Everything anew; the revision to watch from."""
@@ -172,7 +167,7 @@ class AgentMirror:
             self._strange = frozenset(strange)
             self.seen = {(one.kind, one.id): one for one in first.observations}
             self.ready.set()
-        self._tell("")
+        self._feed.tell("")
         return first.revision
 
     async def _follow(self, since: int) -> None:
@@ -203,7 +198,7 @@ class AgentMirror:
             elif kept is not None and place[0] == "zones" and kept.generation < change.observation.generation:
                 # Others than serve let zones fail.
                 self._doubt()
-        self._tell(change.id.partition("/")[0])
+        self._feed.tell(change.id.partition("/")[0])
 
     def _keep(self, place: Place, kept: MirroredObject) -> None:
         self.wanted[place] = kept
@@ -220,9 +215,12 @@ class AgentMirror:
             else:
                 self._units.pop(host, None)
 
-    def _tell(self, id: str) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(id)
+
+def _unnoticed(before: desired.Message, now: desired.Message) -> bool:
+    """Whether what was made of the one is as it is to be by the other. Other images come to a unit as it runs."""
+    if isinstance(before, desired.Unit) and isinstance(now, desired.Unit):
+        return msgspec.structs.replace(before, images=now.images) == now
+    return before == now
 
 
 def _spec(kind: str, id: str, record: asynchronous.AgentRecord) -> desired.Message | None:

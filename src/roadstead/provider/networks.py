@@ -14,17 +14,15 @@ from roadstead.clusters import spec as clusters
 from roadstead.clusters.allocation import ipam
 from roadstead.contract import listeners
 from roadstead.contract.messages import desired
-from roadstead.core import addresses, concurrency, errors
+from roadstead.core import addresses, errors
 from roadstead.core import clock as clocks
-from roadstead.core.loops import complaints
-from roadstead.core.loops import loop as loops
+from roadstead.core.loops import reconciler
 from roadstead.network import spec
 from roadstead.provider import mirror as mirrors
-from roadstead.store import facts, interface, keys, writes
+from roadstead.store import facts, following, interface, keys, writes
 
 log = logging.getLogger(__name__)
 
-"""The process that answers on the sockets."""
 _DNS = 53
 
 
@@ -35,12 +33,13 @@ class Networks:
         self._store = store
         self._mirror = mirror
         self._porter = porter
-        self._complaints: complaints.Complaints[keys.Key] = complaints.Complaints(log, _named)
-        self._loop = loops.Loop(self._work, failed=self._complaints.failed, clock=clock)
+        self._reconciler: reconciler.Reconciler[keys.Key] = reconciler.Reconciler(
+            self._work, (self._follow_store, self._follow_agent), log=log, named=_named, clock=clock
+        )
         self._locks: dict[keys.Key, asyncio.Lock] = {}
 
     async def run(self) -> None:
-        await concurrency.together(self._loop.run(), self._follow_store(), self._follow_agent())
+        await self._reconciler.run()
 
     async def ensure(self, vpc: keys.Key) -> None:
         """The agent is asked for the network of a VPC that there is, if it is to have one. Raises NotFound, Busy."""
@@ -74,7 +73,7 @@ class Networks:
         await self._drop(id)
         await self._store.commit(writes.Delete(ipam.key(vpc.account, vpc.region, id)))
         self._locks.pop(vpc, None)
-        self._complaints.forget(vpc)
+        self._reconciler.forget(vpc)
         return None
 
     async def _drop(self, id: str) -> None:
@@ -105,55 +104,50 @@ class Networks:
             if isinstance(kept.spec, desired.Listener) and kept.spec.of == vpc and kept.spec.process == listeners.PORTER
         ]
 
-    async def _follow_store(self) -> None:
-        while True:
-            revision = self._store.revision
-            await self._wake_all()
-            try:
-                async for changes in self._store.watch(revision):
-                    for change in changes.changes:
-                        if change.part is facts.ChangedPart.DESIRED:
-                            await self._wake(change.key)
-            except errors.Gone:
-                log.info("the changes since revision %d are not known any more: looking at every VPC", revision)
+    async def _follow_store(self, wake: reconciler.Wake[keys.Key]) -> None:
+        async def take(change: facts.Change) -> None:
+            if change.part is facts.ChangedPart.DESIRED:
+                await self._wake(wake, change.key)
 
-    async def _wake_all(self) -> None:
+        await following.follow(self._store, "VPCs", lambda: self._wake_all(wake), take)
+
+    async def _wake_all(self, wake: reconciler.Wake[keys.Key]) -> None:
         """Every VPC, and every one that was deleted while nobody looked and has left something."""
         left = [id for kind, id in self._mirror.wanted if kind == "networks" and id.startswith("vpc-")]
         there = {key.names[0]: key for key in await self._all(spec.VPC)}
         for vpc in set(left) - there.keys():
             # Where it was is not known; which account's it was does not matter for taking it away.
-            self._loop.wake(keys.Key("000000000000", "aws-global", spec.VPC, vpc))
+            wake(keys.Key("000000000000", "aws-global", spec.VPC, vpc))
         for key in there.values():
-            self._loop.wake(key)
+            wake(key)
         for key in await self._all(ipam.KIND):
             if key.names[0] not in there:
-                self._loop.wake(spec.vpc_key(key.account, key.region, key.names[0]))
+                wake(spec.vpc_key(key.account, key.region, key.names[0]))
 
     async def _all(self, kind: str) -> list[keys.Key]:
         return [state.key for state in (await interface.everything(self._store, kind=kind)).items]
 
-    async def _wake(self, key: keys.Key) -> None:
+    async def _wake(self, wake: reconciler.Wake[keys.Key], key: keys.Key) -> None:
         if key.kind == spec.VPC:
-            self._loop.wake(key)
+            wake(key)
         if key.kind in (spec.SUBNET, clusters.KIND):
             kept = await self._store.get(key)
             if kept is not None:
                 # For a cluster that is there, who makes it asks before anything else.
                 if key.kind == spec.SUBNET:
                     subnet = spec.read_subnet(kept.desired.body)
-                    self._loop.wake(spec.vpc_key(key.account, key.region, subnet.vpc))
+                    wake(spec.vpc_key(key.account, key.region, subnet.vpc))
                 return
             # Whose a deleted one was is not known any more.
             beside = keys.Prefix(key.account, key.region, spec.VPC)
             for state in (await interface.everything(self._store, beside)).items:
-                self._loop.wake(state.key)
+                wake(state.key)
 
-    async def _follow_agent(self) -> None:
+    async def _follow_agent(self, wake: reconciler.Wake[keys.Key]) -> None:
         """After a gap everything is looked at."""
         async for id in self._mirror.changes():
             if not id:
-                await self._wake_all()
+                await self._wake_all(wake)
 
 
 def drawn(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from roadstead.clusters import nodegroups, spec, versions
+from roadstead.clusters import nodegroups, provider, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, names
 from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import nodes, registries
-from roadstead.contract import naming
+from roadstead.contract import leaving, naming
 from roadstead.contract.messages import desired
 from roadstead.core import errors
 from roadstead.network import sizes
@@ -33,15 +33,24 @@ class NodeTools:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """One node: where it stands, and what it is."""
+class _Cluster:
+    """Of the cluster that nodes join: what they all have in common."""
 
-    part: str
-    host: str
-    zone: str
-    cidr: str
+    key: keys.Key
+    id: str
+    api: str
+    service_cidr: str
+    vpc_cidr: str
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """What was allotted to one node."""
+
+    subnet: str
+    """Its CIDR."""
+    address: str
     prefixes: tuple[str, ...]
-    node: components.Node
 
 
 class NodeRenderer:
@@ -54,21 +63,27 @@ class NodeRenderer:
         """Raises NotFound when the cluster is gone."""
         return (await self._cluster(cluster))[1]
 
-    async def drawn(self, state: facts.State, parts: Collection[str]) -> control_planes.Batch:
+    async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> control_planes.Batch:
         """All that the agent is asked for to have these nodes; what runs keeps the release that it runs."""
-        return await self._batch(state, dict.fromkeys(parts, 0), keep=True)
+        return await self._batch(state, parts, 0, keep=True)
 
-    async def replaced(self, state: facts.State, part: str, incarnation: int) -> control_planes.Batch:
-        """The node with the release that is wanted now."""
-        return await self._batch(state, {part: incarnation + 1}, keep=False)
+    async def replaced(
+        self, state: facts.State, part: str, incarnation: int, wanted: provider.PartSpec
+    ) -> control_planes.Batch:
+        """The node as it is wanted now."""
+        return await self._batch(state, {part: wanted}, incarnation + 1, keep=False)
 
     async def remove(
-        self, state: facts.State, generation: int, parts: Collection[str], word: reports.ClusterReports
+        self,
+        state: facts.State,
+        generation: int,
+        parts: Collection[str],
+        leave: leaving.Leave,
+        word: reports.ClusterReports,
     ) -> list[str]:
         """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
         owner, wanted = state.key, nodegroups.read(state.desired.body)
         cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
-        leave = nodegroups.leave(wanted, await self._groups(owner))
         gone: dict[str, str] = {}
         ends: dict[mirror.Place, int] = {}
         for part in parts:
@@ -83,85 +98,78 @@ class NodeRenderer:
             await self._tools.allocations.take_back_node(owner, wanted.vpc, gone.values())
         return list(gone)
 
-    async def _groups(self, owner: keys.Key) -> list[nodegroups.Nodegroup]:
-        """All of the cluster that this nodegroup is of."""
-        below = keys.Prefix(owner.account, owner.region, nodegroups.KIND, owner.names[0])
-        states = (await interface.everything(self._tools.store, below)).items
-        return [nodegroups.read(state.desired.body) for state in states]
-
-    async def _batch(self, state: facts.State, parts: Mapping[str, int], *, keep: bool) -> control_planes.Batch:
-        owner, wanted = state.key, nodegroups.read(state.desired.body)
-        cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
-        standing = await self._tools.allocations.find(cluster)
-        kept = await self._tools.store.get(cluster)
-        if standing is None or kept is None:
-            raise errors.Busy(f"the control plane of {wanted.cluster} is not there")
-        await self._tools.networks.ensure(network.vpc_key(owner.account, owner.region, wanted.vpc))
+    async def _batch(
+        self, state: facts.State, parts: Mapping[str, provider.PartSpec], incarnation: int, *, keep: bool
+    ) -> control_planes.Batch:
+        owner, group, tools = state.key, nodegroups.read(state.desired.body), self._tools
+        cluster = await self._joined(spec.key(owner.account, owner.region, group.cluster))
+        await tools.networks.ensure(network.vpc_key(owner.account, owner.region, group.vpc))
         batch: control_planes.Batch = {"hosts": {}, "units": {}}
-        latest = versions.find(wanted.version).patch
-        engines = {latest: await self._tools.supply.engines(latest)}
-        await self._tools.supply.id("cni")
-        images = await self._tools.images()
-        of_cluster = spec.read(kept.desired.body)
-        for part, incarnation in parts.items():
-            host = naming.host(id, names.instance(owner, state.desired.created, part))
-            runs = projection.release(host, "kubelet", self._tools.mirror.wanted) if keep else None
-            release = runs or latest
+        engines = {release: await tools.supply.engines(release) for release in {one.release for one in parts.values()}}
+        await tools.supply.id("cni")
+        images, pause = await tools.images(), await tools.pause_image()
+        generation = names.agents_generation(state.desired.generation, incarnation)
+        for part, wanted in parts.items():
+            size = sizes.find(wanted.instance_type)
+            instance = names.instance(owner, state.desired.created, part)
+            host = naming.host(cluster.id, instance)
+            release = (projection.release(host, "kubelet", tools.mirror.wanted) if keep else None) or wanted.release
             if release not in engines:
-                engines[release] = await self._tools.supply.engines(release)
-            place = await self._place(state, wanted, part, id)
-            node = replace(
-                place.node,
+                engines[release] = await tools.supply.engines(release)
+            spot = await self._spot(owner, group.vpc, wanted, host)
+            node = components.Node(
+                id=instance,
+                name=naming.node(spot.address, owner.region),
+                address=spot.address,
+                zone=wanted.zone,
+                region=owner.region,
                 release=release,
                 engines=engines[release],
-                api=f"https://{standing.private}:{components.API_PORT}",
-                service_cidr=of_cluster.service_cidr,
-                vpc_cidr=standing.vpc_cidr,
+                instance_type=size.name,
+                architecture=size.architecture,
+                most_pods=size.pods,
+                labels=dict(group.labels),
+                taints=tuple((taint.key, taint.value, taint.effect) for taint in group.taints),
+                nodegroup=group.name,
+                image=group.image,
+                capacity=group.capacity,
+                api=cluster.api,
+                service_cidr=cluster.service_cidr,
+                vpc_cidr=cluster.vpc_cidr,
+                pause_image=pause,
                 images=images,
             )
-            generation = names.agents_generation(state.desired.generation, incarnation)
-            size = sizes.find(wanted.types[0])
-            drawn_host = nodes.host(node, wanted.vpc, place.prefixes, wanted.disk, size, place.cidr)
-            batch["hosts"][place.host] = (generation, drawn_host)
-            secret = registries.secrets(self._tools.registries)
-            files = await self._tools.secrets.of_node(cluster, node, secret)
-            for unit, drawn in nodes.units(node, files, size, place.cidr, self._tools.registries).items():
-                batch["units"][f"{place.host}/{unit}"] = (generation, drawn)
+            drawn = nodes.host(node, group.vpc, spot.prefixes, group.disk, size, spot.subnet)
+            batch["hosts"][host] = (generation, drawn)
+            files = await tools.secrets.of_node(cluster.key, node, registries.secrets(tools.registries))
+            for name, unit in nodes.units(node, files, size, spot.subnet, tools.registries).items():
+                batch["units"][f"{host}/{name}"] = (generation, unit)
         return batch
 
-    async def _place(self, state: facts.State, wanted: nodegroups.Nodegroup, part: str, id: str) -> _Place:
-        owner = state.key
-        instance = names.instance(owner, state.desired.created, part)
-        host = naming.host(id, instance)
-        subnet, zone = nodegroups.subnet_of(wanted, part)
-        size = sizes.find(wanted.types[0])
-        count = ipam.prefixes_for(size.pods)
-        address, prefixes = await self._tools.allocations.give_node(owner, wanted.vpc, subnet, host, count)
-        kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, subnet))
+    async def _spot(self, owner: keys.Key, vpc: str, wanted: provider.PartSpec, host: str) -> _Spot:
+        """Allotted from then on."""
+        count = ipam.prefixes_for(sizes.find(wanted.instance_type).pods)
+        address, prefixes = await self._tools.allocations.give_node(owner, vpc, wanted.subnet, host, count)
+        kept = await self._tools.store.get(network.subnet_key(owner.account, owner.region, wanted.subnet))
         if kept is None:
-            raise errors.NotFound(f"subnet {subnet} is not there any more", subnet=subnet)
-        node = components.Node(
-            id=instance,
-            name=naming.node(address, owner.region),
-            address=address,
-            zone=zone,
-            region=owner.region,
-            release="",
-            engines=components.Engines(kubernetes="", etcd="", containerd=""),
-            instance_type=size.name,
-            architecture=size.architecture,
-            most_pods=size.pods,
-            labels=dict(wanted.labels),
-            taints=tuple((taint.key, taint.value, taint.effect) for taint in wanted.taints),
-            nodegroup=wanted.name,
-            image=wanted.image,
-            capacity=wanted.capacity,
-            api="",
-            service_cidr="",
-            vpc_cidr="",
-            pause_image=await self._tools.pause_image(),
+            raise errors.NotFound(f"subnet {wanted.subnet} is not there any more", subnet=wanted.subnet)
+        return _Spot(network.read_subnet(kept.desired.body).cidr, address, prefixes)
+
+    async def _joined(self, key: keys.Key) -> _Cluster:
+        """Raises NotFound when it is gone, Busy while nothing was allotted to it."""
+        kept = await self._tools.store.get(key)
+        if kept is None:
+            raise errors.NotFound(f"the cluster {key.names[0]} is not there any more")
+        standing = await self._tools.allocations.find(key)
+        if standing is None:
+            raise errors.Busy(f"the control plane of {key.names[0]} is not there")
+        return _Cluster(
+            key=key,
+            id=names.cluster(key, kept.desired.created),
+            api=f"https://{standing.private}:{components.API_PORT}",
+            service_cidr=spec.read(kept.desired.body).service_cidr,
+            vpc_cidr=standing.vpc_cidr,
         )
-        return _Place(part, host, zone, network.read_subnet(kept.desired.body).cidr, prefixes, node)
 
     async def _cluster(self, cluster: keys.Key) -> tuple[keys.Key, str]:
         kept = await self._tools.store.get(cluster)
@@ -170,11 +178,9 @@ class NodeRenderer:
         return cluster, names.cluster(cluster, kept.desired.created)
 
 
-def _may_go(
-    leave: nodegroups.Leave, kept: mirror.MirroredObject, cluster: keys.Key, word: reports.ClusterReports
-) -> bool:
+def _may_go(leave: leaving.Leave, kept: mirror.MirroredObject, cluster: keys.Key, word: reports.ClusterReports) -> bool:
     """Who waits for no pods asks nobody about them: the cluster's API may be broken."""
     assert isinstance(kept.spec, desired.Host)
-    if leave is nodegroups.Leave.DROPPED:
+    if leave is leaving.Leave.DROPPED:
         return True
     return word.drained(cluster, naming.node(kept.spec.legs[0].address, cluster.region))

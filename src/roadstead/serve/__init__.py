@@ -10,6 +10,6 @@ event_recorder   what the controllers decide, kept as events
 webhooks         the webhooks of clusters, for porter's snapshot
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store
-system_images    the images that every node has from its start
+images/          the images that every node has: made, lent, and given to nodes that run already
 names_file       the ids of all clusters at the agent, for commands of this machine
 """

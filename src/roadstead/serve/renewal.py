@@ -17,9 +17,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from roadstead.clusters import events, nodegroups, spec, versions
+from roadstead.clusters import events, nodegroups, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets
-from roadstead.clusters.components import facts as components
 from roadstead.clusters.components import registries
 from roadstead.core import errors
 from roadstead.store import facts, interface, keys, writes
@@ -74,7 +73,7 @@ class Renewal:
         if standing is None or wanted.deleting:
             return
         now, after = tools.now(), await tools.allocations.moved(standing)
-        plane = allocator.plane(wanted, key, after, versions.find(wanted.version).patch, _NO_ENGINES)
+        at = allocator.topology(wanted, key, after)
         made = await tools.secrets.find(state.key)
         old = made is not None and await asyncio.to_thread(cluster_secrets.due, made, now)
         news: list[events.Event] = []
@@ -82,7 +81,7 @@ class Renewal:
             news.append(_moved(standing, after))
         if old:
             news.append(events.Event("NORMAL", "CertificatesRenewed", "certificates are made anew before they end"))
-        if made is not None and cluster_secrets.completed(made, plane) is not made:
+        if made is not None and cluster_secrets.completed(made, at) is not made:
             news.append(events.Event("NORMAL", "FilesChanged", "API servers are given the files of this release"))
         if not news:
             return
@@ -96,10 +95,10 @@ class Renewal:
         if old:
             # The kubeconfig of kube-proxies is of the cluster's.
             changes += [_anew(group) for group in await self._groups(key)]
-            made = await asyncio.to_thread(cluster_secrets.renewed, made, plane, now)
+            made = await asyncio.to_thread(cluster_secrets.renewed, made, at, now)
         elif after != standing:
-            made = await asyncio.to_thread(cluster_secrets.readdressed, made, plane, now)
-        await tools.secrets.replace(key, cluster_secrets.completed(made, plane), *changes)
+            made = await asyncio.to_thread(cluster_secrets.readdressed, made, at, now)
+        await tools.secrets.replace(key, cluster_secrets.completed(made, at), *changes)
         log.info("%s: %s", key, "; ".join(event.message for event in news))
 
     async def _groups(self, cluster: keys.Key) -> list[facts.State]:
@@ -140,10 +139,6 @@ async def _when_quick(change: Callable[[], Awaitable[None]]) -> None:
 def _anew(state: facts.State) -> writes.Put:
     """The same under a new generation."""
     return writes.Put(state.key, state.desired.body, writes.At(state.desired.generation))
-
-
-_NO_ENGINES = components.Engines(kubernetes="", etcd="", containerd="")
-"""No secret depends on them."""
 
 
 def _moved(before: allocator.Allocation, now: allocator.Allocation) -> events.Event:

@@ -19,7 +19,7 @@ from roadstead.core import addresses, errors
 from roadstead.core.loops import feed, reconciler
 from roadstead.kube import connection
 from roadstead.network import spec as network
-from roadstead.provider import engine_supply, node_images, node_metadata
+from roadstead.provider import engine_supply, node_metadata
 from roadstead.provider import mirror as mirrors
 from roadstead.store import facts, following, interface, keys
 
@@ -41,7 +41,6 @@ class TargetTools:
     store: interface.Store
     allocations: allocator.Allocator
     secrets: cluster_secrets.ClusterSecrets
-    preloaded: node_images.NodeImages
     images: Callable[[], Awaitable[system.Images]]
     mirror: mirrors.AgentMirror
 
@@ -124,11 +123,10 @@ class StoreTargets:
         # Before there are nodes, and after: as if all zones had some, so that their coming rolls nothing out again.
         stand = {nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)}
         zones = len(stand or set(wanted.place.zones))
-        none = components.Engines(kubernetes="", etcd="", containerd="")
-        plane = allocator.plane(wanted, state.key, standing, release, none)
+        members = allocator.topology(wanted, state.key, standing).members
         return targets.ClusterTarget(
             key=state.key.text,
-            servers=tuple(f"https://{member.api}:{components.API_PORT}" for member in plane.members),
+            servers=tuple(f"https://{member.api}:{components.API_PORT}" for member in members),
             credentials=connection.Credentials(
                 ca=made.roots.cluster.certificate, certificate=made.admin.certificate, key=made.admin.key
             ),
@@ -186,19 +184,15 @@ class StoreTargets:
                     token_id=id,
                     token_secret=secret,
                     nodegroup=state.key.text,
-                    wanted=part in asked,
-                    force=leave is nodegroups.Leave.DROPPED,
-                    alone=leave is nodegroups.Leave.ENDED,
+                    leave=None if part in asked else leave,
                     marks=marked,
-                    prepared=self._tools.preloaded.has(host),
                     near=(*self._near.get(host, ()), *self._near.get(_MACHINE, ())),
                 )
         return found
 
     def _sources(self) -> tuple[reconciler.Source[str], ...]:
-        """Beside the store: nodes that have come to have their images, networks, and what is near its end."""
+        """Beside the store: networks, and what is near its end."""
         return (
-            reconciler.told(self._tools.preloaded.changes, lambda _: (ALL,)),
             reconciler.told(self._tools.mirror.changes, self._concerns),
             self._follow_machine,
         )

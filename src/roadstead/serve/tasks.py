@@ -30,11 +30,11 @@ from roadstead.serve import (
     names_file,
     renewal,
     report_adapter,
-    system_images,
     targets,
     webhooks,
     wiring,
 )
+from roadstead.serve.images import system_images
 from roadstead.store import interface
 
 
@@ -113,10 +113,8 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
                 registries=settings.registries,
             )
         )
-        allocations, secrets, networks, preloaded = wired.allocations, wired.secrets, wired.networks, wired.preloaded
-        clusters = targets.StoreTargets(
-            targets.TargetTools(store, allocations, secrets, preloaded, images.names, known)
-        )
+        allocations, secrets, networks = wired.allocations, wired.secrets, wired.networks
+        clusters = targets.StoreTargets(targets.TargetTools(store, allocations, secrets, images.names, known))
         recorder = event_recorder.EventRecorder(store, time.time)
         to = outbox.Outbox(events=recorder.tell)
         controlling = manager.Manager(clusters, (*controllers.controllers(), *settings.controllers), to)
@@ -129,7 +127,7 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
             supply,
             images,
             networks,
-            preloaded,
+            wired.images,
             clusters,
             controlling,
             recorder,

@@ -18,14 +18,14 @@ from roadstead.provider import (
     mirror,
     networks,
     node_hosts,
-    node_images,
     reports,
 )
+from roadstead.serve.images import node_images
 from roadstead.store import interface
 
 
 class Images(Protocol):
-    """See serve.system_images.SystemImages."""
+    """See serve.images.system_images.SystemImages."""
 
     async def pause(self) -> str: ...
 
@@ -57,13 +57,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Wired:
-    """Its parts; `networks` and `preloaded` run, and so does what `provider` gives."""
+    """Its parts; `networks` and `images` run, and so does what `provider` gives."""
 
     given: Given
     allocations: allocator.Allocator
     networks: networks.Networks
     secrets: cluster_secrets.ClusterSecrets
-    preloaded: node_images.NodeImages
+    images: node_images.NodeImages
 
     def provider(self, told: reports.ClusterReports) -> machine.MachineProvider:
         """The provider. told: what is known from inside of clusters."""
@@ -86,5 +86,5 @@ def wired(given: Given) -> Wired:
         allocator.Allocator(given.store, given.endpoints, given.is_free),
         networks.Networks(given.store, given.mirror, given.porter, given.clock),
         cluster_secrets.ClusterSecrets(given.store, given.client, given.now, given.seed),
-        node_images.NodeImages(given.client, given.mirror, given.clock, given.images.archives),
+        node_images.NodeImages(given.store, given.mirror, given.images.archives, given.now, given.clock),
     )

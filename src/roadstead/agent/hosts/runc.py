@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from roadstead.agent.hosts import bundle, processes
+from roadstead.contract import layout
 from roadstead.core import errors
 from roadstead.core import program as programs
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from roadstead.agent.hosts.see import MachineFacts
     from roadstead.core.instance import HostPlaces, Instance
 
-ENGINE = "runc-"
-"""How the ids of engines begin whose component `runc` makes hosts."""
 START_TIMEOUT = 30.0
 
 
@@ -71,7 +70,7 @@ def forget(instance: Instance, host_id: str) -> None:
 
 def program(instance: Instance, facts: MachineFacts) -> str:
     """The newest runc of the instance's engines; the machine's own while there is none."""
-    engines = [place for place in instance.engines.glob(f"{ENGINE}*/runc") if place.is_file()]
+    engines = [place for place in instance.engines.glob(f"{layout.RUNC}*/runc") if place.is_file()]
     return str(max(engines, key=lambda place: _numbers(place.parent.name))) if engines else facts.runc
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from roadstead.agent.hosts import processes, runc
+from roadstead.agent.hosts import processes
 from roadstead.agent.idmaps import ranges
 from roadstead.agent.kinds import context, groups, networks
 from roadstead.agent.kinds import kind as kinds
 from roadstead.agent.records import desired as store
+from roadstead.contract import layout
 from roadstead.contract.messages import desired, earlier
 from roadstead.core import errors
 from roadstead.core.loops import loop
@@ -147,7 +148,7 @@ async def ids_of(now: context.StepContext, id: str, host: desired.Host) -> range
 
 def runc_to_come(now: context.StepContext) -> str | None:
     """The engine that hosts are to be made by, while it is on its way to its place."""
-    engines = (id for id in now.wanted().all(desired.Engine) if id.startswith(runc.ENGINE))
+    engines = (id for id in now.wanted().all(desired.Engine) if id.startswith(layout.RUNC))
     return next((id for id in engines if now.phase("engines", id) != "ready"), None)
 
 

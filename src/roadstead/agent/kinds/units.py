@@ -196,7 +196,7 @@ async def _step(now: context.StepContext, record: store.DesiredRecord) -> float 
             return again
     change = _write(now, record, unit)
     waits_for = await _apply(now, record, unit, change)
-    return await _report(now, record, unit, waits_for)
+    return await _report(now, record, unit, waits_for, imports.follow(now, record.id, unit))
 
 
 def _before_the_first_start(now: context.StepContext, record: store.DesiredRecord, unit: desired.Unit) -> float | None:
@@ -252,8 +252,9 @@ async def _apply(
 
 
 async def _report(
-    now: context.StepContext, record: store.DesiredRecord, unit: desired.Unit, waits_for: list[str]
+    now: context.StepContext, record: store.DesiredRecord, unit: desired.Unit, waits_for: list[str], lacks: str
 ) -> float | None:
+    """`lacks`: why its host has not all images that it is to have; it is none the less ready."""
     host_id, unit_id = record.id.split("/")
     pid1 = now.observations.get(("hosts", host_id))
     assert pid1 is not None
@@ -274,6 +275,7 @@ async def _report(
             phase = "ready" if check.ready else "running"
             reason = check.reason
             again = _HEALTH_EVERY if check.ready else check.again
+    reason = reason or lacks
     if waits_for:
         reason = f"restarts when these are ready: {', '.join(waits_for)}"
     now.observe(

@@ -80,14 +80,12 @@ def of_cluster(cluster: keys.Key) -> keys.Key:
     return key(cluster.account, cluster.region, cluster.names[0])
 
 
-def plane(
-    wanted: spec.Cluster, cluster: keys.Key, allocation: Allocation, release: str, engines: components.Engines
-) -> components.ControlPlane:
-    """All facts of a control plane of that release."""
+def topology(wanted: spec.Cluster, cluster: keys.Key, allocation: Allocation) -> components.Topology:
+    """Where a control plane is, of what was allotted to it."""
     members = tuple(
         components.Member(
             letter=letter,
-            zone=f"{cluster.region}{letter}",
+            zone=spec.zone(cluster.region, spec.ETCD[number]),
             etcd=_nth(allocation.subnets[number], 4),
             api=_nth(allocation.subnets[number], 5),
             api_vpc=allocation.api_vpc[letter],
@@ -95,13 +93,11 @@ def plane(
         for number, letter in enumerate(LETTERS)
     )
     shared = allocation.subnets[3]
-    return components.ControlPlane(
+    return components.Topology(
         id=allocation.id,
         name=wanted.name,
         account=cluster.account,
         region=cluster.region,
-        release=release,
-        engines=engines,
         members=members,
         endpoint=components.Endpoint(
             control=_nth(shared, 4), private=allocation.private, public=allocation.public, port=allocation.port
@@ -109,8 +105,6 @@ def plane(
         vpc_cidr=allocation.vpc_cidr,
         service_cidr=wanted.service_cidr,
         webhook=addresses.webhook(shared),
-        logs=wanted.logs,
-        patience=allocation.patience,
     )
 
 

@@ -91,13 +91,13 @@ class ClusterSecrets:
             self._known.setdefault(cluster, found)
         return found
 
-    async def ensure(self, cluster: keys.Key, plane: components.ControlPlane) -> SecretSet:
-        """What was made for the cluster, made now if nothing was."""
+    async def ensure(self, cluster: keys.Key, at: components.Topology, release: str) -> SecretSet:
+        """What was made for the cluster, made now if nothing was. release: of Kubernetes, that it begins with."""
         found = await self.find(cluster)
         if found is not None:
             return found
-        seed = await self._seeds(plane.release)
-        made = replace(await asyncio.to_thread(_made, plane, self._now()), seed=seed)
+        seed = await self._seeds(release)
+        made = replace(await asyncio.to_thread(_made, at, self._now()), seed=seed)
         body = msgspec.msgpack.encode(made)
         await self._store.commit(
             writes.PutSecret(key(cluster), body, writes.Absent()), writes.Require(cluster, writes.Present())
@@ -117,11 +117,11 @@ class ClusterSecrets:
         self._known.pop(cluster, None)
         self._forgotten += 1
 
-    async def digests(self, cluster: keys.Key, plane: components.ControlPlane) -> Digests:
-        """Of each file of the control plane's units; the agent has them all from then on."""
-        made = await self.ensure(cluster, plane)
+    async def digests(self, cluster: keys.Key, at: components.Topology, release: str) -> Digests:
+        """Of each file of the control plane's units; the agent has them all from then on. release: as of `ensure`."""
+        made = await self.ensure(cluster, at, release)
         seed = {etcd.SEED: made.seed} if made.seed else {}
-        files = trust.completed(plane, made.roots, made.files)
+        files = trust.completed(at, made.roots, made.files)
         return {
             unit: await self._lend({**each, **(seed if unit.endswith(f"/{etcd.UNIT}") else {})})
             for unit, each in files.items()
@@ -169,20 +169,20 @@ def due(kept: SecretSet, now: dt.datetime) -> bool:
     )
 
 
-def readdressed(kept: SecretSet, plane: components.ControlPlane, now: dt.datetime) -> SecretSet:
+def readdressed(kept: SecretSet, at: components.Topology, now: dt.datetime) -> SecretSet:
     """With certificates for the endpoint's address of now. API servers take them up as they run."""
-    fresh = trust.reissued(plane, kept.roots, now)
+    fresh = trust.reissued(at, kept.roots, now)
     return replace(kept, files={unit: {**files, **fresh.get(unit, {})} for unit, files in kept.files.items()})
 
 
-def renewed(kept: SecretSet, plane: components.ControlPlane, now: dt.datetime) -> SecretSet:
+def renewed(kept: SecretSet, at: components.Topology, now: dt.datetime) -> SecretSet:
     """Every certificate anew, of the same authorities; what does not take it up as it runs is restarted."""
-    return replace(_of(kept.roots, plane, now), seed=kept.seed, former=_credentials(kept))
+    return replace(_of(kept.roots, at, now), seed=kept.seed, former=_credentials(kept))
 
 
-def completed(kept: SecretSet, plane: components.ControlPlane) -> SecretSet:
+def completed(kept: SecretSet, at: components.Topology) -> SecretSet:
     """With what this release has beside what an earlier one made; the same where that is all."""
-    files = trust.completed(plane, kept.roots, kept.files)
+    files = trust.completed(at, kept.roots, kept.files)
     return kept if files == kept.files else replace(kept, files=files)
 
 
@@ -196,16 +196,16 @@ def _credentials(kept: SecretSet) -> Mapping[str, tuple[str, ...]]:
     return {kubernetes.SERVE: (trust.credential_id(kept.admin.certificate),), **trust.credentials(kept.files)}
 
 
-def _made(plane: components.ControlPlane, now: dt.datetime) -> SecretSet:
-    return _of(trust.created(plane.id, now), plane, now)
+def _made(at: components.Topology, now: dt.datetime) -> SecretSet:
+    return _of(trust.created(at.id, now), at, now)
 
 
-def _of(roots: trust.Trust, plane: components.ControlPlane, now: dt.datetime) -> SecretSet:
-    api = f"https://{plane.endpoint.private}:{components.API_PORT}"
+def _of(roots: trust.Trust, at: components.Topology, now: dt.datetime) -> SecretSet:
+    api = f"https://{at.endpoint.private}:{components.API_PORT}"
     return SecretSet(
         roots=roots,
-        files=trust.files(plane, roots, now),
+        files=trust.files(at, roots, now),
         admin=trust.admin(roots, now),
-        doors=trust.webhook(plane, roots, now),
+        doors=trust.webhook(at, roots, now),
         kube_proxy=trust.kube_proxy_kubeconfig(roots, api, now),
     )

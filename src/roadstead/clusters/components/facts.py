@@ -7,8 +7,8 @@ file's name; the bytes travel to the agent as blobs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 Digests: TypeAlias = Mapping[str, str]
 """File names of a unit, each with the digest (`sha256:...`) of its content."""
@@ -17,6 +17,8 @@ API_PORT = 443
 """Of every API server and of the private endpoint: the `kubernetes` Service leads there, too."""
 ETCD_PORT = 2379
 PEER_PORT = 2380
+CORES = 2
+"""Processors of a machine of which nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +65,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ControlPlane:
-    """All of a control plane that its components' flags depend on."""
+class Topology:
+    """Where a control plane is: the same for its life, whatever release runs there."""
 
     id: str
     """`c-1a2b3c4d`, the prefix of its hosts at the agent."""
     name: str
     account: str
     region: str
-    release: str
-    """Of Kubernetes: `1.37.2`."""
-    engines: Engines
     members: tuple[Member, ...]
     endpoint: Endpoint
     vpc_cidr: str
@@ -81,8 +80,17 @@ class ControlPlane:
     webhook: str
     """The address in the control-plane network where porter answers the API servers."""
     webhook_port: int = 443
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane(Topology):
+    """A topology with what runs there: all that its components' flags depend on."""
+
+    release: str
+    """Of Kubernetes: `1.37.2`."""
+    engines: Engines
     logs: tuple[str, ...] = ()
-    cores: int = 2
+    cores: int = CORES
     """Processors of the machine that all of it is on."""
     patience: int = 1
     """How much longer than usual its components wait for each other (capacity.pace)."""
@@ -99,6 +107,15 @@ class ControlPlane:
         it look for more in vain, costs all of them a quarter to a third when nobody asks anything of them.
         """
         return {"GOMAXPROCS": str(max(1, self.cores // 2))}
+
+
+def running(
+    topology: Topology, *, release: str, engines: Engines, logs: tuple[str, ...], cores: int | None, patience: int
+) -> ControlPlane:
+    """The control plane of a topology when this runs there."""
+    placed: dict[str, Any] = {each.name: getattr(topology, each.name) for each in fields(topology)}
+    cores = CORES if cores is None else cores
+    return ControlPlane(**placed, release=release, engines=engines, logs=logs, cores=cores, patience=patience)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,9 +29,9 @@ def admin(trust: roots.Trust, now: dt.datetime) -> authorities.Credential:
     return authorities.leaf(trust.cluster, subject, now)
 
 
-def webhook(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> WebhookIdentity:
-    """For porter's webhook at `plane.webhook`."""
-    subject = authorities.Subject(name=kubernetes.WEBHOOK, hosts=(plane.webhook,), usages=("server",))
+def webhook(at: facts.Topology, trust: roots.Trust, now: dt.datetime) -> WebhookIdentity:
+    """For porter's webhook at `at.webhook`."""
+    subject = authorities.Subject(name=kubernetes.WEBHOOK, hosts=(at.webhook,), usages=("server",))
     made = authorities.leaf(trust.cluster, subject, now)
     return WebhookIdentity(made.certificate, made.key, bearer(trust))
 

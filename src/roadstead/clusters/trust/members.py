@@ -26,29 +26,29 @@ ETCD_PEER = "etcd-peer"
 FRONT_PROXY = "front-proxy-client"
 
 
-def files(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Files:
+def files(at: facts.Topology, trust: roots.Trust, now: dt.datetime) -> Files:
     """All files of all units of a control plane that are made of trust."""
     found: dict[str, Mapping[str, bytes]] = {}
-    for member in plane.members:
+    for member in at.members:
         host = f"api-{member.letter}"
         found[f"etcd-{member.letter}/etcd"] = _etcd(member, trust, now)
-        found[f"{host}/kube-apiserver"] = _api_server(plane, member, trust, now)
+        found[f"{host}/kube-apiserver"] = _api_server(at, member, trust, now)
         found[f"{host}/kube-controller-manager"] = _controller_manager(trust, now)
         found[f"{host}/kube-scheduler"] = _scheduler(trust, now)
     for number in (1, 2):
         found[f"edge/proxy-{number}"] = {"ca.pem": trust.cluster.certificate}
-    return completed(plane, trust, found)
+    return completed(at, trust, found)
 
 
-def completed(plane: facts.ControlPlane, trust: roots.Trust, made: Files) -> Files:
+def completed(at: facts.Topology, trust: roots.Trust, made: Files) -> Files:
     """All files, with those that follow from the others and from the facts as this release has them: what an earlier
     one made lacks some, or has others.
     """
-    url = f"https://{plane.webhook}:{plane.webhook_port}{listeners.AUTHORIZE}"
+    url = f"https://{at.webhook}:{at.webhook_port}{listeners.AUTHORIZE}"
     webhook = kubeconfigs.of_token(url, trust.cluster.certificate, guests.bearer(trust))
     chain = policies.authorization(credentials(made)[kubernetes.API_SERVER]).encode()
     added = {"authorization.kubeconfig": webhook, "authorization.yaml": chain}
-    servers = {f"api-{member.letter}/kube-apiserver" for member in plane.members}
+    servers = {f"api-{member.letter}/kube-apiserver" for member in at.members}
     return {unit: {**files, **(added if unit in servers else {})} for unit, files in made.items()}
 
 
@@ -58,11 +58,11 @@ def credentials(made: Files) -> Mapping[str, tuple[str, ...]]:
     return {kubernetes.API_SERVER: tuple(authorities.credential_id(each) for each in shown)}
 
 
-def reissued(plane: facts.ControlPlane, trust: roots.Trust, now: dt.datetime) -> Files:
+def reissued(at: facts.Topology, trust: roots.Trust, now: dt.datetime) -> Files:
     """Only what changes when the endpoint's addresses do: new serving certificates of the API servers."""
     return {
-        f"api-{member.letter}/kube-apiserver": _serving(trust, "kube-apiserver", _api_hosts(plane, member), now)
-        for member in plane.members
+        f"api-{member.letter}/kube-apiserver": _serving(trust, "kube-apiserver", _api_hosts(at, member), now)
+        for member in at.members
     }
 
 
@@ -87,15 +87,13 @@ def _etcd(member: facts.Member, trust: roots.Trust, now: dt.datetime) -> Mapping
     }
 
 
-def _api_server(
-    plane: facts.ControlPlane, member: facts.Member, trust: roots.Trust, now: dt.datetime
-) -> Mapping[str, bytes]:
+def _api_server(at: facts.Topology, member: facts.Member, trust: roots.Trust, now: dt.datetime) -> Mapping[str, bytes]:
     etcd = _client(trust.etcd, f"kube-apiserver-{member.letter}", now)
     kubelet = _client(trust.cluster, kubernetes.API_SERVER, now)
     front = _client(trust.front_proxy, FRONT_PROXY, now)
     return {
         "ca.pem": trust.cluster.certificate,
-        **_serving(trust, "kube-apiserver", _api_hosts(plane, member), now),
+        **_serving(trust, "kube-apiserver", _api_hosts(at, member), now),
         "etcd-ca.pem": trust.etcd.certificate,
         "etcd-client.pem": etcd.certificate,
         "etcd-client.key": etcd.key,
@@ -108,7 +106,7 @@ def _api_server(
         "service-account.key": trust.service_account.private,
         "encryption.yaml": _encryption(trust.encryption_key),
         "authentication.kubeconfig": kubeconfigs.of_token(
-            f"https://{plane.webhook}:{plane.webhook_port}{listeners.AUTHENTICATE}",
+            f"https://{at.webhook}:{at.webhook_port}{listeners.AUTHENTICATE}",
             trust.cluster.certificate,
             guests.bearer(trust),
         ),
@@ -136,15 +134,15 @@ def _scheduler(trust: roots.Trust, now: dt.datetime) -> Mapping[str, bytes]:
     }
 
 
-def _api_hosts(plane: facts.ControlPlane, member: facts.Member) -> tuple[str, ...]:
-    endpoint = plane.endpoint
+def _api_hosts(at: facts.Topology, member: facts.Member) -> tuple[str, ...]:
+    endpoint = at.endpoint
     return (
         *(member.api, member.api_vpc),
         *(endpoint.control, endpoint.private, endpoint.public),
-        str(ipaddress.IPv4Network(plane.service_cidr)[1]),
+        str(ipaddress.IPv4Network(at.service_cidr)[1]),
         *LOOPBACK,
         *("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"),
-        issuer.endpoint_name(plane),
+        issuer.endpoint_name(at),
     )
 
 

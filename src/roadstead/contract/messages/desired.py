@@ -204,7 +204,8 @@ class Unit(Message, frozen=True, kw_only=True):
     """A unit of the same host that must be ready before this one is started the first time."""
     images: tuple[Digest, ...] = ()
     """Archives that the host's images are from, before that start, once for each disk. `after` is a containerd that
-    keeps them in /var/lib/containerd, and the `ctr` of its engine imports what a new disk did not begin with."""
+    keeps them in /var/lib/containerd, and the `ctr` of its engine imports what a new disk did not begin with. Others
+    that a running unit is to have are imported beside it."""
     group: Id | None = None
     """Units of one group (the members of an etcd cluster) are never restarted by the agent two at a time."""
     reload_signal: Literal["HUP", "USR1", "USR2"] = "HUP"

@@ -166,10 +166,8 @@ def _requester(user: str, asked: _Asked, expected: Mapping[str, targets.Expected
         if node is not None:
             return Refuse(f"a token that is not node {asked.name}'s asks for its identity")
         return Wait(_unknown(asked.name))
-    if not node.wanted:
+    if node.leave is not None:
         return Refuse(f"node {asked.name} is to go")
-    if not node.prepared:
-        return Wait(f"node {asked.name} does not have its images yet")
     return Approve(asked.name)
 
 

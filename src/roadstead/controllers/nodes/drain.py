@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import eviction, states
 from roadstead.controllers.nodes import node as nodes
 from roadstead.controllers.runtime import controller, outbox, targets
@@ -70,6 +71,7 @@ class Evict:
 
     mine: targets.ExpectedNode
     node: Json
+    leave: leaving.Leave
 
 
 Step: TypeAlias = Stay | Go | Wait | GiveUp | Evict
@@ -80,15 +82,15 @@ def decide(mine: targets.ExpectedNode | None, node: Json | None, *, known: bool,
 
     node: as it is there; known: whether that can be believed, and the API asked; left: seconds of its time.
     """
-    if mine is None or mine.wanted:
+    if mine is None or mine.leave is None:
         return Stay()
-    if mine.force:
+    if mine.leave is leaving.Leave.DROPPED:
         return Go()
     if not known:
         return Wait() if left > 0 else GiveUp("the cluster's API does not answer")
     if node is None or nodes.another(node, mine.instance):
         return Go()
-    return Evict(mine, node)
+    return Evict(mine, node, mine.leave)
 
 
 def controller_of(times: DrainTimes) -> controller.Controller:
@@ -183,7 +185,7 @@ class _Drains:
         watching = asyncio.create_task(watch())
         try:
             dead = nodes.is_dead(step.node, cluster.now())
-            return await at_work.run(seconds, evict=not step.mine.alone, dead=dead)
+            return await at_work.run(seconds, leave=step.leave, dead=dead)
         finally:
             await concurrency.end(watching)
 

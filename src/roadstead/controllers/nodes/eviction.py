@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from roadstead.contract import leaving
 from roadstead.controllers.nodes import node as nodes
 from roadstead.core import clock as clocks
 from roadstead.core import concurrency, errors
@@ -42,10 +43,12 @@ class Eviction:
         self._stopped = True
         self._moved.set()
 
-    async def run(self, seconds: float, *, evict: bool = True, dead: bool = False) -> tuple[str, ...]:
+    async def run(
+        self, seconds: float, *, leave: leaving.Leave = leaving.Leave.MOVED, dead: bool = False
+    ) -> tuple[str, ...]:
         """Cordon the node and have its pods leave, for at most `seconds`. One sentence for each that is left.
 
-        evict: False when no other node could take them: they are deleted, each with its own time to end.
+        leave: they are evicted to be MOVED, and deleted to be ENDED, each with its own time for it.
         dead: nobody is there to end them. They are asked to go, and not waited for.
         Raises NotFound when there is no such Node, and what the connection raises when the API is away from the start;
         later it is tried until the time is over.
@@ -64,7 +67,7 @@ class Eviction:
         watching = asyncio.create_task(pods.run())
         try:
             await self._clock.wait(pods.synced, until)
-            return await self._until(pods, until, evict, dead)
+            return await self._until(pods, until, leave is leaving.Leave.MOVED, dead)
         finally:
             await concurrency.end(watching)
 

@@ -53,7 +53,7 @@ def change(node: Json, mine: targets.ExpectedNode) -> Json | None:
         taints = there if before is None else _taints(there, before, mine.marks)
         if taints != there:
             spec["taints"] = taints
-    if mine.wanted and CORDONED in _annotations(node):
+    if mine.leave is None and CORDONED in _annotations(node):
         annotations[CORDONED] = None
         spec["unschedulable"] = None
     if not annotations:

@@ -48,7 +48,7 @@ def plan(nodes: Mapping[str, targets.ExpectedNode], there: Iterable[Json], now: 
     wanted = {
         resources.name(secret): secret
         for name, expected in nodes.items()
-        if expected.wanted
+        if expected.leave is None
         for secret in (_secret(name, expected, now + LIFE),)
     }
     found = {resources.name(secret): secret for secret in there}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from roadstead.contract import leaving
 from roadstead.controllers.runtime import facts
 from roadstead.kube import connection
 
@@ -34,8 +35,8 @@ class NodeMarks:
 class ExpectedNode:
     """A node that belongs to the cluster. As long as it is listed, its host is there or is to be.
 
-    `wanted` False: it is to go; its pods are drained. When it is listed no more its host is gone, and its Node object
-    and its pods are deleted.
+    `leave`: None while it is to stay, else what becomes of its pods. When it is listed no more its host is gone, and
+    its Node object and its pods are deleted.
     """
 
     instance: str
@@ -48,13 +49,7 @@ class ExpectedNode:
     """Sixteen of a-z0-9."""
     nodegroup: str
     """Whatever names its nodegroup for who gives the targets."""
-    prepared: bool = True
-    """False: it has not yet all that its pods need (images); its kubelet waits for its first certificate."""
-    wanted: bool = True
-    force: bool = False
-    """True: when it goes, nobody waits for its pods."""
-    alone: bool = False
-    """True: when it goes, no node is left that could take its pods. They are ended, whatever their budgets say."""
+    leave: leaving.Leave | None = None
     marks: NodeMarks = NodeMarks()
     near: tuple[str, ...] = ()
     """What of it, or of the machine that it is on, is near its end, a sentence each."""

@@ -3,12 +3,16 @@
 And it may not wait for them itself: while a kubelet has no certificate, each of its many clients is refused and tries
 again with a growing pause, so that a node which waits for 5 s is ready 15 s later.
 
+A unit that runs and is to have other images, as a newer release has them, is given them while it runs (`follow`):
+nothing is restarted, and nothing waits for them.
+
 What a disk has is written on it. So a reboot imports nothing, and a disk that was lost is filled again. A new disk has
 most of them from a store before its containerd is started (`filling`), and nothing is imported here.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +20,8 @@ from roadstead.agent.kinds import context
 from roadstead.agent.units import files
 from roadstead.contract.messages import desired
 from roadstead.core import errors
+
+log = logging.getLogger(__name__)
 
 REASON = "waits until its host has the images that every node has"
 
@@ -27,31 +33,73 @@ _LOOK = 5.0
 
 
 @dataclass
+class _Late:
+    """Of a unit that runs: the images that its host was seen to have, and what kept others the last time."""
+
+    has: tuple[str, ...] = ()
+    kept: str = ""
+
+
+@dataclass
 class _Importing:
     units: dict[str, str] = field(default_factory=dict)
     """By unit whose images are on their way to its host: empty, or what kept them."""
+    late: dict[str, _Late] = field(default_factory=dict)
+    """By unit that was started before its host had all images that it is to have by now."""
 
 
 def forget(now: context.StepContext, id: str) -> None:
     """A unit is gone."""
-    now.memory(_Importing).units.pop(id, None)
+    memory = now.memory(_Importing)
+    memory.units.pop(id, None)
+    memory.late.pop(id, None)
 
 
 def wait(now: context.StepContext, id: str, unit: desired.Unit) -> float | None:
     """Seconds until to look again while images are on their way; None when all are there. Raises Failed."""
-    host, importing = id.split("/")[0], now.memory(_Importing).units
-    kept = importing.get(id)
+    memory = now.memory(_Importing)
+    memory.late.pop(id, None)
+    kept = memory.units.get(id)
     if kept:
-        del importing[id]
+        del memory.units[id]
         raise errors.Failed(f"an image could not be imported: {kept}")
-    if kept is None:
-        lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
-        if not lacking:
-            return None
-        importing[id] = ""
+    if kept is None and not _begin(now, id, unit):
+        return None
+    return _LOOK
+
+
+def follow(now: context.StepContext, id: str, unit: desired.Unit) -> str:
+    """Of a unit that was started before: what its host lacks by now is brought. Why that did not go well the last time.
+
+    It is begun again when the unit is looked at next.
+    """
+    if not unit.images:
+        return ""
+    memory = now.memory(_Importing)
+    late, kept = memory.late.setdefault(id, _Late()), memory.units.get(id)
+    if kept:
+        del memory.units[id]
+        why = f"an image could not be imported: {kept}"
+        if late.kept != why:
+            log.warning("units/%s: %s", id, why)
+        late.kept = why
+        return why
+    ready = now.phase("units", f"{id.split('/')[0]}/{unit.after}") == "ready"
+    # Read once: an agent reads no file of each node again and again.
+    if kept is None and ready and late.has != unit.images and not _begin(now, id, unit):
+        late.has, late.kept = unit.images, ""
+    return late.kept
+
+
+def _begin(now: context.StepContext, id: str, unit: desired.Unit) -> bool:
+    """Bring what its host lacks of a unit's images; False: it has them all."""
+    host = id.split("/")[0]
+    lacking = tuple(digest for digest in unit.images if digest not in _there(now, host))
+    if lacking:
+        now.memory(_Importing).units[id] = ""
         engine = now.wanted().all(desired.Unit)[f"{host}/{unit.after}"].engine
         now.spawn(_bring(now, id, engine, lacking))
-    return _LOOK
+    return bool(lacking)
 
 
 async def _bring(now: context.StepContext, id: str, engine: str, lacking: tuple[str, ...]) -> None:

@@ -20,6 +20,6 @@ def url(region: str, cluster_id: str) -> str:
     return f"https://oidc.eks.{region}.amazonaws.com/id/{oidc_id(cluster_id)}"
 
 
-def endpoint_name(plane: facts.ControlPlane) -> str:
+def endpoint_name(at: facts.Topology) -> str:
     """A name of the endpoint in EKS's form. It is in the certificates; nothing resolves it yet."""
-    return f"{oidc_id(plane.id).lower()}.gr7.{plane.region}.eks.amazonaws.com"
+    return f"{oidc_id(at.id).lower()}.gr7.{at.region}.eks.amazonaws.com"
