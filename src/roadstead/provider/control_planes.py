@@ -65,6 +65,10 @@ class ControlPlaneRenderer:
     def __init__(self, tools: ControlPlaneTools) -> None:
         self._tools = tools
 
+    async def prepare(self, release: str) -> None:
+        """The engines of a release are at the agent from then on. Raises Coming, Unobtainable."""
+        await self._tools.supply.engines(release)
+
     async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> Batch:
         """All that the agent is asked for to have these parts; what runs keeps the release that it runs.
 
