@@ -113,6 +113,11 @@ def nodes(count: int) -> tuple[str, ...]:
     return tuple(node(number) for number in range(1, count + 1))
 
 
+def expected(nodegroup: Nodegroup) -> tuple[str, ...]:
+    """The nodes that are to be, and to stay."""
+    return () if nodegroup.deleting else nodes(nodegroup.scaling.desired)
+
+
 def subnet_of(nodegroup: Nodegroup, part: str) -> tuple[str, str]:
     """Subnet and zone of a node: they are spread evenly, and a node stays where it is."""
     at = (int(part.removeprefix("node-")) - 1) % len(nodegroup.subnets)

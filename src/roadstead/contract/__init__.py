@@ -6,6 +6,7 @@
     naming      what hosts are called
     listeners   sockets that serve asks for, the agent opens and porter answers on; the paths of its webhook
     kubernetes  users and groups of clusters that serve, porter and API servers know
+    leaving     how pods leave a node that goes
     logins      what a login of a customer looks like
     programs    users of the machine, files, environment and defaults between the programs
 

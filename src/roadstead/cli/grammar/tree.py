@@ -62,11 +62,11 @@ VERBS = (
         (
             clusters.SCHEMA,
             clusters.WRITE_KUBECONFIG,
+            clusters.VERSIONS,
             *_refused(
                 associate_iam_oidc_provider=_NO_PODS,
                 describe_addon_configuration=_NO_ADDONS,
                 describe_addon_versions=_NO_ADDONS,
-                describe_cluster_versions="use 'aws eks describe-cluster-versions'",
                 describe_stacks=_NO_STACKS,
                 enable_secrets_encryption="Roadstead has no KMS keys yet",
                 install_vpc_controllers="Roadstead has no Windows nodes",
