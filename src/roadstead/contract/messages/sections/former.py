@@ -35,6 +35,8 @@ class Cluster(Message, frozen=True, kw_only=True):
 
 
 class Snapshot(Message, frozen=True, kw_only=True):
+    """What stood in that file."""
+
     format: int
     revision: int
     clusters: dict[Id, Cluster] = {}
