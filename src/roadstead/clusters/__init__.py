@@ -19,7 +19,7 @@ but that a cluster whose support ends is to be of the next version.
     trust/       authorities, keys, certificates
     components/  flags and files of each component
     allocation/  addresses, a port and secrets of a cluster
-    access/      who may come in: entries, and what porter is told
+    access/      who may come in: entries
     capacity/    what the machine can carry
     end_of_support/  what is announced, and done, when the support of a version ends
 

@@ -79,6 +79,7 @@ class Resolver:
         self._known.counts[what] += 1
 
     def spawn(self, task: asyncio.Task[None], source: str) -> None:
+        """Keeps a task until it is done, and counts it to its source."""
         self.tasks.add(task)
         self._asking[source] += 1
         task.add_done_callback(lambda done: self._done(done, source))
@@ -136,6 +137,9 @@ async def streams(resolver: Resolver, passed: socket.socket) -> Callable[[], Non
             await _talk(resolver, reader, writer)
         except (OSError, EOFError, TimeoutError):
             resolver.count("connections ended by their clients")
+        except asyncio.CancelledError:
+            # The program ends. Nothing comes after this, and Python 3.11 would print where it was.
+            pass
         finally:
             writer.transport.abort()
 
