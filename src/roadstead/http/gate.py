@@ -7,6 +7,7 @@ theirs who have most gives way.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import struct
@@ -128,6 +129,9 @@ class Gate(socket.socket):
         self._refused = refused
         self._resets = resets
         self._open: Counter[str] = Counter()
+        self.empty = asyncio.Event()
+        """Set while none that was accepted is open."""
+        self.empty.set()
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises ConnectionAbortedError for one that was refused, which servers take as one that has gone by itself."""
@@ -138,6 +142,7 @@ class Gate(socket.socket):
             self._refused()
             raise ConnectionAbortedError
         self._open[of] += 1
+        self.empty.clear()
         if self._resets:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return _Accepted(plain, lambda: self._left(of)), address
@@ -146,6 +151,8 @@ class Gate(socket.socket):
         self._open[of] -= 1
         if not self._open[of]:
             del self._open[of]
+        if not self._open:
+            self.empty.set()
 
 
 def answers(accepted: Settable) -> None:

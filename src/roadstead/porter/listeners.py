@@ -37,6 +37,8 @@ LOOK = 0.25
 ANYWAY = 30.0
 """Seconds after which it is asked even if nothing seems to be missing."""
 _DEADLINE = 5.0
+_ENDING = 1.0
+"""Seconds for what was taken when it is told to end. Who asks nothing on a connection is waited for no longer."""
 _HELD = gate.Limits(8 * webhook.CONNECTIONS, 8 * webhook.EACH)
 """Of a cluster's webhook, with those that have not spoken TLS yet: they are ended soon; nobody gives way for them."""
 
@@ -60,11 +62,12 @@ Role: TypeAlias = WebhookRole | ResolverRole
 
 @dataclass
 class _Open:
-    """A socket in use: what it is for, its inode, and what ends its use."""
+    """A socket in use: what it is for, its inode, what ends its use, and the gate of a listening one."""
 
     role: Role
     inode: int
     close: Callable[[], None]
+    gate: gate.Gate | None
 
 
 @dataclass
@@ -156,9 +159,14 @@ class Listeners:
         return not missing
 
     async def close(self) -> None:
+        """Take nothing more: the other porter does. What was taken is answered, if that goes soon."""
+        held = [one.gate.empty.wait() for one in self._open.values() if one.gate is not None]
         for one in self._open.values():
             one.close()
         self._open.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                await asyncio.gather(*held)
         for spoken in self._spoken.values():
             await spoken.hook.close()
         for resolver in self._resolvers.values():
@@ -200,10 +208,13 @@ class Listeners:
         try:
             match role:
                 case WebhookRole():
-                    close = await self._review(role.cluster, given.dup())
+                    close, held = await self._review(role.cluster, given.dup())
                 case ResolverRole():
-                    answer = dns.streams if one.protocol == "tcp" else dns.datagrams
-                    close = await answer(self._resolver(role.vpc), given.dup())
+                    resolver = self._resolver(role.vpc)
+                    if one.protocol == "tcp":
+                        close, held = await dns.streams(resolver, given.dup())
+                    else:
+                        close, held = await dns.datagrams(resolver, given.dup()), None
                 case _:
                     assert_never(role)
         except (OSError, KeyError) as error:
@@ -211,11 +222,11 @@ class Listeners:
             log.error("%s cannot be answered: %s", one.id, error)
             return
         before = self._open.pop(one.id, None)
-        self._open[one.id] = _Open(role, inode, close)
+        self._open[one.id] = _Open(role, inode, close, held)
         if before is not None:
             before.close()
 
-    async def _review(self, cluster: str, given: socket.socket) -> Callable[[], None]:
+    async def _review(self, cluster: str, given: socket.socket) -> tuple[Callable[[], None], gate.Gate | None]:
         spoken = self._spoken.get(cluster)
         if spoken is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -223,14 +234,15 @@ class Listeners:
             hook = webhook.Webhook(lambda: self._found(cluster), self._settings.counts)
             spoken = self._spoken[cluster] = _Spoken(context, hook)
         _load(spoken, self._known.now(webhooks.SECTION).clusters[cluster])
+        held = gate.Gate(given, _HELD, resets=True)
         server = await asyncio.get_running_loop().create_server(
             spoken.hook.protocol,
-            sock=gate.Gate(given, _HELD, resets=True),
+            sock=held,
             backlog=128,
             ssl=spoken.context,
             ssl_handshake_timeout=5.0,
         )
-        return server.close
+        return server.close, held
 
     def _wanted(self) -> dict[str, Role]:
         return wanted(self._known.now(webhooks.SECTION), self._known.now(names.SECTION))
