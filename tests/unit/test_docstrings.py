@@ -123,7 +123,6 @@ def test_what_is_public_says_what_its_name_does_not() -> None:
     assert [one.named for one in bare()] == []
 
 
-
 def test_what_may_do_without_is_told_by_its_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
 class Clock(Protocol):
