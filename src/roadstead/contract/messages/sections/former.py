@@ -35,7 +35,7 @@ class Cluster(Message, frozen=True, kw_only=True):
 
 
 class Snapshot(Message, frozen=True, kw_only=True):
-    """What stood in that file."""
+    """The whole file; by the same keys as the sections that it becomes."""
 
     format: int
     revision: int
