@@ -40,12 +40,17 @@ GROUP = nodegroups.key(ACCOUNT, REGION, "shop", "workers")
 
 @dataclass
 class World(parts.World):
-    """See parts.World. `vanishing`: an engine is there when it is asked for, and gone when it is used."""
+    """See parts.World. `vanishing`: an engine is there when it is asked for, and gone when it is used. `meanwhile`:
+    what is done while one is asked for, once."""
 
     vanishing: bool = False
+    meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def prepare(self, release: str) -> None:
         await super().prepare(release)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
         if self.vanishing:
             self.refuses = frozenset({release})
 

@@ -321,6 +321,23 @@ def test_who_extends_the_support_in_time_has_it_announced_anew() -> None:
     ending.live("2026-11-29", story)
 
 
+def test_who_is_quicker_than_the_update_has_what_they_asked_for() -> None:
+    async def story(scene: ending.Scene) -> None:
+        await scene.wanted(ending.SHOP)
+        async with scene.serve():
+            await scene.until(scene.runs("1.34"))
+        scene.down_until("2026-12-02")
+        scene.world.meanwhile = lambda: scene.changed(ending.SHOP, support="EXTENDED")
+        async with scene.serve():
+            await scene.rest()
+        assert scene.world.meanwhile is None
+        assert (scene.shown(), scene.cluster(ending.SHOP).support) == (("ACTIVE", "1.34"), "EXTENDED")
+        assert scene.told() == []
+        assert await scene.updates() == []
+
+    ending.live("2026-09-01", story)
+
+
 def test_a_cut_off_anywhere_tells_and_updates_once() -> None:
     """serve ends after each so many ticks, and is started again."""
 

@@ -36,6 +36,8 @@ DRAIN = "roadstead/drain"
 
 @dataclass(frozen=True)
 class Scaling:
+    """How many nodes: `desired` is between the others."""
+
     minimum: int = 2
     maximum: int = 2
     desired: int = 2
@@ -43,6 +45,8 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Taint:
+    """In the words of EKS: `NO_SCHEDULE`."""
+
     key: str
     effect: str
     value: str = ""

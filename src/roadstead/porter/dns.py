@@ -79,6 +79,7 @@ class Resolver:
         self._known.counts[what] += 1
 
     def spawn(self, task: asyncio.Task[None], source: str) -> None:
+        """Keeps a task until it is done, and counts it to its source."""
         self.tasks.add(task)
         self._asking[source] += 1
         task.add_done_callback(lambda done: self._done(done, source))

@@ -108,6 +108,7 @@ def _options(arguments: list[str] | None) -> Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Until it is told to end; the exit code."""
     options = _options(arguments)
     program.keep_private()
     program.raise_descriptors(_DESCRIPTORS)

@@ -102,6 +102,7 @@ class Peer:
         self._connection: _Connection | None = None
 
     async def watch(self) -> None:
+        """Asks it again and again, for ever, and ends it when it is silent for too long."""
         loop = asyncio.get_running_loop()
         patience = Patience()
         try:

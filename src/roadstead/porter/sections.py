@@ -38,10 +38,12 @@ class Told:
         self._names: set[str] = set()
 
     def tell(self, name: str) -> None:
+        """A section is another one."""
         self._names.add(name)
         self.changed.set()
 
     def take(self) -> frozenset[str]:
+        """The names of those told of since the last time."""
         names = frozenset(self._names)
         self._names.clear()
         self.changed.clear()
@@ -80,6 +82,7 @@ class Sections:
         return told
 
     async def follow(self) -> None:
+        """Reads what the kernel tells of; when the folder is not there yet, or has gone, looks again after a while."""
         while True:
             try:
                 await self._watch()

@@ -37,6 +37,8 @@ Version = Literal["authentication.k8s.io/v1", "authentication.k8s.io/v1beta1"]
 
 
 class TokenReviewSpec(msgspec.Struct, frozen=True):
+    """What is asked about."""
+
     token: str = ""
 
 

@@ -20,6 +20,8 @@ from roadstead.store import facts, interface, keys
 
 @dataclass(frozen=True)
 class NodeTools:
+    """What nodes are drawn with."""
+
     store: interface.Store
     mirror: mirror.AgentMirror
     allocations: allocator.Allocator

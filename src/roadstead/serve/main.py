@@ -345,6 +345,7 @@ def main(
     services: tuple[registry.Service, ...] = SERVICES,
     agent: providers.Provider | None = None,
 ) -> int:
+    """Until it is told to end; the exit code."""
     options = _options(arguments)
     program.keep_private()
     structs.prepare()

@@ -38,6 +38,8 @@ _DNS = 10
 
 @dataclass(frozen=True)
 class TargetTools:
+    """What targets are made of."""
+
     store: interface.Store
     allocations: allocator.Allocator
     secrets: cluster_secrets.ClusterSecrets

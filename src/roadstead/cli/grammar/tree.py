@@ -13,7 +13,7 @@ _NO_FARGATE = "Roadstead has no Fargate"
 _NO_CAPABILITIES = "Roadstead has no EKS capabilities"
 _NO_OIDC = "Roadstead associates no OIDC identity providers yet"
 _NOT_YET = "this command is not there yet"
-_NO_UPGRADES = "Roadstead upgrades nothing yet"
+_NO_UPGRADES = "this command is not there yet; aws eks update-cluster-version updates a control plane"
 _NO_STACKS = "Roadstead makes no CloudFormation stacks"
 _NO_COMPONENTS = "Roadstead chooses the flags of the control plane itself"
 

@@ -21,6 +21,8 @@ What = Literal["announced", "begun", "done", "failed", "stays"]
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
+    """What becomes of a cluster when the support of its version ends."""
+
     what: What
     minor: str
     """The one whose support ends."""

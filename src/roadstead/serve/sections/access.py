@@ -39,6 +39,8 @@ def _entry(entry: entries.Entry) -> access.Entry:
 
 
 def source_of(given: source.Given) -> source.Source:
+    """How the section is made: see source."""
+
     async def made(revision: int) -> access.Access:
         found = of_clusters(await source.all_of(given.store, spec.KIND), await source.all_of(given.store, entries.KIND))
         return access.Access(format=access.SECTION.format, revision=revision, entries=found)

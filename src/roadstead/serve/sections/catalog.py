@@ -6,6 +6,7 @@ from roadstead.serve.sections import access, names, principals, source, webhooks
 
 
 def sources(given: source.Given) -> tuple[source.Source, ...]:
+    """Of all sections, a line for each."""
     return (
         webhooks.source_of(given),
         access.source_of(given),

@@ -27,6 +27,8 @@ def of_vpcs(vpcs: Iterable[facts.Desired], subnets: Iterable[facts.Desired]) -> 
 
 
 def source_of(given: source.Given) -> source.Source:
+    """How the section is made: see source."""
+
     async def made(revision: int) -> names.Names:
         found = of_vpcs(await source.all_of(given.store, network.VPC), await source.all_of(given.store, network.SUBNET))
         return names.Names(format=names.SECTION.format, revision=revision, vpcs=found)

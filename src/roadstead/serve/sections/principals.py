@@ -71,6 +71,7 @@ def _principal(
 
 
 def source_of(given: source.Given) -> source.Source:
+    """How the section is made: see source."""
     derived: Derived = {}
 
     async def made(revision: int) -> principals.Principals:

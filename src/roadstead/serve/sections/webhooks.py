@@ -18,6 +18,7 @@ WAKES = frozenset(
 
 
 def cluster(key: keys.Key, made: cluster_secrets.SecretSet) -> webhooks.Cluster:
+    """A cluster in the section, of its key and its secrets."""
     return webhooks.Cluster(
         name=key.names[0],
         account=key.account,
@@ -30,6 +31,8 @@ def cluster(key: keys.Key, made: cluster_secrets.SecretSet) -> webhooks.Cluster:
 
 
 def source_of(given: source.Given) -> source.Source:
+    """How the section is made: see source."""
+
     async def made(revision: int) -> webhooks.Webhooks:
         found = {}
         for wanted in await source.all_of(given.store, spec.KIND):

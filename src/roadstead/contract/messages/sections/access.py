@@ -26,6 +26,8 @@ class Entry(Message, frozen=True, kw_only=True):
 
 
 class Access(section.Body, frozen=True, kw_only=True):
+    """The whole section. A cluster without entries need not be in it."""
+
     entries: dict[Id, dict[str, Entry]] = {}
     """By the cluster's id at the agent, and the ARN of the principal: `arn:aws:iam::ACCOUNT:user/PATH/NAME`."""
 

@@ -35,6 +35,8 @@ class Cluster(Message, frozen=True, kw_only=True):
 
 
 class Snapshot(Message, frozen=True, kw_only=True):
+    """The whole file; by the same keys as the sections that it becomes."""
+
     format: int
     revision: int
     clusters: dict[Id, Cluster] = {}

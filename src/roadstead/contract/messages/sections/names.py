@@ -17,6 +17,8 @@ class Vpc(Message, frozen=True, kw_only=True):
 
 
 class Names(section.Body, frozen=True, kw_only=True):
+    """The whole section. Of a VPC that is not in it no name is known."""
+
     vpcs: dict[Id, Vpc] = {}
     """By the network at the agent, `vpc-...`."""
 

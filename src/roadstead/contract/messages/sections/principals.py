@@ -25,6 +25,8 @@ class Principal(Message, frozen=True, kw_only=True):
 
 
 class Principals(section.Body, frozen=True, kw_only=True):
+    """The whole section. An access key that is not in it is nobody's."""
+
     principals: dict[str, Principal] = {}
     """By access key."""
 

@@ -31,6 +31,8 @@ class Cluster(Message, frozen=True, kw_only=True):
 
 
 class Webhooks(section.Body, frozen=True, kw_only=True):
+    """The whole section. A cluster that is not in it is not answered."""
+
     clusters: dict[Id, Cluster] = {}
     """By their ids at the agent: `c-1a2b3c4d`; for the listener of each see contract.listeners."""
 
