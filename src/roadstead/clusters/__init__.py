@@ -20,8 +20,10 @@ root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write
     allocation/  addresses, a port and secrets of a cluster
     access/      who may come in: entries, and what porter is told
     capacity/    what the machine can carry
+    insights/    whether a cluster is ready for the next minor
 
 Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `ground/CLUSTER`,
 `allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
+`insight-report/CLUSTER` (desired state and observation);
 `update/CLUSTER/ID` and `nodegroup-update/CLUSTER/NODEGROUP/ID` (records); `event/KIND/NAME...` (records).
 """
