@@ -34,7 +34,8 @@ def test_a_look_says_all_and_a_status_has_its_time_until_it_changes() -> None:
     first = kept.after(None, look(1001.0, SEEN), ASKED)
     assert {each.finding.status for each in first.results} == {Status.PASSING}
     assert result(first, "kubelet-skew").refreshed == 1000.0
-    again = kept.after(first, look(1200.0, replace(SEEN, at=1200.0)), ASKED)
+    again = kept.after(first, look(1200.0, replace(SEEN, at=1200.0, nodes=(replace(NODE, kubelet="1.35.0"),))), ASKED)
+    assert result(again, "kubelet-skew").finding != result(first, "kubelet-skew").finding
     assert (result(again, "kubelet-skew").since, result(again, "kubelet-skew").refreshed) == (1001.0, 1200.0)
     worse = kept.after(again, look(1301.0, OLD), ASKED)
     assert (result(worse, "kubelet-skew").since, result(worse, "budgets").since) == (1301.0, 1001.0)

@@ -255,6 +255,19 @@ def test_a_cluster_that_does_not_answer_fails_its_refresh_and_says_why(tmp_path:
     told(tmp_path, story)
 
 
+def test_a_look_that_is_refused_fails_its_refresh_with_why(tmp_path: Path) -> None:
+    def story(customer: Customer) -> None:
+        customer.active()
+        scene = Looking(customer)
+        scene.api.groups["policy"] = ["v2"]
+        ended = scene.refreshed()
+        assert ended["status"] == "FAILED"
+        assert ended["message"] == "GET /apis/policy/v1/poddisruptionbudgets: there is no such version"
+        assert ended["startedAt"] <= ended["endedAt"]
+
+    told(tmp_path, story)
+
+
 def test_what_nobody_looked_at_is_unknown_and_insights_go_with_their_cluster(tmp_path: Path) -> None:
     def story(customer: Customer) -> None:
         eks = customer.eks
