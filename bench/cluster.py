@@ -170,7 +170,7 @@ def memory(on: stage.Stage, made: creation.Made) -> list[Figure]:
     said = ", ".join(f"{name} {mb:.0f}" for name, mb in own.items())
     parts = ", ".join(f"{name} {mb:.0f}" for name, mb in sorted(plane.items(), key=lambda pair: -pair[1]))
     return [
-        Figure("serve + porter + agent, PSS", sum(own.values()), "MB", 250, said, cost.load()),
+        Figure("serve + porters + agent, PSS", sum(own.values()), "MB", 250, said, cost.load()),
         Figure("control plane, PSS", sum(plane.values()), "MB", 700, parts, cost.load()),
     ]
 

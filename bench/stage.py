@@ -1,4 +1,4 @@
-"""The whole service for measuring: agent, serve and porter of an instance of its own, in a namespace of its own.
+"""The whole service for measuring: agent, serve and two porters of an instance of its own, in a namespace of its own.
 
 The namespace stands for the machine's network: the measuring thread is in it while the stage stands, so that it comes
 to serve's server, and to clusters, as any client of the machine does.
@@ -32,6 +32,7 @@ from roadstead.contract.messages import observed
 from roadstead.core import errors, instance
 from roadstead.engine import cache, settings
 from roadstead.identity import admin
+from roadstead.machine.supervision import tree
 
 USER = service.USER
 """nobody: serve and porter have no rights on the machine."""
@@ -111,7 +112,7 @@ class Stage:
 
 @contextlib.contextmanager
 def standing() -> Iterator[Stage]:
-    """Agent, serve and porter answer; afterwards nothing is left of them, nor of what they made."""
+    """Agent, serve and the porters answer; afterwards nothing is left of them, nor of what they made."""
     id = f"t-bench-{secrets.token_hex(3)}"
     netns = conftest.machine_namespace(id)
     ours = [root for root in _ROOTS if not root.exists()]
@@ -155,16 +156,19 @@ def _start(stage: Stage) -> None:
     stage.processes["agent"] = _process(stage, "agent", agent, root=True)
     waiting.until("the agent", lambda: _answers(stage), 60, every=0.02)
     state = folder / "serve"
-    snapshot = folder / "porter" / "snapshot"
-    for path in (state, snapshot.parent):
+    sections = folder / "porter"
+    for path in (state, sections):
         path.mkdir()
         os.chown(path, USER, USER)
     serve = [*SERVE, "--instance", instance_id, "--state", str(state), "--agent", str(stage.places.socket)]
-    serve += ["--engines", str(folder / "cache"), "--snapshot", str(snapshot)]
+    serve += ["--engines", str(folder / "cache"), "--sections", str(sections)]
     stage.processes["serve"] = _process(stage, "serve", serve)
     waiting.until("serve", (state / admin.FILE).exists, 60, every=0.02)
-    porter = [*PORTER, "--instance", instance_id, "--snapshot", str(snapshot)]
-    stage.processes["porter"] = _process(stage, "porter", porter)
+    for name, peer in (tree.PORTERS, tree.PORTERS[::-1]):
+        porter = [*PORTER, "--instance", instance_id, "--sections", str(sections)]
+        # All of one user here, whose folder this is.
+        porter += ["--health", str(sections / f"{name}.sock"), "--peer", str(sections / f"{peer}.sock")]
+        stage.processes[name] = _process(stage, name, porter)
 
 
 def _answers(stage: Stage) -> bool:

@@ -41,6 +41,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """One question from standard input, its answer on standard output, also where it is no. The exit code: 0."""
     options = _options(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(loglines.Lines("%(asctime)s %(levelname)s %(message)s"))

@@ -18,6 +18,7 @@ from roadstead.clusters import observed, provider
 from roadstead.clusters.trust import authorities
 from roadstead.contract import leaving
 from roadstead.core import clock as clocks
+from roadstead.core import errors
 from roadstead.store import keys
 
 PAUSE, RUNS = 6.0, 1.0
@@ -50,11 +51,13 @@ class Fate:
 class World:
     """See clusters.provider.Provider. `parts` is how it is, `seen` how it was seen; `worst`: how many parts of one
     owner, that had been ready and were still wanted, were away at the same time. `refuses`: releases that it cannot
-    make. `held`: whether pods are held where they are."""
+    make; `coming`: those of which it says, when it is to prepare them, that they are being got. `held`: whether pods
+    are held where they are."""
 
     clock: clocks.Clock
     fates: Iterator[Fate] = field(default_factory=lambda: iter(()))
     refuses: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
     held: bool = False
     parts: dict[Place, observed.Part] = field(default_factory=dict)
     told: dict[Place, provider.PartSpec] = field(default_factory=dict)
@@ -67,6 +70,13 @@ class World:
     _count: int = 0
     _changed: list[keys.Key] = field(default_factory=list)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def prepare(self, release: str) -> None:
+        if release in self.coming:
+            raise errors.Busy(f"the engine {release} is being built")
+        if release in self.refuses:
+            raise errors.Failed(f"there is no engine {release}")
+        await asyncio.sleep(0)
 
     async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, provider.PartSpec]) -> None:
         for part, wanted in parts.items():

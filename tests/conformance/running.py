@@ -70,6 +70,9 @@ class Suite:
         with log.open("w") as out:
             process = self.popen(*command, stdout=out, stderr=out, cwd=self.folder)
             self._alive.add(process)
+            if self._ended.is_set():
+                # It was begun while all was ended.
+                process.kill()
             try:
                 process.wait(_BATCH_SECONDS + 120)
             except subprocess.TimeoutExpired:
@@ -95,13 +98,16 @@ class Suite:
             found = {} if self._ended.is_set() else self.run(batch, alone=alone)
             return {} if self._ended.is_set() else found
 
-        with futures.ThreadPoolExecutor(workers) as pool:
-            try:
-                for done in futures.as_completed([pool.submit(work, batch) for batch in batches]):
-                    yield done.result()
-            finally:
-                self.end()
-                self._ended.clear()
+        try:
+            with futures.ThreadPoolExecutor(workers) as pool:
+                try:
+                    for done in futures.as_completed([pool.submit(work, batch) for batch in batches]):
+                        yield done.result()
+                finally:
+                    # The pool ends when each batch has had its turn: those that wait are over at once.
+                    self.end()
+        finally:
+            self._ended.clear()
 
     def end(self) -> None:
         self._ended.set()

@@ -14,7 +14,6 @@ from tests.live import conftest, fleet, porter_lab
 
 from roadstead import engine
 from roadstead.clusters import spec, trust
-from roadstead.clusters.access import publisher
 from roadstead.clusters.components import (
     apiserver,
     controller_manager,
@@ -26,7 +25,8 @@ from roadstead.clusters.components import (
 )
 from roadstead.clusters.trust import authorities, kubeconfigs
 from roadstead.contract import kubernetes as names
-from roadstead.contract.messages import desired, porter
+from roadstead.contract.messages import desired
+from roadstead.contract.messages.sections import webhooks
 
 REGION = "eu-central-1"
 VPC = "vpc-0123456789abcdef0"
@@ -110,12 +110,11 @@ class Plane:
     answering: subprocess.Popen[bytes] | None = None
     """Its porter."""
 
-    def answer(self, folder: Path, known: porter.Cluster) -> None:
+    def answer(self, folder: Path, known: webhooks.Cluster) -> None:
         """Start the porter of the cluster; `folder` is one that its user comes to."""
-        whole = porter.Snapshot(format=porter.FORMAT, revision=1, clusters={self.plane.id: known})
-        publisher.write(folder / "snapshot", whole)
-        os.chown(folder / "snapshot", SERVE, SERVE)
-        self.answering = porter_lab.started(self.agent, SERVE, folder / "snapshot", folder / "porter.log")
+        hooks = webhooks.Webhooks(format=webhooks.SECTION.format, revision=1, clusters={self.plane.id: known})
+        porter_lab.publish(folder, SERVE, (webhooks.SECTION, hooks))
+        self.answering = porter_lab.started(self.agent, SERVE, folder, folder / "porter.log")
 
     def machine(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """A command in the namespace that stands for the machine's."""
@@ -177,7 +176,7 @@ class Plane:
         )
 
 
-def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, porter.Cluster]:
+def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, webhooks.Cluster]:
     """Everything but the asking: engines and files at the agent, the batch that makes the control plane, and what its
     porter has to know.
     """
@@ -213,7 +212,7 @@ def lend(agent: conftest.RunningAgent, folder: Path) -> tuple[Plane, fleet.Put, 
         publishes={f"{of.id}.endpoint": hosts.publish(of)},
         listeners={f"{of.id}.doors": listener},
     )
-    known = porter.Cluster(
+    known = webhooks.Cluster(
         name=of.name,
         account=of.account,
         region=of.region,

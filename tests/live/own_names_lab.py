@@ -23,12 +23,12 @@ from roadstead.clusters import trust
 from roadstead.clusters.components.control import files, policies
 from roadstead.clusters.trust import kubeconfigs
 from roadstead.contract import kubernetes, listeners
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import webhooks
 from roadstead.kube import connection
-from roadstead.porter import webhook
+from roadstead.porter import tokens, webhook
 
 BEARER = "what-api-servers-show"
-CLUSTER = porter.Cluster(name="shop", account="1", region="r", certificate="", key="", bearer=BEARER)
+CLUSTER = webhooks.Cluster(name="shop", account="1", region="r", certificate="", key="", bearer=BEARER)
 _FOLDER = files.at("kube-apiserver", "")
 
 
@@ -64,8 +64,7 @@ class Door:
 
     async def _serve(self, up: threading.Event) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        snapshot = porter.Snapshot(format=porter.FORMAT, revision=1)
-        door = webhook.Webhook(lambda: (self.cluster, snapshot), self.counts)
+        door = webhook.Webhook(lambda: tokens.Known(self.cluster, {}, {}), self.counts)
         there: list[asyncio.Protocol] = []
 
         def connected() -> asyncio.Protocol:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roadstead.contract import programs
+from roadstead.contract.messages.sections import catalog
 from roadstead.core import instance
 from roadstead.machine import installation
 from roadstead.machine.supervision import tree
@@ -55,7 +56,10 @@ STATE = (
     row("serve/images/[^/]+", (0o600, 0o644), SERVE),
     row("serve/.*", 0o600, SERVE),
     row("porter/", 0o2750, SERVE, PORTER),
-    row(r"porter/(\.snapshot\.new|snapshot)", (0o640, 0o600), SERVE, PORTER),
+    *(
+        row(rf"porter/(\.{one.name}\.json\.new|{one.name}\.json)", (0o640, 0o600), SERVE, PORTER)
+        for one in catalog.SECTIONS
+    ),
     row("blobs/", 0o700),
     row(f"blobs/({_DIGEST}|\\..*\\.new)", (0o600, 0o555)),
     # In every host, read-only; programs of others.
@@ -77,6 +81,9 @@ RUN = (
     row(r"agent\.(lock|pid)|tree\.lock", 0o600),
     row(r"agent\.sock", 0o660, ROOT, SERVE),
     row(r"listeners\.sock", 0o660, ROOT, PORTER),
+    # The two porters ask each other there whether they answer.
+    row("porter/", 0o700, PORTER),
+    row(r"porter/porter(-2)?\.sock", 0o700, PORTER),
     row("supplier/", 0o2750, SUPPLIER, SERVE),
     # For whoever comes to its folder; the lock is the group's to read from the second start on.
     row(r"supplier/socket(\.lock)?", (0o666, 0o777, 0o600, 0o644, 0o640), SUPPLIER, SERVE),
@@ -97,8 +104,8 @@ RUN = (
 LOG = (
     row("", 0o700),
     row(r"tree\.log", 0o600),
-    row("(agent|serve|porter|supplier)/", 0o700),
-    row("(agent|serve|porter|supplier)/.*", (0o600, 0o700)),
+    row("(agent|serve|porter|porter-2|supplier)/", 0o700),
+    row("(agent|serve|porter|porter-2|supplier)/.*", (0o600, 0o700)),
     row("hosts/", (0o700, 0o755)),
     row(f"hosts/{_ID}/", 0o755, HOST, walked=False),
 )

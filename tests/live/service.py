@@ -1,4 +1,4 @@
-"""A whole Roadstead of a test's own: agent, serve and porter as real processes, the latter two without root.
+"""A whole Roadstead of a test's own: agent, serve and two porters as real processes, all but the agent without root.
 
 All of it is in a network namespace that stands for the machine's, ends with the test, and leaves nothing. Callers come
 as customers do: boto3, awscli, kubectl with a token.
@@ -29,6 +29,7 @@ from tests.live import conftest
 from roadstead import engine
 from roadstead.agent import purge
 from roadstead.agent.links import namespaces
+from roadstead.core import instance
 from roadstead.engine import cache as engine_cache
 from roadstead.identity import admin as admins
 from roadstead.machine import shell
@@ -36,7 +37,7 @@ from roadstead.machine.supervision import tree
 from roadstead.wire import services
 
 USER, PORTER = 1_800_000_002, 1_800_000_003
-"""User ids of nobody: serve and porter run as them."""
+"""User ids of nobody: serve and the porters run as them."""
 REGION = "eu-central-1"
 ENGINES = ("1.37", "etcd", "containerd", "coredns", "pause", "cni", "volumes", "seed")
 WORLD = "127.0.0.1:5353"
@@ -141,7 +142,7 @@ class Service:
     netns: Path
     kubectl_program: Path
     serve: Program
-    porter: Program
+    porters: tuple[Program, Program]
     _clients: dict[str, Any] = field(default_factory=dict)
     _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
 
@@ -150,7 +151,8 @@ class Service:
         return admins.read(tree.serve_state(self.agent.places))
 
     def start(self) -> None:
-        for program in (self.serve, self.porter):
+        self.serve.start()
+        for program in self.porters:
             program.start()
 
     def aws(self, service: str, operation: str, **parameters: Any) -> Any:
@@ -229,11 +231,13 @@ class Service:
 
     def restart(self) -> dict[str, float]:
         """The machine's power goes, and comes back: nothing but its disks is kept. Seconds of each program's start."""
-        for program in (self.serve, self.porter):
+        for program in (self.serve, *self.porters):
             program.kill()
         self.agent.kill()
         purge.halt(self.agent.places)
-        return {"agent": self.agent.restart(), "serve": self.serve.start(), "porter": self.porter.start()}
+        took = {"agent": self.agent.restart()}
+        _make_health(self.agent.places)
+        return took | {program.name: program.start() for program in (self.serve, *self.porters)}
 
     def in_host(self, host: str, *command: str, timeout: float = 30.0) -> str:
         """The output of a command in a host, as its own user."""
@@ -259,33 +263,49 @@ def running_service(folder: Path, minors: tuple[str, ...] = (), registries: Path
         _lend_engines({next(iter(one.components.values())).parent for one in built.values()}, cache)
         for owned, group, mode in (
             (tree.serve_state(places), USER, 0o700),
-            (tree.snapshot(places).parent, PORTER, 0o2750),
+            (tree.sections(places), PORTER, 0o2750),
         ):
             owned.mkdir()
             os.chown(owned, USER, group)
             owned.chmod(mode)
-        snapshot = str(tree.snapshot(places))
+        sections = str(tree.sections(places))
         serve = (
             *("roadstead.serve.main", "--instance", places.id, "--state", str(tree.serve_state(places))),
-            *("--agent", str(places.socket), "--engines", str(cache), "--snapshot", snapshot),
+            *("--agent", str(places.socket), "--engines", str(cache), "--sections", sections),
             f"--porter-uid={PORTER}",
             *(() if registries is None else (f"--registries={registries}",)),
         )
-        porter = ("roadstead.porter.main", "--instance", places.id, "--snapshot", snapshot, f"--resolver={WORLD}")
+        _make_health(places)
+        porter = ("roadstead.porter.main", "--instance", places.id, "--sections", sections, f"--resolver={WORLD}")
         service = Service(
             agent,
             folder,
             places.machine_netns,
             built["1.37"].components["kubectl"],
             Program("serve", serve, places.machine_netns, folder / "serve.log"),
-            Program("porter", porter, places.machine_netns, folder / "porter.log", PORTER),
+            (_porter(places, folder, porter, *tree.PORTERS), _porter(places, folder, porter, *reversed(tree.PORTERS))),
         )
         try:
             service.start()
             yield service
         finally:
             service.serve.end()
-            service.porter.end()
+            for program in service.porters:
+                program.end()
+
+
+def _porter(places: instance.Instance, folder: Path, words: tuple[str, ...], name: str, peer: str) -> Program:
+    assert places.machine_netns is not None
+    more = (f"--health={tree.health(places, name)}", f"--peer={tree.health(places, peer)}")
+    return Program(name, (*words, *more), places.machine_netns, folder / f"{name}.log", PORTER)
+
+
+def _make_health(places: instance.Instance) -> None:
+    """As the root tree does, also after a reboot."""
+    folder = tree.health(places, tree.PORTERS[0]).parent
+    folder.mkdir(exist_ok=True)
+    os.chown(folder, PORTER, PORTER)
+    folder.chmod(0o700)
 
 
 def _lend_engines(entries: Iterable[Path], cache: Path) -> None:

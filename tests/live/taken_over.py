@@ -15,6 +15,7 @@ from typing import Any
 from roadstead.agent_client import Client
 from roadstead.contract import programs
 from roadstead.contract.messages import desired
+from roadstead.contract.messages.sections import catalog
 from roadstead.core import instance
 from roadstead.machine.supervision import tree
 
@@ -83,7 +84,7 @@ print(json.dumps(told))
 def wishes(places: instance.Instance, processes: Sequence[int], users: Sequence[int]) -> dict[str, Any]:
     """All that one who has porter would like to have. What is there is looked up by root, whom nothing is hidden."""
     folders = [tree.serve_state(places), places.run / "tree", places.state / "blobs", tree.CACHE / "locks"]
-    folders += [tree.log_folder(places, name) for name in ("agent", "serve", "porter")]
+    folders += [tree.log_folder(places, name) for name in ("agent", "serve", *tree.PORTERS)]
     found = {path for folder in folders for path in folder.rglob("*")}
     found |= {path for above in (places.state, places.run) for path in above.iterdir()}
     files = {path for path in found if path.is_file() and not path.is_symlink() and path.name != "settings.json"}
@@ -132,15 +133,16 @@ def _said(user: str | None, program: str, *words: str, asked: str = "") -> Any:
 
 
 def porter_has_nothing(places: instance.Instance, others: Sequence[int]) -> None:
-    """But its snapshot, to read, and its own sockets. `others`: processes of the agent and of serve."""
+    """But what serve leaves for it, to read, and its own sockets. `others`: processes of the agent and of serve."""
     serve, porter = pwd.getpwnam(programs.USER), pwd.getpwnam(programs.PORTER_USER)
     asked = wishes(places, others, [serve.pw_uid, 0])
     each = len(asked["files"]) + len(asked["folders"])
     assert len(tried(None, asked)) == 2 * each + 1 + 5 * len(others) + 2
     assert tried(programs.PORTER_USER, asked) == []
-    snapshot = tree.snapshot(places)
-    own = {"files": [str(snapshot)], "folders": [str(snapshot.parent)], "agents": [], "processes": [], "users": []}
-    assert tried(programs.PORTER_USER, own) == [f"read {snapshot}", f"list {snapshot.parent}"]
+    folder = tree.sections(places)
+    files = [str(folder / one.file) for one in catalog.SECTIONS]
+    own = {"files": files, "folders": [str(folder)], "agents": [], "processes": [], "users": []}
+    assert tried(programs.PORTER_USER, own) == [*(f"read {file}" for file in files), f"list {folder}"]
 
     there = {
         name: desired.Listener(namespace="machine", address="127.0.0.1", port=port, process=process, user=user)

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from testkit import waiting
-from tests.live import bundle, conftest, fleet, idle, shared, steady, webhook_calls
+from tests.live import bundle, conftest, fleet, idle, logins, shared, steady, webhook_calls
 
 from roadstead.contract.messages import desired
 
@@ -229,20 +229,12 @@ def test_serve_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
     assert alive(cluster).since(pids) == []
 
 
-def test_porter_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:
-    """Those who were in stay in; a new login waits until it is back."""
-    with clients.meanwhile("porter dies", keeps_sessions=True):
-        cluster.service.forget_tokens()
-        cluster.log_in()
-        cluster.service.porter.kill()
-        began = time.monotonic()
-        login = cluster.service.popen(*cluster.kubectl_command, "get", "nodes", stdout=subprocess.PIPE)
-        took = cluster.service.porter.start()
-        shown, _ = login.communicate(timeout=30)
-        waited = time.monotonic() - began
-        print(f"\nporter was back after {took:.2f} s; a new login meanwhile took {waited:.2f} s")
-        assert login.returncode == 0
-        assert shown.count(" Ready ") == shared.NODES
+def test_porters_die_and_freeze(clients: steady.Clients, cluster: shared.Cluster) -> None:
+    """Those who were in stay in. New logins go on by the other; without both they wait until one is back."""
+    with clients.meanwhile("porters die and freeze", keeps_sessions=True), logins.going_on(cluster) as told:
+        logins.without_one(told, cluster.service.porters[0], signal.SIGKILL)
+        logins.without_one(told, cluster.service.porters[1], signal.SIGSTOP)
+        logins.without_both(told, cluster.service.porters)
 
 
 def test_the_agent_dies(clients: steady.Clients, cluster: shared.Cluster) -> None:

@@ -19,15 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from testkit import waiting
 from tests.live import conftest, fleet, porter_lab
 
-from roadstead.clusters.access import publish, publisher
 from roadstead.clusters.trust import authorities
-from roadstead.contract.messages import desired, porter
+from roadstead.contract.messages import desired
+from roadstead.contract.messages.sections import access, catalog, names, principals, webhooks
 from roadstead.core import addresses
+from roadstead.serve.sections import principals as sources
 from roadstead.wire import sigv4
 
 pytestmark = pytest.mark.live
@@ -43,6 +43,9 @@ CONTROL, PRIVATE = fleet.network("198.19.7.0/24"), fleet.network("192.168.7.0/24
 DOOR = addresses.resolver(CONTROL.subnets[0].cidr)
 RESOLVER = addresses.resolver(PRIVATE.subnets[0].cidr)
 MOST_PSS = 45 << 20
+BOUND = 3.5
+"""Seconds for what a porter had taken when it froze: two until it is ended, half a one until an API server asks again,
+and one for a busy machine."""
 
 
 @dataclass
@@ -52,46 +55,52 @@ class Place:
     agent: conftest.RunningAgent
     folder: Path
     ca: authorities.Authority
-    file: Path
-    running: subprocess.Popen[bytes] | None = None
+    porters: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self) -> None:
-        """A porter, until it says that it is ready."""
-        more = ("--resolver", "127.0.0.1:5353")
-        self.running = porter_lab.started(self.agent, USER, self.file, self.folder / "porter.log", *more)
-        self.processes.append(self.running)
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        return self.porters["a"]
+
+    def start(self, name: str = "a") -> None:
+        """A porter, until it says that it is ready. Its peer is asked whether it is there or not."""
+        peer = "b" if name == "a" else "a"
+        more = (f"--health={self.folder / name}.sock", f"--peer={self.folder / peer}.sock", "--resolver=127.0.0.1:5353")
+        started = porter_lab.started(self.agent, USER, self.folder, self.folder / "porter.log", *more)
+        self.porters[name] = started
+        self.processes.append(started)
 
     def log(self) -> str:
         return (self.folder / "porter.log").read_text()
 
-    def publish(self, **changes: Any) -> None:
-        """A new snapshot, written as serve does."""
+    def publish(self, *, entered: bool = True) -> None:
+        """All of it anew, written as serve does."""
         subject = authorities.Subject(name="doors", hosts=(DOOR,), usages=("server",))
         made = authorities.leaf(self.ca, subject, dt.datetime.now(dt.UTC))
-        entry = porter.Entry(principal_id="AIDA1", username="ann", policies=(porter.Policy(name="Admin"),))
-        cluster = porter.Cluster(
+        entry = access.Entry(principal_id="AIDA1", username="ann", policies=(access.Policy(name="Admin"),))
+        cluster = webhooks.Cluster(
             name="shop",
             account=ACCOUNT,
             region=REGION,
             certificate=made.certificate.decode(),
             key=made.key.decode(),
             bearer=BEARER,
-            entries={ARN: entry},
         )
         today = dt.datetime.now(dt.UTC).date()
-        dates = [f"{today + dt.timedelta(days=day):%Y%m%d}" for day in publish.DAYS]
+        dates = [f"{today + dt.timedelta(days=day):%Y%m%d}" for day in sources.DAYS]
         keys = {date: {REGION: sigv4.signing_key(KEYS.secret, sigv4.Scope(date, REGION, "sts"))} for date in dates}
         resolvers = {subnet.id: addresses.resolver(subnet.cidr) for subnet in PRIVATE.subnets}
-        snapshot = porter.Snapshot(
-            format=porter.FORMAT,
-            revision=time.monotonic_ns(),
-            clusters={CLUSTER: msgspec.structs.replace(cluster, **changes)},
-            principals={KEYS.access_key: porter.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)},
-            vpcs={VPC: porter.Vpc(region=REGION, cidr="192.168.7.0/24", resolvers=resolvers)},
+        principal = principals.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)
+        vpc = names.Vpc(region=REGION, cidr="192.168.7.0/24", resolvers=resolvers)
+        of = {"format": 1, "revision": time.monotonic_ns()}
+        porter_lab.publish(
+            self.folder,
+            USER,
+            (webhooks.SECTION, webhooks.Webhooks(**of, clusters={CLUSTER: cluster})),
+            (access.SECTION, access.Access(**of, entries={CLUSTER: {ARN: entry} if entered else {}})),
+            (principals.SECTION, principals.Principals(**of, principals={KEYS.access_key: principal})),
+            (names.SECTION, names.Names(**of, vpcs={VPC: vpc})),
         )
-        publisher.write(self.file, snapshot)
-        os.chown(self.file, USER, USER)
 
     def review(self, *tokens: str, bearer: str = BEARER, held: int = 0, raw: str | None = None) -> list[Any]:
         """What API servers are answered, from a host in the control plane's network."""
@@ -146,18 +155,6 @@ def listeners() -> dict[str, desired.Message]:
     return found
 
 
-@contextlib.contextmanager
-def upstream(netns: Path | None) -> Iterator[None]:
-    command = ["nsenter", f"--net={netns}", sys.executable, "-c", porter_lab.UPSTREAM]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"up\n"
-            yield
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """One that the user of porter comes to: pytest's own are root's alone."""
@@ -169,11 +166,11 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def place(agent: conftest.RunningAgent, folder: Path) -> Iterator[Place]:
     ca = authorities.authority("test", dt.datetime.now(dt.UTC))
-    made = Place(agent, folder, ca, folder / "snapshot")
+    made = Place(agent, folder, ca)
     hosts = {"api": fleet.host(0, f"{CLUSTER}.cp", CONTROL), "node": fleet.host(1, VPC, PRIVATE)}
-    with upstream(agent.places.machine_netns):
+    with porter_lab.upstream(agent.places.machine_netns):
         try:
-            # Nothing is there yet: neither a snapshot nor a socket.
+            # Nothing is there yet: neither a section nor a socket.
             made.start()
             agent.client.accept(fleet.put(1, networks={f"{CLUSTER}.cp": CONTROL, VPC: PRIVATE}, hosts=hosts))
             agent.client.accept(fleet.put(1, listeners=listeners()))
@@ -230,12 +227,13 @@ def test_an_api_server_asks_and_is_told_who_it_is(place: Place) -> None:
 
 def test_what_serve_changes_counts_within_a_second(place: Place) -> None:
     mine = token()
-    place.publish(entries={})
+    place.publish(entered=False)
     taken = until(lambda: not json.loads(place.review(mine)[0][1])["status"]["authenticated"], 3)
     # With another certificate, too.
     place.publish()
     until(lambda: json.loads(place.review(mine)[0][1])["status"]["authenticated"], 3)
-    place.file.write_text("{")
+    for one in catalog.SECTIONS:
+        (place.folder / one.file).write_text("{")
     time.sleep(0.5)
     assert json.loads(place.review(mine)[0][1])["status"]["authenticated"]
     place.publish()
@@ -265,7 +263,6 @@ def test_a_resolver_that_says_nothing_is_a_failure_in_the_end(place: Place) -> N
 
 def test_killed_and_back_within_a_second(place: Place) -> None:
     mine = token()
-    assert place.running is not None
     place.running.kill()
     place.running.wait(10)
     began = time.monotonic()
@@ -275,6 +272,77 @@ def test_killed_and_back_within_a_second(place: Place) -> None:
     assert place.ask("example.test")["code"] == 0
     print(f"porter answers {started:.2f} s after its start")
     assert started < 3
+
+
+@pytest.fixture
+def both(place: Place) -> Iterator[Place]:
+    """Two porters, and afterwards the first alone."""
+    place.start("b")
+    yield place
+    place.porters.pop("b").kill()
+    if place.running.poll() is not None:
+        place.start()
+
+
+@contextlib.contextmanager
+def asked_all_the_time(place: Place, seconds: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Reviews one after the other, and names by UDP and TCP by turns; what became of them is there after the block."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token()}}
+    asked = {"ca": place.ca.certificate.decode(), "address": DOOR, "bearer": BEARER, "seconds": seconds}
+    text = json.dumps({**asked, "body": json.dumps(review)})
+    name = "ip-192-168-7-9.eu-central-1.compute.internal"
+    api, node = (place.agent.places.host(host).netns for host in ("api", "node"))
+    with (
+        porter_lab.probing(api, porter_lab.REVIEWS, text=text) as reviews,
+        porter_lab.probing(node, porter_lab.NAMES, RESOLVER, name, str(seconds)) as names,
+    ):
+        yield reviews, names
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("which", ["a", pytest.param("b", marks=conftest.only_in_soak)])
+def test_one_that_dies_or_freezes_is_no_gap(both: Place, fault: signal.Signals, which: str) -> None:
+    """What it had taken and not answered waits until its peer has ended it, and its client asks again."""
+    with asked_all_the_time(both, 4) as (reviews, names):
+        time.sleep(0.5)
+        began = time.monotonic()
+        both.porters[which].send_signal(fault)
+        # Nobody here ends it.
+        assert both.porters[which].wait(10) == -signal.SIGKILL
+        ended = time.monotonic() - began
+    print(f"{fault.name}: ended after {ended:.2f} s; reviews {reviews}; names {names}")
+    assert not reviews["wrong"]
+    assert reviews["longest"] < BOUND
+    assert not names["wrong"]
+    assert names["longest"] < BOUND
+    both.start(which)
+
+
+def test_what_a_frozen_one_has_taken_is_reset_with_it(both: Place) -> None:
+    """As soon as its peer has ended it: an API server that waits for an answer asks again."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token()}}
+    asked = {"ca": both.ca.certificate.decode(), "address": DOOR, "bearer": BEARER, "body": json.dumps(review)}
+    with porter_lab.probing(
+        both.agent.places.host("api").netns, porter_lab.HELD, text=json.dumps({**asked, "frozen": both.running.pid})
+    ) as told:
+        pass
+    print(f"of {len(told['ends'])} connections: {told}")
+    assert set(told["ends"]) == {"answered", "reset"}
+    assert told["longest"] < BOUND
+    assert both.running.wait(10) == -signal.SIGKILL
+
+
+def test_two_that_are_told_to_end_one_after_the_other_are_no_gap(both: Place) -> None:
+    """As an upgrade restarts them."""
+    with asked_all_the_time(both, 6) as (reviews, names):
+        for which in ("b", "a"):
+            both.porters[which].terminate()
+            assert both.porters[which].wait(10) == 0
+            both.start(which)
+    print(f"restarted: reviews {reviews}; names {names}")
+    assert not reviews["wrong"]
+    assert not names["wrong"]
+    assert max(reviews["longest"], names["longest"]) < BOUND
 
 
 def test_an_agent_that_comes_back_is_noticed_and_no_question_is_lost_after(place: Place) -> None:
@@ -295,7 +363,6 @@ def test_an_agent_that_comes_back_is_noticed_and_no_question_is_lost_after(place
 
 
 def test_it_is_small_has_no_rights_and_ends_when_told(place: Place) -> None:
-    assert place.running is not None
     proc = Path("/proc") / str(place.running.pid)
     words = (proc / "smaps_rollup").read_text().split()
     pss = int(words[words.index("Pss:") + 1]) * 1024
@@ -318,4 +385,4 @@ def test_it_is_small_has_no_rights_and_ends_when_told(place: Place) -> None:
 def test_the_door_is_known_by_its_certificate(place: Place) -> None:
     other = authorities.authority("other", dt.datetime.now(dt.UTC))
     with pytest.raises(AssertionError, match="CERTIFICATE_VERIFY_FAILED"):
-        Place(place.agent, place.folder, other, place.file).review("x")
+        Place(place.agent, place.folder, other).review("x")

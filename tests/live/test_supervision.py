@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.live, pytest.mark.machine]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SERVICES = ("agent", "serve", "porter", "supplier")
+SERVICES = tree.NAMES
 
 READY = "import os, signal, sys; print('up', *sys.argv[1:], flush=True); os.write(3, b'\\n'); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" + READY
@@ -104,12 +104,17 @@ def test_a_changed_service_alone_is_restarted(places: instance.Instance) -> None
     assert b"newer" in Path(f"/proc/{pid(places)}/cmdline").read_bytes()
 
 
-def test_a_new_service_is_taken_up_by_a_running_tree(places: instance.Instance) -> None:
-    make.up(places, [service(READY)], unit=None, timeout=20)
-    thing, scanner = pid(places), see.tree(tree.folder(places)).scanner
-    assert make.up(places, [service(READY), service(READY, name="other")], unit=None, timeout=20)
+def test_a_new_service_is_taken_up_by_a_running_tree(places: instance.Instance, tmp_path: Path) -> None:
+    """And is ready before what comes after it is restarted: as one porter becomes two."""
+    make.up(places, [service(READY), service(READY, name="kept")], unit=None, timeout=20)
+    kept, thing, scanner = pid(places, "kept"), pid(places), see.tree(tree.folder(places)).scanner
+    slow = service(f"import time; time.sleep(0.5); open({str(tmp_path / 'up')!r}, 'w');{READY}", name="other")
+    after = service(f"open({str(tmp_path / 'up')!r});{READY}")
+    assert make.up(places, [slow, after, service(READY, name="kept")], unit=None, timeout=20)
     assert pid(places, "other") > 0
-    assert (pid(places), see.tree(tree.folder(places)).scanner) == (thing, scanner)
+    assert pid(places) != thing
+    assert see.deaths(tree.folder(places), "thing") == 1
+    assert (pid(places, "kept"), see.tree(tree.folder(places)).scanner) == (kept, scanner)
 
 
 def test_a_killed_tree_is_taken_over(places: instance.Instance) -> None:
@@ -261,7 +266,8 @@ def test_serve_and_porter_run_without_root_and_are_shown(started_instance: insta
     others.parent.mkdir(mode=0o700)
     others.write_text("[default]\nregion = somewhere\n")
     person.told("start", "--machine-netns", str(places.machine_netns), "--port", "4577", "--yes")
-    for name, user in zip(("serve", "porter", "supplier"), map(pwd.getpwnam, start.USERS), strict=True):
+    users = dict(zip(("serve", "porter", "supplier"), map(pwd.getpwnam, start.USERS), strict=True))
+    for name, user in {**users, "porter-2": users["porter"]}.items():
         process = Path(f"/proc/{pid(places, name)}")
         assert _ids(process, "Uid") == {user.pw_uid}
         assert _ids(process, "Gid") == {user.pw_gid} == _ids(process, "Groups")
@@ -287,7 +293,9 @@ def test_serve_and_porter_run_without_root_and_are_shown(started_instance: insta
     # Another port concerns serve alone, and is kept by a start that does not name it.
     before = [pid(places, name) for name in SERVICES]
     person.told("start", "--port", "4578")
-    assert [pid(places, name) == was for name, was in zip(SERVICES, before, strict=True)] == [True, False, True, True]
+    assert [pid(places, name) == was for name, was in zip(SERVICES, before, strict=True)] == [
+        name != "serve" for name in SERVICES
+    ]
     assert "http://127.0.0.1:4578" in person.told("start")
     assert "endpoint_url = http://127.0.0.1:4578" in others.read_text()
 

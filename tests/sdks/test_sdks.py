@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from testkit import api_served
 
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import access, principals, webhooks
 from roadstead.porter import tokens
 from roadstead.wire import sigv4
 
@@ -161,25 +161,12 @@ def test_tokens_that_go_makes_let_in(serve: api_served.Served, go: Said, expires
     arn, account = str(go["identity"]["answer"]), str(go["identity"]["answer"]).split(":")[4]
     scope = sigv4.Scope(f"{now:%Y%m%d}", "eu-central-1", "sts")
     keys = {scope.date: {scope.region: sigv4.signing_key(serve.profile.secret, scope)}}
-    cluster = porter.Cluster(
-        name="shop",
-        account=account,
-        region=scope.region,
-        certificate="",
-        key="",
-        bearer="b",
-        entries={arn: porter.Entry(principal_id="AIDA1", username="ann", groups=(), policies=())},
-    )
-    known = porter.Snapshot(
-        format=porter.FORMAT,
-        revision=1,
-        clusters={"c-1": cluster},
-        principals={
-            serve.profile.access_key: porter.Principal(arn=arn, id="AIDA1", account=account, keys=keys),
-        },
-    )
+    cluster = webhooks.Cluster(name="shop", account=account, region=scope.region, certificate="", key="", bearer="b")
+    principal = principals.Principal(arn=arn, id="AIDA1", account=account, keys=keys)
+    entry = access.Entry(principal_id="AIDA1", username="ann", groups=(), policies=())
+    known = tokens.Known(cluster, {arn: entry}, {serve.profile.access_key: principal})
     token = go[f"token{expires}"]["answer"]
-    assert tokens.user(token, cluster, known, now).name == "ann"
-    assert tokens.user(token, cluster, known, now + dt.timedelta(minutes=14)).name == "ann"
+    assert tokens.user(token, known, now).name == "ann"
+    assert tokens.user(token, known, now + dt.timedelta(minutes=14)).name == "ann"
     with pytest.raises(tokens.TokenRefused, match="expired"):
-        tokens.user(token, cluster, known, now + dt.timedelta(minutes=16))
+        tokens.user(token, known, now + dt.timedelta(minutes=16))

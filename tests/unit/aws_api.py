@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3  # type: ignore[import-untyped]
 import botocore.awsrequest  # type: ignore[import-untyped]
@@ -30,6 +33,8 @@ from roadstead.store.sqlite import local
 from roadstead.wire import exchange, services
 
 ENDPOINT = "http://127.0.0.1:4566"
+CLOCK = "botocore.auth.get_current_datetime"
+"""By which callers sign."""
 DEADLINE = 30.0
 REGION = "eu-central-1"
 
@@ -56,20 +61,23 @@ class Place:
     """Services and operations that were answered, other than by an error."""
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def opened(
     folder: Path,
     world: parts.World,
     authorizer: requests.Authorizer | None = None,
     given: registry.Registry | None = None,
+    day: dt.datetime | None = None,
 ) -> AsyncIterator[Place]:
-    """authorizer: the account's administrators, where none is given; given: what serve has."""
+    """authorizer: the account's administrators, where none is given; given: what serve has; day: when it is, for serve
+    and its callers, where it is not now."""
     running, answered = asyncio.get_running_loop(), set[tuple[str, str]]()
     async with local.opened(local.Places(folder)) as store:
         account = await accounts.ensure(store, 0.0)
         operations = given or registry.build(main.SERVICES)
         asks = authorizer or administrators.Administrators()
-        front = dispatch.Dispatcher(dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors, asks))
+        known = dispatch.DispatcherFacts(operations, store, main.REGIONS, account.cursors, asks)
+        front = dispatch.Dispatcher(known if day is None else dataclasses.replace(known, now=lambda: day))
 
         def send(came: exchange.Request) -> exchange.Response:
             return asyncio.run_coroutine_threadsafe(front.answer(came), running).result(DEADLINE).response
@@ -105,10 +113,12 @@ async def opened(
         def ask(question: Callable[[interface.Store], Awaitable[Any]]) -> Any:
             return asyncio.run_coroutine_threadsafe(asked(question), running).result(DEADLINE)
 
-        facts = registry.ReconcilerFacts(store, world, lambda: 0.0, clocks.SystemClock())
+        at = 0.0 if day is None else day.timestamp()
+        facts = registry.ReconcilerFacts(store, world, lambda: at, clocks.SystemClock())
         working = asyncio.ensure_future(concurrency.together(*operations.reconciling(facts)))
         try:
-            yield Place(client, world, account, ask, send, answered)
+            with contextlib.nullcontext() if day is None else mock.patch(CLOCK, return_value=day.replace(tzinfo=None)):
+                yield Place(client, world, account, ask, send, answered)
         finally:
             working.cancel()
             await asyncio.wait([working])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from roadstead.clusters import versions, views
 from roadstead.wire import client, exchange, server, services, validate
 
 CREATED = dt.datetime(2026, 11, 1, 12, 0, tzinfo=dt.UTC)
@@ -49,6 +50,8 @@ class Cloud:
         self.fail_with = "ServerException"
         self.room = 1000
         """How many nodes the machine carries beside a control plane."""
+        self.day = CREATED.date()
+        """By which versions have support."""
         self.looks = 0
         """How often a cluster is seen CREATING before it is ACTIVE; its members are ready one after the other."""
         self.hindered: dict[str, str] = {}
@@ -135,8 +138,13 @@ class Cloud:
             found["tags"].pop(key, None)
         return {}
 
-    def DescribeClusterVersions(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {"clusterVersions": [{"clusterVersion": minor} for minor in ("1.37", "1.36", "1.35", "1.34")]}
+    def DescribeClusterVersions(self, asked: dict[str, Any]) -> dict[str, Any]:
+        shown = [views.version(each, self.day) for each in reversed(versions.OFFERED)]
+        named, status = asked.get("clusterVersions"), asked.get("versionStatus")
+        told = [each for each in shown if not named or each["clusterVersion"] in named]
+        if not (asked.get("includeAll") or named):
+            told = [each for each in told if each["versionStatus"] != "UNSUPPORTED"]
+        return {"clusterVersions": [each for each in told if status in (None, each["versionStatus"])]}
 
     def GetCallerIdentity(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         return {"Account": "000000000000", "Arn": "arn:aws:iam::000000000000:user/ann", "UserId": "AIDA"}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import pytest
+from tests.unit import control_plane_facts
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions, views
 from roadstead.clusters.allocation import names
+from roadstead.clusters.components import apiserver, controller_manager, scheduler
 from roadstead.clusters.components.control import issuer
 from roadstead.core import errors, lifecycle
 from roadstead.store import facts, keys
@@ -106,6 +109,20 @@ def test_a_versions_support_is_by_the_date(day: str, support: str, old: str) -> 
     shown = views.version(versions.find("1.34"), dt.date.fromisoformat(day))
     assert (shown["versionStatus"], shown["status"]) == (support, old)
     assert validate.problems(EKS.shape("ClusterVersionInformation"), shown) == []
+    assert shown.keys() == EKS.shape("ClusterVersionInformation").members.keys()
+
+
+def test_settings_of_control_planes_that_are_shown_are_upstreams_and_nothing_sets_them() -> None:
+    plane = control_plane_facts.plane("1.37.2")
+    flags = apiserver.unit(plane, "a", {}).flags.keys() | controller_manager.unit(plane, "a", {}).flags.keys()
+    would = "event-ttl service-node-port-range terminated-pod-gc-threshold horizontal-pod-autoscaler-sync-period"
+    assert not flags & set(would.split())
+    assert not {"profiles", "parallelism"} & json.loads(scheduler.configuration()).keys()
+    shown = views.version(versions.find("1.37"), dt.date(2026, 12, 1))["controlPlaneComponentConfig"]
+    assert shown["kubeApiServerConfig"]["eventTtl"] == {
+        "defaultValue": "60m",
+        "constraints": {"min": "60m", "max": "60m"},
+    }
 
 
 def test_the_words_for_support_are_the_models() -> None:

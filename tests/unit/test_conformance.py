@@ -217,6 +217,20 @@ def test_what_is_cut_off_is_no_outcome(tmp_path: Path) -> None:
     assert list(of.each([(first,), (second,)], 1, alone=True)) == [{}, {}]
 
 
+def test_who_stops_early_ends_what_runs_and_nothing_else_begins(tmp_path: Path) -> None:
+    begin = FAKE.replace("import json", "import os, time, json").replace(
+        "given =", "open(f'{sys.argv[0]}.{os.getpid()}', 'w').close()\ngiven ="
+    )
+    of = suite(tmp_path, f"{begin}\nif 'one' not in focus: time.sleep(60)\n")
+    listed = [cases.Case(f"[sig-a] {name}") for name in ("one", "two", "three", "four", "five")]
+    of.description = "S"
+    found = of.each([(case,) for case in listed], 2)
+    assert list(next(found)) == ["[sig-a] one"]
+    found.close()  # type: ignore[attr-defined]
+    assert len(list(tmp_path.glob("fake.*"))) <= 3
+    assert not of._alive
+
+
 def test_busybox_is_static_and_has_no_tc() -> None:
     given = "# CONFIG_STATIC is not set\n# CONFIG_STATIC_LIBGCC is not set\nCONFIG_TC=y\nCONFIG_TCPSVD=y\n"
     wanted = "CONFIG_STATIC=y\n# CONFIG_STATIC_LIBGCC is not set\nCONFIG_TC=n\nCONFIG_TCPSVD=y\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +76,17 @@ def test_a_source_is_who_has_an_address() -> None:
     assert gate.source(("2001:db8::1", 5, 0, 0)) != gate.source(("2001:db8:0:1::1", 5, 0, 0))
     assert gate.source(("fe80::1%eth0", 5, 0, 2)) == gate.source(("fe80::2", 5, 0, 2))
     assert gate.source(None) == gate.source("") == ""
+
+
+def test_a_gate_knows_when_none_of_what_it_took_is_open() -> None:
+    with gate.Gate(socket.create_server(("127.0.0.1", 0)), gate.Limits(2, 2)) as listening:
+        assert listening.empty.is_set()
+        with contextlib.ExitStack() as clients:
+            taken = []
+            for _ in range(2):
+                clients.enter_context(socket.create_connection(listening.getsockname(), 5))
+                taken.append(listening.accept()[0])
+            for one in taken:
+                assert not listening.empty.is_set()
+                one.close()
+        assert listening.empty.is_set()

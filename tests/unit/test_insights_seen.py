@@ -134,5 +134,9 @@ def test_writers_are_those_who_wrote_by_that_version() -> None:
         {"manager": "kubectl", "apiVersion": "policy/v1", "time": "2026-11-02T00:00:00Z"},
     ]
     newer = {"manager": "helm", "apiVersion": "policy/v1beta1", "time": "2026-11-03T00:00:00Z"}
-    things = [{"metadata": {"managedFields": entries}}, {"metadata": {"managedFields": [newer]}}, {"metadata": {}}]
+    things: list[dict[str, Any]] = [
+        {"metadata": {"managedFields": entries}},
+        {"metadata": {"managedFields": [newer]}},
+        {"metadata": {}},
+    ]
     assert objects.writers(things, "policy/v1beta1") == (facts.ApiWriter("helm", 1793664000.0),)

@@ -15,13 +15,13 @@ import pytest
 from roadstead.agent import main
 from roadstead.agent.records import desired as store
 from roadstead.agent.records import host_ids
-from roadstead.clusters.access import publisher
 from roadstead.contract import programs
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import former, names
 from roadstead.core import instance
 from roadstead.engine import cache
 from roadstead.machine import installation
 from roadstead.machine.supervision import make, settings, tree
+from roadstead.serve.sections import publisher
 
 
 @pytest.fixture(autouse=True)
@@ -135,13 +135,13 @@ def test_what_serve_writes_for_porter_is_porters_to_read_also_where_both_were_on
     places: instance.Instance, tmp_path: Path
 ) -> None:
     serve, group = pwd.getpwnam("daemon"), grp.getgrnam("bin").gr_gid
-    room, shadow = tree.snapshot(places).parent, tmp_path / "shadow"
+    room, shadow = tree.sections(places), tmp_path / "shadow"
     room.mkdir(parents=True, mode=0o700)
     shadow.write_text("root:secret")
     shadow.chmod(0o600)
-    (room / "snapshot").write_text("kept")
-    (room / "snapshot").chmod(0o600)
-    for each in (room, room / "snapshot"):
+    (room / former.FILE).write_text("kept")
+    (room / former.FILE).chmod(0o600)
+    for each in (room, room / former.FILE):
         os.chown(each, serve.pw_uid, serve.pw_gid)
     (room / "second").hardlink_to(shadow)
     (room / "link").symlink_to(shadow)
@@ -149,8 +149,9 @@ def test_what_serve_writes_for_porter_is_porters_to_read_also_where_both_were_on
         make.prepare(places, [tree.TreeService("serve", ("/bin/serve",), user="daemon", rooms=((room, "bin"),))])
         facts = room.stat()
         assert (facts.st_uid, facts.st_gid, mode(room)) == (serve.pw_uid, group, 0o2750)
-    facts = (room / "snapshot").stat()
-    assert (facts.st_uid, facts.st_gid, mode(room / "snapshot")) == (serve.pw_uid, group, 0o640)
+    facts = (room / former.FILE).stat()
+    assert (facts.st_uid, facts.st_gid, mode(room / former.FILE)) == (serve.pw_uid, group, 0o640)
     assert (shadow.stat().st_gid, mode(shadow)) == (0, 0o600)
-    publisher.write(room / "snapshot", porter.Snapshot(format=porter.FORMAT, revision=1))
-    assert ((room / "snapshot").stat().st_gid, mode(room / "snapshot")) == (group, 0o640)
+    publisher.write(room, names.SECTION, names.SECTION.empty)
+    file = room / names.SECTION.file
+    assert (file.stat().st_gid, mode(file)) == (group, 0o640)

@@ -60,7 +60,7 @@ def test_logs_of_nothing_are_told_what_there_is(what: str, capsys: pytest.Captur
     assert main.run(["logs", what]) == 1
     said = capsys.readouterr().err
     assert "`roadstead logs CLUSTER.etcd-a/etcd` or `roadstead logs NODE/kubelet`" in said
-    assert "which service: agent, serve, porter, supplier" in said
+    assert "which service: agent, serve, porter, porter-2, supplier" in said
 
 
 @pytest.mark.parametrize(("lines", "wanted"), [(0, ""), (1, "d\n"), (3, "b\nc\nd\n"), (9, "a\nb\nc\nd\n")])

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadstead.contract import kubernetes
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import webhooks
 from roadstead.porter import authorization
 
 MINE, OLD, APIS, OTHER = (f"X509SHA256={digit * 64}" for digit in "1234")
-CLUSTER = porter.Cluster(
+CLUSTER = webhooks.Cluster(
     name="shop",
     account="1",
     region="r",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import urllib.parse
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from roadstead.cli import profile
 from roadstead.cli import token as command
 from roadstead.contract import logins
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import access, principals, webhooks
 from roadstead.porter import tokens
 from roadstead.wire import exchange, sigv4
 
@@ -29,34 +30,22 @@ QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
 REGIONS = ("eu-central-1", "us-east-1")
 
 
-def snapshot(now: dt.datetime) -> porter.Snapshot:
+def known_at(now: dt.datetime) -> tokens.Known:
     dates = [f"{now + dt.timedelta(days=day):%Y%m%d}" for day in (-1, 0, 1)]
     keys = {date: {r: sigv4.signing_key(KEYS.secret, sigv4.Scope(date, r, "sts")) for r in REGIONS} for date in dates}
-    entry = porter.Entry(
+    entry = access.Entry(
         principal_id="AIDA1",
         username="ann",
         groups=("devs",),
-        policies=(porter.Policy(name="Admin"), porter.Policy(name="Edit", namespaces=("x",))),
+        policies=(access.Policy(name="Admin"), access.Policy(name="Edit", namespaces=("x",))),
     )
-    cluster = porter.Cluster(
-        name="shop",
-        account=ACCOUNT,
-        region="eu-central-1",
-        certificate="",
-        key="",
-        bearer="b",
-        entries={ARN: entry},
-    )
-    return porter.Snapshot(
-        format=porter.FORMAT,
-        revision=1,
-        clusters={"c-1": cluster},
-        principals={KEYS.access_key: porter.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)},
-    )
+    cluster = webhooks.Cluster(name="shop", account=ACCOUNT, region="eu-central-1", certificate="", key="", bearer="b")
+    principal = principals.Principal(arn=ARN, id="AIDA1", account=ACCOUNT, keys=keys)
+    return tokens.Known(cluster, {ARN: entry}, {KEYS.access_key: principal})
 
 
 NOW = dt.datetime(2026, 3, 1, 23, 59, 30, tzinfo=dt.UTC)
-KNOWN = snapshot(NOW)
+KNOWN = known_at(NOW)
 
 
 def made(
@@ -87,11 +76,11 @@ def decoded(token: str) -> str:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
 
 
-def user(token: str, now: dt.datetime = NOW, known: porter.Snapshot = KNOWN) -> tokens.TokenUser:
-    return tokens.user(token, known.clusters["c-1"], known, now)
+def user(token: str, now: dt.datetime = NOW, known: tokens.Known = KNOWN) -> tokens.TokenUser:
+    return tokens.user(token, known, now)
 
 
-def refused(token: str, now: dt.datetime = NOW, known: porter.Snapshot = KNOWN) -> str:
+def refused(token: str, now: dt.datetime = NOW, known: tokens.Known = KNOWN) -> str:
     with pytest.raises(tokens.TokenRefused) as error:
         user(token, now, known)
     assert len(error.value.message) < 120
@@ -140,8 +129,8 @@ def test_tokens_of_the_aws_cli_let_in_whatever_sts_they_name(
     now = dt.datetime.now(dt.UTC)
     client = get_token.STSClientFactory(botocore.session.Session()).get_sts_client(region_name=region)
     token = get_token.TokenGenerator(client).get_token("shop")
-    assert user(token, now, snapshot(now)).name == "ann"
-    assert "another cluster" in refused(get_token.TokenGenerator(client).get_token("other"), now, snapshot(now))
+    assert user(token, now, known_at(now)).name == "ann"
+    assert "another cluster" in refused(get_token.TokenGenerator(client).get_token("other"), now, known_at(now))
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "https://roadstead.example"])
@@ -215,13 +204,9 @@ def test_every_other_token_is_refused(make: Callable[[], str], said: str) -> Non
 
 
 def test_who_has_no_entry_does_not_come_in_nor_another_of_the_same_name() -> None:
-    cluster = KNOWN.clusters["c-1"]
-    without = msgspec.structs.replace(KNOWN, clusters={"c-1": msgspec.structs.replace(cluster, entries={})})
-    assert "no access entry" in refused(made(), known=without)
+    assert "no access entry" in refused(made(), known=dataclasses.replace(KNOWN, entries={}))
     again = msgspec.structs.replace(KNOWN.principals[KEYS.access_key], id="AIDA2")
-    assert "no access entry" in refused(
-        made(), known=msgspec.structs.replace(KNOWN, principals={KEYS.access_key: again})
-    )
+    assert "no access entry" in refused(made(), known=dataclasses.replace(KNOWN, principals={KEYS.access_key: again}))
 
 
 @pytest.mark.parametrize(
@@ -234,10 +219,8 @@ def test_who_has_no_entry_does_not_come_in_nor_another_of_the_same_name() -> Non
     ],
 )
 def test_names_that_an_earlier_release_took_let_nobody_in(names: dict[str, object]) -> None:
-    cluster = KNOWN.clusters["c-1"]
-    entry = msgspec.structs.replace(cluster.entries[ARN], **names)
-    kept = msgspec.structs.replace(cluster, entries={ARN: entry})
-    assert "is reserved" in refused(made(), known=msgspec.structs.replace(KNOWN, clusters={"c-1": kept}))
+    entry = msgspec.structs.replace(KNOWN.entries[ARN], **names)
+    assert "is reserved" in refused(made(), known=dataclasses.replace(KNOWN, entries={ARN: entry}))
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")))

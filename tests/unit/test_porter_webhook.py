@@ -1,14 +1,16 @@
-"""Token reviews, as API servers send them; and which sockets a snapshot asks for."""
+"""Token reviews, as API servers send them; and which sockets the sections ask for."""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 
 import msgspec
 import pytest
 from tests.unit import test_porter_tokens as made
 
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import names, webhooks
 from roadstead.porter import listeners, webhook
 
 
@@ -21,7 +23,7 @@ def reviewed(token: str, version: str = "v1") -> tuple[bool, dict[str, object]]:
         "status": {"user": {}},
     }
     asked = msgspec.json.decode(json.dumps(whole).encode(), type=webhook.TokenReview)
-    good, answer = webhook.answered(asked, made.KNOWN.clusters["c-1"], made.KNOWN, made.NOW)
+    good, answer = webhook.answered(asked, made.KNOWN, made.NOW)
     return good, json.loads(msgspec.json.encode(answer))
 
 
@@ -69,11 +71,20 @@ def test_what_is_no_review(body: bytes) -> None:
         msgspec.json.decode(body, type=webhook.TokenReview)
 
 
-def test_a_snapshot_asks_for_a_door_for_each_cluster_and_two_sockets_for_each_subnet() -> None:
-    vpc = porter.Vpc(region="eu-central-1", cidr="10.0.0.0/16", resolvers={"subnet-1": "10.0.0.2"})
-    now = msgspec.structs.replace(made.KNOWN, vpcs={"vpc-1": vpc})
-    assert listeners.wanted(now) == {
+def test_sections_ask_for_a_webhook_for_each_cluster_and_two_sockets_for_each_subnet() -> None:
+    vpc = names.Vpc(region="eu-central-1", cidr="10.0.0.0/16", resolvers={"subnet-1": "10.0.0.2"})
+    hooks = webhooks.Webhooks(format=1, revision=1, clusters={"c-1": made.KNOWN.cluster})
+    assert listeners.wanted(hooks, names.Names(format=1, revision=1, vpcs={"vpc-1": vpc})) == {
         "c-1.doors": listeners.WebhookRole("c-1"),
         "subnet-1.dns-udp": listeners.ResolverRole("vpc-1"),
         "subnet-1.dns-tcp": listeners.ResolverRole("vpc-1"),
     }
+
+
+def test_a_socket_that_others_have_too_is_blocking_at_no_moment() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.setblocking(False)
+        with listeners.taken(os.dup(other.fileno())) as given, given.dup() as copy:
+            # One flag for all who have it: what it is here it is there.
+            assert not os.get_blocking(other.fileno())
+            assert copy.gettimeout() == 0

@@ -70,13 +70,18 @@ def _words(service: tree.TreeService) -> list[str]:
 
 def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     kept = settings.TreeSettings(port=5000, advertise_address="10.1.2.3")
-    agent, serve, porter, supplier = tree.services(PLACES, Path("/p"), kept, IDS)
+    agent, serve, second, porter, supplier = tree.services(PLACES, Path("/p"), kept, IDS)
     assert agent.user is None
     assert " ".join(agent.command[5:]) == (
         "--machine-netns /run/netns/its own --allow-uid 995 --listener-uid 994 --engines /var/cache/roadstead "
         "--engines-user roadstead-engines --publish-address 10.1.2.3"
     )
-    users = ((serve, "roadstead"), (porter, "roadstead-porter"), (supplier, "roadstead-engines"))
+    users = (
+        (serve, "roadstead"),
+        (porter, "roadstead-porter"),
+        (second, "roadstead-porter"),
+        (supplier, "roadstead-engines"),
+    )
     for service, user in users:
         words = _words(service)
         # Into the namespace as root, and only then as the user.
@@ -87,25 +92,36 @@ def test_serve_and_porter_are_run_without_root_where_the_instance_is() -> None:
     assert " ".join(serve.command[1:]) == (
         f"-m roadstead.serve.main --instance t-one --state {state}/serve --address 127.0.0.1 --port 5000 "
         "--region eu-central-1 --agent /run/roadstead/t-one/agent.sock --engines /var/cache/roadstead "
-        f"--supplier /run/roadstead/t-one/supplier/socket --snapshot {state}/porter/snapshot --porter-uid 994 "
+        f"--supplier /run/roadstead/t-one/supplier/socket --sections {state}/porter --porter-uid 994 "
         "--advertise-address 10.1.2.3"
     )
     assert "ROADSTEAD_CACHE=/var/cache/roadstead" in _words(serve)
-    assert (
-        " ".join(porter.command[1:]) == f"-m roadstead.porter.main --instance t-one --snapshot {state}/porter/snapshot"
-    )
+    health = "/run/roadstead/t-one/porter"
+    for one, own, peer in ((porter, "porter", "porter-2"), (second, "porter-2", "porter")):
+        assert one.name == own
+        assert " ".join(one.command[1:]) == (
+            f"-m roadstead.porter.main --instance t-one --sections {state}/porter "
+            f"--health {health}/{own}.sock --peer {health}/{peer}.sock"
+        )
+        assert (one.folders, one.rooms) == (((Path(health), 0o700),), ())
     modes = {str(place): mode for place, mode in serve.folders}
     assert modes == {f"{state}/serve": 0o700}
-    # What serve makes there is porter's to read, who has nothing of its own.
+    # What serve makes there is porter's to read.
     assert serve.rooms == ((Path(f"{state}/porter"), "roadstead-porter"),)
-    assert (porter.folders, porter.rooms) == ((), ())
+
+
+def test_services_are_waited_for_in_an_order_in_which_logins_go_on() -> None:
+    """The second porter is there before the first is restarted: an earlier release had one. All are shown."""
+    waited = [one.name for one in tree.services(PLACES, Path("/p"), settings.TreeSettings(), IDS)]
+    assert waited.index("porter-2") < waited.index("porter")
+    assert sorted(waited) == sorted(tree.NAMES)
 
 
 def test_a_setting_changes_the_services_it_concerns(tmp_path: Path) -> None:
     def write(kept: settings.TreeSettings) -> frozenset[str]:
         return make.write(tmp_path, tree.files(tree.services(PLACES, Path("/p"), kept, IDS), PLACES))
 
-    assert len(write(settings.TreeSettings())) == 8
+    assert len(write(settings.TreeSettings())) == 2 * len(tree.NAMES)
     assert write(settings.TreeSettings(port=5000)) == {"serve"}
     assert write(settings.TreeSettings(port=5000, endpoint_ports="30000-30009")) == {"serve", "agent"}
     assert write(settings.TreeSettings(port=5000, endpoint_ports="30000-30009", machine_ports="80")) == {"agent"}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from roadstead.agent.units import files, inotify, logs
+from roadstead.agent.units import files, logs
 from roadstead.core import errors
+from roadstead.core.files import inotify
 
 ME = os.getuid()
 

@@ -48,7 +48,8 @@ READ: Mapping[str, Mapping[str, frozenset[str]]] = {
         "ZonalShiftConfigResponse": _words("enabled"),
         "ClusterVersionInformation": _words(
             """clusterVersion clusterType defaultPlatformVersion defaultVersion releaseDate endOfStandardSupportDate
-            endOfExtendedSupportDate status versionStatus kubernetesPatchVersion"""
+            endOfExtendedSupportDate status versionStatus kubernetesPatchVersion controlPlaneScalingTiers
+            controlPlaneComponentConfig"""
         ),
         "Nodegroup": _words(
             """nodegroupName nodegroupArn clusterName version releaseVersion createdAt modifiedAt status capacityType

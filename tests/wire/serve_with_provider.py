@@ -53,6 +53,9 @@ class FileProvider:
         self._hosts = read(file)
         self._changed: asyncio.Queue[keys.Key] = asyncio.Queue()
 
+    async def prepare(self, release: str) -> None:
+        del release  # There is nothing that it would be made of.
+
     async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, provider.PartSpec]) -> None:
         for part, wanted in parts.items():
             there = self._part(owner, part)

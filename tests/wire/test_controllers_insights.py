@@ -183,8 +183,8 @@ def test_a_refresh_tells_what_is_in_the_way_and_the_next_one_that_it_is_gone(tmp
             "addresses": "PASSING",
             "health": "PASSING",
         }
-        bad = {"statuses": ["WARNING"], "kubernetesVersions": [NEXT], "categories": ["UPGRADE_READINESS"]}
-        assert scene.statuses(filter=bad) == {"budgets": "WARNING"}
+        some = {"statuses": ["WARNING"], "kubernetesVersions": [NEXT], "categories": ["UPGRADE_READINESS"]}
+        assert scene.statuses(filter=some) == {"budgets": "WARNING"}
         assert scene.statuses(filter={"categories": ["ROLLBACK_READINESS"]}) == {}
         _check_whole(scene)
         scene.api.take(("validatingwebhookconfigurations", "", "gone"))

@@ -161,7 +161,7 @@ def test_a_pod_that_holds_connections_to_a_resolver_leaves_room_for_others() -> 
         async with resolver() as (found, counts), contextlib.AsyncExitStack() as stack:
             passed = socket.create_server(("127.0.0.1", 0))
             port = passed.getsockname()[1]
-            stack.callback(await dns.streams(found, passed))
+            stack.callback((await dns.streams(found, passed))[0])
             many = await call(port, GREEDY, 3 * dns.CONNECTIONS.most, stack)
             await until_ended(many, 3 * dns.CONNECTIONS.most - dns.CONNECTIONS.each)
             ((reader, writer),) = await call(port, OTHER, 1, stack)

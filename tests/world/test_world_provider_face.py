@@ -20,6 +20,7 @@ from testkit.worlds import place as places
 from roadstead.clusters import observed, provider, resources, spec, versions
 from roadstead.contract import leaving
 from roadstead.contract.messages import desired
+from roadstead.core import errors
 from roadstead.store import keys
 
 CLUSTER, GROUP = places.CLUSTER, places.GROUP
@@ -307,6 +308,23 @@ def test_what_cannot_be_made_is_seen_to_be_refused_and_not_raised(run: Callable[
         # Another release is to be had.
         await at.has("1.37")
         assert {part.phase for part in (await at.see()).values()} == {Phase.READY}
+
+    run(story)
+
+
+def test_what_cannot_be_made_is_known_before_anything_is_made(run: Callable[[Story], None]) -> None:
+    async def story(at: Substrate) -> None:
+        await at.has("1.36")
+        before = await at.see()
+        at.refuse(frozenset({NEW}))
+        for _ in range(2):
+            with pytest.raises(errors.Failed, match=NEW):
+                await at.made.prepare(NEW)
+        at.refuse(frozenset())
+        for _ in range(2):
+            await at.made.prepare(NEW)
+        await at.settle()
+        assert await at.see() == before
 
     run(story)
 

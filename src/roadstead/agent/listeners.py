@@ -77,6 +77,7 @@ class Listeners:
             opened[1].close()
 
     def close_all(self) -> None:
+        """At the agent's end: copies that were passed live on."""
         for id in list(self._open):
             self.close(id)
 

@@ -19,7 +19,7 @@ import msgspec
 
 from roadstead.agent_client import client
 from roadstead.contract import paths
-from roadstead.contract.messages import desired, jobs, machine, observed, requests
+from roadstead.contract.messages import desired, machine, observed, requests
 from roadstead.core import errors
 
 _T = TypeVar("_T")
@@ -92,15 +92,6 @@ class AsyncClient:
             else:
                 await self._call("PUT", paths.blob(digest), content)
         return digest
-
-    async def start_job(self, id: str, job: jobs.Job) -> observed.JobResult:
-        """`running`, or how it went if it was started before. Raises Conflict for another job of that id."""
-        body = msgspec.json.encode(jobs.JobRequest(job=job))
-        return msgspec.json.decode(await self._call("PUT", paths.job(id), body), type=observed.JobResult)
-
-    async def job(self, id: str) -> observed.JobResult:
-        """How a job goes or went. Raises NotFound."""
-        return msgspec.json.decode(await self._call("GET", paths.job(id)), type=observed.JobResult)
 
     async def watch(self, since: int) -> AsyncIterator[observed.Changed]:
         """Every change after a revision. Ends with Busy when the agent goes, Gone when it cannot tell them all."""

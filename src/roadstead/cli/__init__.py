@@ -1,8 +1,8 @@
 """CLI: eksctl's commands, asked of Roadstead over HTTP like any customer would. A guest in this house.
 
 What for: `roadstead get|create|delete|scale|utils`. Who may call it: the `roadstead` command alone. What it never
-does: touch the machine, read the store, or import anything of ours but `wire` and `core`; what it can do, a customer
-with boto3 can do as well. Nothing here imports botocore, and YAML and HTTP are imported when they are needed.
+does: touch the machine, read the store, or import anything of ours but `wire`, `contract` and `core`; what it can do, a
+customer with boto3 can do as well. Nothing here imports botocore, and YAML and HTTP are imported when they are needed.
 
     grammar/         eksctl's commands and flags as data: meaning, what Roadstead does with each, where it lands
     verbs            click commands made from the grammar
@@ -13,6 +13,7 @@ with boto3 can do as well. Nothing here imports botocore, and YAML and HTTP are 
     validity         what cannot be, and what Roadstead does not do
     profile          endpoint, region and credentials from the environment and the AWS config
     service          signed requests and their answers
+    token            `get-token`: what kubectl runs for a token
     show             tables, JSON, YAML and lines of progress, as eksctl prints them
     actions/         what each command does
     infrastructure/  what belongs to a cluster beside itself: VPC, subnets, roles

@@ -1,7 +1,8 @@
 """Clusters: what serve keeps and decides. What was asked for becomes steps of the agent.
 
 Who may call it: the AWS API (`spec`, `nodegroups`, `updates`, `views`, `versions`) and the composition
-root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write a desired state (the AWS API does).
+root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write a desired state (the AWS API does),
+but that a cluster whose support ends is to be of the next version.
 
     spec         a cluster as it is wanted: request and filled-in form
     nodegroups   a nodegroup as it is wanted
@@ -18,12 +19,13 @@ root (`reconciler`). What it never does: speak AWS protocols, touch Linux, write
     trust/       authorities, keys, certificates
     components/  flags and files of each component
     allocation/  addresses, a port and secrets of a cluster
-    access/      who may come in: entries, and what porter is told
+    access/      who may come in: entries
     capacity/    what the machine can carry
+    end_of_support/  what is announced, and done, when the support of a version ends
     insights/    whether a cluster is ready for the next minor
 
-Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `ground/CLUSTER`,
-`allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
-`insight-report/CLUSTER` (desired state and observation);
-`update/CLUSTER/ID` and `nodegroup-update/CLUSTER/NODEGROUP/ID` (records); `event/KIND/NAME...` (records).
+Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME`, `insight-report/CLUSTER` (desired states and observations);
+`ground/CLUSTER`, `allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
+`update/CLUSTER/ID`, `nodegroup-update/CLUSTER/NODEGROUP/ID`, `support-notice/CLUSTER` and `event/KIND/NAME...`
+(records).
 """

@@ -108,6 +108,7 @@ def of_steps(reason: str, parts: Mapping[str, str]) -> tuple[Event, ...]:
 
 
 def append(thing: keys.Key, event: Event, at: float) -> writes.Append:
+    """The write that keeps an event of a resource. `at`: seconds since 1970."""
     key = keys.Key(thing.account, thing.region, KIND, thing.kind, *thing.names)
     return writes.Append(key, msgspec.json.encode(event), at)
 

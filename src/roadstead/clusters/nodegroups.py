@@ -36,6 +36,8 @@ DRAIN = "roadstead/drain"
 
 @dataclass(frozen=True)
 class Scaling:
+    """How many nodes: `desired` is between the others."""
+
     minimum: int = 2
     maximum: int = 2
     desired: int = 2
@@ -43,6 +45,8 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Taint:
+    """In the words of EKS: `NO_SCHEDULE`."""
+
     key: str
     effect: str
     value: str = ""
@@ -111,6 +115,11 @@ def node(number: int) -> str:
 def nodes(count: int) -> tuple[str, ...]:
     """The names of that many: a smaller nodegroup has the first of them."""
     return tuple(node(number) for number in range(1, count + 1))
+
+
+def expected(nodegroup: Nodegroup) -> tuple[str, ...]:
+    """The nodes that are to be, and to stay."""
+    return () if nodegroup.deleting else nodes(nodegroup.scaling.desired)
 
 
 def subnet_of(nodegroup: Nodegroup, part: str) -> tuple[str, str]:

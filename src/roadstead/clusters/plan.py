@@ -41,6 +41,8 @@ class Tell:
 
 @dataclass(frozen=True)
 class Replace:
+    """Begin a part anew, as `wanted`: only while it is of that generation and incarnation."""
+
     part: str
     generation: int
     incarnation: int
@@ -50,6 +52,8 @@ class Replace:
 
 @dataclass(frozen=True)
 class Remove:
+    """A part shall not be there, from that generation on."""
+
     part: str
     generation: int
     reason: str

@@ -14,6 +14,7 @@ implements it promises, and `tests/world/test_world_provider_face.py` tries with
 - **Nothing is disturbed** but by `replace` and `remove`: a part that runs is told of newer generations as it runs.
 - **Errors.** What was told, cannot be made, and would not be by asking again at once, is seen (REFUSED, with its
   reason), not raised. What is raised (`core.errors`) was not done, or is not known to be, and is asked for again.
+- **Known before.** `prepare` of a release says whether parts of it could be made, and disturbs nothing.
 - **Nothing is lost.** What was told and not removed is kept, and made again, by whoever it was told to; the caller asks
   again only for what it does not see.
 """
@@ -50,6 +51,14 @@ class PartSpec:
 
 class Provider(Protocol):
     """See above. `owner`: the key of a cluster or a nodegroup; parts are named within it."""
+
+    async def prepare(self, release: str) -> None:
+        """See to it that what parts of a release of Kubernetes are made of is here; nothing is made of it yet.
+
+        Raises Busy while it is being got, another of core.errors with its reason when it is not to be had. May be asked
+        again.
+        """
+        ...
 
     async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, PartSpec]) -> None:
         """These parts shall be there, as this. One that runs already goes on as it is, until it is replaced."""

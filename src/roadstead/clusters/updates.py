@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roadstead.clusters import lifecycles, nodegroups, spec
+from roadstead.clusters import lifecycles, nodegroups, spec, versions
 from roadstead.store import kinds, operations
 
 UPDATES = operations.Operations(kinds.Kinds((spec.CLUSTERS, nodegroups.NODEGROUPS)), lifecycles.UPDATE)
@@ -13,3 +13,8 @@ def asked(id: str, type: str, parameters: tuple[tuple[str, str], ...], created_a
     return operations.Operation(
         id=id, type=type, parameters=parameters, created_at=created_at, status=lifecycles.UPDATE.initial
     )
+
+
+def of_version(id: str, to: versions.Version, created_at: float) -> operations.Operation:
+    """The update of a cluster to a minor, as it begins."""
+    return asked(id, "VersionUpdate", (("Version", to.minor), ("PlatformVersion", to.platform)), created_at)

@@ -49,6 +49,10 @@ class Version:
             return Support.STANDARD
         return Support.EXTENDED if day < self.extended_until else Support.NONE
 
+    def ends(self, policy: str) -> dt.date:
+        """The day on which the support ends that a cluster may have. policy: STANDARD or EXTENDED."""
+        return self.standard_until if policy == "STANDARD" else self.extended_until
+
 
 OFFERED = (
     Version("1.34", "1.34.4", "eks.4", dt.date(2025, 10, 2), dt.date(2026, 12, 2), dt.date(2027, 12, 2)),
@@ -73,6 +77,12 @@ def find(minor: str) -> Version:
     )
 
 
+def after(minor: str) -> Version | None:
+    """The minor that a cluster of this one is updated to; None: this is the newest. Raises Invalid."""
+    at = OFFERED.index(find(minor)) + 1
+    return OFFERED[at] if at < len(OFFERED) else None
+
+
 def to_create(minor: str, policy: str, day: dt.date) -> Version:
     """The version of a new cluster. policy: of its support when the standard one ends, STANDARD or EXTENDED.
 
@@ -81,9 +91,9 @@ def to_create(minor: str, policy: str, day: dt.date) -> Version:
     found = find(minor)
     if found.support(day) is Support.NONE:
         still = [version.minor for version in OFFERED if version.support(day) is not Support.NONE]
+        instead = f"this Roadstead offers {', '.join(still)}" if still else "a newer Roadstead has newer versions"
         raise errors.Invalid(
-            f"unsupported Kubernetes version {minor}: its extended support ended on {found.extended_until}; "
-            f"this Roadstead offers {', '.join(still)}",
+            f"unsupported Kubernetes version {minor}: its extended support ended on {found.extended_until}; {instead}",
             version=minor,
         )
     check_policy(minor, policy, day)

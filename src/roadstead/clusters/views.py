@@ -10,7 +10,7 @@ from typing import Any
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions
 from roadstead.clusters.allocation import names
-from roadstead.clusters.components.control import issuer
+from roadstead.clusters.components.control import issuer, settings
 from roadstead.network import defaults
 from roadstead.store import facts, operations
 
@@ -147,6 +147,9 @@ def version(offered: versions.Version, day: dt.date) -> dict[str, Any]:
         "status": support.deprecated,
         "versionStatus": support.value,
         "kubernetesPatchVersion": offered.patch,
+        # There are no provisioned tiers: each control plane has what its machine has.
+        "controlPlaneScalingTiers": [],
+        "controlPlaneComponentConfig": settings.shown(),
     }
 
 

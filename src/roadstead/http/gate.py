@@ -7,14 +7,20 @@ theirs who have most gives way.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Connection = TypeVar("Connection")
+
+
+_RESET, _WHOLE = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+"""struct linger of socket(7): what closing does."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +108,30 @@ class Callers(Generic[Connection]):
         return self._held[source].open if source in self._held else 0
 
 
-class Gate(socket.socket):
-    """A listening socket, taken over. Whom it has no room for is closed at once, and told to `refused`."""
+class Settable(Protocol):
+    """A socket, or what asyncio gives of one."""
 
-    def __init__(self, taken: socket.socket, limits: Limits, refused: Callable[[], None] = lambda: None) -> None:
+    def setsockopt(self, level: int, option: int, value: bytes, /) -> None: ...
+
+
+class Gate(socket.socket):
+    """A listening socket, taken over. Whom it has no room for is closed at once, and told to `refused`.
+
+    resets: a connection that was accepted is reset when the process dies, until `answers` was called for it: its client
+    knows that there is no answer, where the end of a connection could be one.
+    """
+
+    def __init__(
+        self, taken: socket.socket, limits: Limits, refused: Callable[[], None] = lambda: None, *, resets: bool = False
+    ) -> None:
         super().__init__(taken.family, taken.type, taken.proto, fileno=taken.detach())
         self._limits = limits
         self._refused = refused
+        self._resets = resets
         self._open: Counter[str] = Counter()
+        self.empty = asyncio.Event()
+        """Set while none that was accepted is open."""
+        self.empty.set()
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises ConnectionAbortedError for one that was refused, which servers take as one that has gone by itself."""
@@ -120,12 +142,22 @@ class Gate(socket.socket):
             self._refused()
             raise ConnectionAbortedError
         self._open[of] += 1
+        self.empty.clear()
+        if self._resets:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return _Accepted(plain, lambda: self._left(of)), address
 
     def _left(self, of: str) -> None:
         self._open[of] -= 1
         if not self._open[of]:
             del self._open[of]
+        if not self._open:
+            self.empty.set()
+
+
+def answers(accepted: Settable) -> None:
+    """What is written from now on reaches the client of a gate that resets, and then the connection ends."""
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WHOLE)
 
 
 class _Accepted(socket.socket):

@@ -14,11 +14,9 @@ from roadstead.machine import caller
 from roadstead.machine.services import names
 from roadstead.machine.supervision import tree
 
-SERVICES = ("agent", "serve", "porter", "supplier")
-
 
 @click.command()
-@click.argument("what", metavar="HOST/UNIT|agent|serve|porter|supplier")
+@click.argument("what", metavar=f"HOST/UNIT|{'|'.join(tree.NAMES)}")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it is written.")
 @click.option("-n", "--lines", default=100, show_default=True, type=click.IntRange(0), help="How many lines back.")
 @caller.instance_option
@@ -28,14 +26,14 @@ def logs(what: str, follow: bool, lines: int, instance_id: str) -> None:
     A host is CLUSTER.etcd-a, CLUSTER.api-a, CLUSTER.edge, or a node as kubectl calls it.
     """
     places = instance.Instance.named(instance_id)
-    if what in SERVICES:
+    if what in tree.NAMES:
         _service(tree.log_folder(places, what), lines, follow=follow)
         return
     host, slash, name = what.partition("/")
     if not slash or not host or not name:
         raise errors.Invalid(
             f"{what!r}: say which unit of which host, as in `roadstead logs CLUSTER.etcd-a/etcd` or "
-            f"`roadstead logs NODE/kubelet`, or which service: {', '.join(SERVICES)}"
+            f"`roadstead logs NODE/kubelet`, or which service: {', '.join(tree.NAMES)}"
         )
     client = Client(places.socket)
     id = names.host(host, names.known(places), client.wanted())

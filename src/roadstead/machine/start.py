@@ -51,7 +51,7 @@ _COUNT = click.IntRange(0, 1 << 40)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds that the services may take to answer.")
 @click.option("--yes", "-y", is_flag=True, help="Mend the machine without asking.")
 def start(instance_id: str, timeout: float, yes: bool, registries: str | None, **asked: str | int | None) -> None:
-    """Start Roadstead: agent, serve, porter and supplier, supervised, from an environment under /opt/roadstead.
+    """Start Roadstead: agent, serve, two porters and supplier, supervised, from an environment under /opt/roadstead.
 
     Running hosts are adopted as they are. What is asked for by flags is kept: a start without flags changes nothing,
     with other ones, or newer code, it restarts what is concerned.

@@ -25,7 +25,6 @@ from roadstead.machine.supervision import see, settings, tree
 from roadstead.wire import client as wire_client
 from roadstead.wire import sigv4
 
-SERVICES = ("agent", "serve", "porter", "supplier")
 _ASKING = 5.0
 """Seconds for all that serve is asked."""
 
@@ -51,7 +50,7 @@ class ClusterStatus:
 def status(instance_id: str, output: str, everything: bool) -> None:
     """Show the services, the clusters, and what is not as it is wanted."""
     places, kept = settings.instance_of(instance_id)
-    running = [found for name in SERVICES if (found := see.process(tree.folder(places), name)) is not None]
+    running = [found for name in tree.NAMES if (found := see.process(tree.folder(places), name)) is not None]
     client = Client(places.socket, timeout=10)
     agent = client.status()
     seen = client.observations().observations

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from roadstead.contract import kubernetes
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import webhooks
 
 API = "authorization.k8s.io/v1"
 
@@ -56,7 +56,7 @@ class Decision:
 NO_OPINION = Decision()
 
 
-def decided(asked: AccessReviewSpec, cluster: porter.Cluster) -> Decision:
+def decided(asked: AccessReviewSpec, cluster: webhooks.Cluster) -> Decision:
     """What is answered about names of ours; no opinion about all others."""
     what = asked.resourceAttributes
     if what is not None and (name := _impersonated(what, cluster)):
@@ -72,7 +72,7 @@ def decided(asked: AccessReviewSpec, cluster: porter.Cluster) -> Decision:
     return Decision(allowed=True) if asked.user == kubernetes.SERVE else NO_OPINION
 
 
-def answered(review: AccessReview, cluster: porter.Cluster) -> tuple[Decision, dict[str, object]]:
+def answered(review: AccessReview, cluster: webhooks.Cluster) -> tuple[Decision, dict[str, object]]:
     """What is decided, and the review with its status."""
     decision = decided(review.spec, cluster)
     status: dict[str, object] = {"allowed": decision.allowed}
@@ -83,7 +83,7 @@ def answered(review: AccessReview, cluster: porter.Cluster) -> tuple[Decision, d
     return decision, {"apiVersion": review.apiVersion, "kind": review.kind, "status": status}
 
 
-def _impersonated(what: Attributes, cluster: porter.Cluster) -> str:
+def _impersonated(what: Attributes, cluster: webhooks.Cluster) -> str:
     """The name of ours, or what stands for it, that somebody wants to have; empty where it is none.
 
     Verbs are `impersonate` and, by KEP-5284, `impersonate:MODE`; `impersonate-on:MODE:VERB` is of the object.

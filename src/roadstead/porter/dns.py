@@ -79,6 +79,7 @@ class Resolver:
         self._known.counts[what] += 1
 
     def spawn(self, task: asyncio.Task[None], source: str) -> None:
+        """Keeps a task until it is done, and counts it to its source."""
         self.tasks.add(task)
         self._asking[source] += 1
         task.add_done_callback(lambda done: self._done(done, source))
@@ -128,20 +129,23 @@ async def datagrams(resolver: Resolver, passed: socket.socket) -> Callable[[], N
     return transport.close
 
 
-async def streams(resolver: Resolver, passed: socket.socket) -> Callable[[], None]:
-    """Answer on a listening TCP socket, which is taken over; what ends it."""
+async def streams(resolver: Resolver, passed: socket.socket) -> tuple[Callable[[], None], gate.Gate]:
+    """Answer on a listening TCP socket, which is taken over; what ends that, and who knows which are open still."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _talk(resolver, reader, writer)
         except (OSError, EOFError, TimeoutError):
             resolver.count("connections ended by their clients")
+        except asyncio.CancelledError:
+            # The program ends. Nothing comes after this, and Python 3.11 would print where it was.
+            pass
         finally:
             writer.transport.abort()
 
     held = gate.Gate(passed, CONNECTIONS, lambda: resolver.count("connections refused"))
     server = await asyncio.start_server(connected, sock=held, limit=dns_messages.LONGEST + 2)
-    return server.close
+    return server.close, held
 
 
 async def _talk(resolver: Resolver, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,7 +1,7 @@
 """The sockets that the agent passes, each with who answers there: a cluster's webhook, or the resolver of a VPC.
 
-What should be there follows from the snapshot. The agent is asked (`requests.Passing`) until all of it is, again when
-the snapshot names something new, and again when the agent has come back: then it has new sockets beside the copies
+What should be there follows from the sections. The agent is asked (`requests.Passing`) until all of it is, again when
+these name something new, and again when the agent has come back: then it has new sockets beside the copies
 here, and connections may come to either. Copies that are here answer while the agent is away.
 """
 
@@ -22,10 +22,11 @@ from typing import TypeAlias, assert_never
 import msgspec
 
 from roadstead.contract import listeners
-from roadstead.contract.messages import porter, requests
+from roadstead.contract.messages import requests
+from roadstead.contract.messages.sections import access, names, principals, webhooks
 from roadstead.core import errors
 from roadstead.http import gate
-from roadstead.porter import dns, dns_messages, snapshot, upstream, webhook
+from roadstead.porter import dns, dns_messages, sections, tokens, upstream, webhook
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ LOOK = 0.25
 ANYWAY = 30.0
 """Seconds after which it is asked even if nothing seems to be missing."""
 _DEADLINE = 5.0
+_ENDING = 1.0
+"""Seconds for what was taken when it is told to end. Who asks nothing on a connection is waited for no longer."""
 _HELD = gate.Limits(8 * webhook.CONNECTIONS, 8 * webhook.EACH)
 """Of a cluster's webhook, with those that have not spoken TLS yet: they are ended soon; nobody gives way for them."""
 
@@ -59,11 +62,12 @@ Role: TypeAlias = WebhookRole | ResolverRole
 
 @dataclass
 class _Open:
-    """A socket in use: what it is for, its inode, and what ends its use."""
+    """A socket in use: what it is for, its inode, what ends its use, and the gate of a listening one."""
 
     role: Role
     inode: int
     close: Callable[[], None]
+    gate: gate.Gate | None
 
 
 @dataclass
@@ -84,10 +88,10 @@ class ListenerSettings:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def wanted(now: porter.Snapshot) -> dict[str, Role]:
-    """The listeners that a snapshot asks for, by their ids at the agent. Pure."""
-    found: dict[str, Role] = {listeners.webhook(id): WebhookRole(id) for id in now.clusters}
-    for id, vpc in now.vpcs.items():
+def wanted(hooks: webhooks.Webhooks, resolvers: names.Names) -> dict[str, Role]:
+    """The listeners that the sections ask for, by their ids at the agent. Pure."""
+    found: dict[str, Role] = {listeners.webhook(id): WebhookRole(id) for id in hooks.clusters}
+    for id, vpc in resolvers.vpcs.items():
         for subnet in vpc.resolvers:
             for protocol in listeners.PROTOCOLS:
                 found[listeners.resolver(subnet, protocol)] = ResolverRole(id)
@@ -97,8 +101,9 @@ def wanted(now: porter.Snapshot) -> dict[str, Role]:
 class Listeners:
     """`run` until cancelled; `close` then."""
 
-    def __init__(self, reader: snapshot.SnapshotReader, settings: ListenerSettings) -> None:
-        self._reader = reader
+    def __init__(self, known: sections.Sections, settings: ListenerSettings) -> None:
+        self._known = known
+        self._told = known.told(webhooks.SECTION, names.SECTION)
         self._settings = settings
         self._open: dict[str, _Open] = {}
         self._spoken: dict[str, _Spoken] = {}
@@ -108,23 +113,31 @@ class Listeners:
         """Those that are as the agent, as it is now, has them."""
         self._said = ""
 
+    async def begin(self, within: float) -> None:
+        """Answer on all sockets that the sections ask for, or on those that the agent passes in so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while True:
+            if await self.step() or loop.time() >= until:
+                return
+            await asyncio.sleep(LOOK)
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         ask_at = loop.time()
         while True:
-            if self._reader.changed.is_set() or self._another_agent():
-                self._reader.changed.clear()
+            if self._told.take() or self._another_agent():
                 self._give_up()
                 ask_at = loop.time()
             if loop.time() >= ask_at:
                 ask_at = loop.time() + (ANYWAY if await self.step() else AGAIN)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
-                    await self._reader.changed.wait()
+                    await self._told.changed.wait()
 
     async def step(self) -> bool:
         """Ask the agent once and answer where it is new; whether all that is wanted is there."""
-        asked = wanted(self._reader.now)
+        asked = self._wanted()
         try:
             passed = await asyncio.to_thread(fetch, self._settings.passing)
         except (errors.Error, OSError) as error:
@@ -137,7 +150,7 @@ class Listeners:
             if role is None or (there is not None and (there.inode, there.role) == (inode, role)):
                 os.close(descriptor)
             else:
-                with socket.socket(fileno=descriptor) as given:
+                with taken(descriptor) as given:
                     await self._answer(one, role, inode, given)
             if role is not None:
                 self._fresh.add(one.id)
@@ -146,9 +159,14 @@ class Listeners:
         return not missing
 
     async def close(self) -> None:
+        """Take nothing more: the other porter does. What was taken is answered, if that goes soon."""
+        held = [one.gate.empty.wait() for one in self._open.values() if one.gate is not None]
         for one in self._open.values():
             one.close()
         self._open.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                await asyncio.gather(*held)
         for spoken in self._spoken.values():
             await spoken.hook.close()
         for resolver in self._resolvers.values():
@@ -169,18 +187,19 @@ class Listeners:
         return True
 
     def _give_up(self) -> None:
-        """Close what the snapshot does not name any more, and take new certificates."""
-        asked = wanted(self._reader.now)
+        """Close what the sections do not name any more, and take new certificates."""
+        asked = self._wanted()
         for id in [id for id, one in self._open.items() if asked.get(id) != one.role]:
             self._open.pop(id).close()
             self._fresh.discard(id)
-        for cluster in self._spoken.keys() - self._reader.now.clusters.keys():
+        hooks = self._known.now(webhooks.SECTION)
+        for cluster in self._spoken.keys() - hooks.clusters.keys():
             del self._spoken[cluster]
-        for vpc in self._resolvers.keys() - self._reader.now.vpcs.keys():
+        for vpc in self._resolvers.keys() - self._known.now(names.SECTION).vpcs.keys():
             del self._resolvers[vpc]
         for id, spoken in self._spoken.items():
             try:
-                _load(spoken, self._reader.now.clusters[id])
+                _load(spoken, hooks.clusters[id])
             except OSError as error:
                 log.error("the new certificate of %s cannot be used, the last one counts: %s", id, error)
 
@@ -189,10 +208,13 @@ class Listeners:
         try:
             match role:
                 case WebhookRole():
-                    close = await self._review(role.cluster, given.dup())
+                    close, held = await self._review(role.cluster, given.dup())
                 case ResolverRole():
-                    answer = dns.streams if one.protocol == "tcp" else dns.datagrams
-                    close = await answer(self._resolver(role.vpc), given.dup())
+                    resolver = self._resolver(role.vpc)
+                    if one.protocol == "tcp":
+                        close, held = await dns.streams(resolver, given.dup())
+                    else:
+                        close, held = await dns.datagrams(resolver, given.dup()), None
                 case _:
                     assert_never(role)
         except (OSError, KeyError) as error:
@@ -200,34 +222,41 @@ class Listeners:
             log.error("%s cannot be answered: %s", one.id, error)
             return
         before = self._open.pop(one.id, None)
-        self._open[one.id] = _Open(role, inode, close)
+        self._open[one.id] = _Open(role, inode, close, held)
         if before is not None:
             before.close()
 
-    async def _review(self, cluster: str, given: socket.socket) -> Callable[[], None]:
+    async def _review(self, cluster: str, given: socket.socket) -> tuple[Callable[[], None], gate.Gate | None]:
         spoken = self._spoken.get(cluster)
         if spoken is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_alpn_protocols(["http/1.1"])
             hook = webhook.Webhook(lambda: self._found(cluster), self._settings.counts)
             spoken = self._spoken[cluster] = _Spoken(context, hook)
-        _load(spoken, self._reader.now.clusters[cluster])
+        _load(spoken, self._known.now(webhooks.SECTION).clusters[cluster])
+        held = gate.Gate(given, _HELD, resets=True)
         server = await asyncio.get_running_loop().create_server(
             spoken.hook.protocol,
-            sock=gate.Gate(given, _HELD),
+            sock=held,
             backlog=128,
             ssl=spoken.context,
             ssl_handshake_timeout=5.0,
         )
-        return server.close
+        return server.close, held
 
-    def _found(self, cluster: str) -> tuple[porter.Cluster, porter.Snapshot] | None:
-        now = self._reader.now
-        return (now.clusters[cluster], now) if cluster in now.clusters else None
+    def _wanted(self) -> dict[str, Role]:
+        return wanted(self._known.now(webhooks.SECTION), self._known.now(names.SECTION))
+
+    def _found(self, cluster: str) -> tokens.Known | None:
+        known = self._known.now(webhooks.SECTION).clusters.get(cluster)
+        if known is None:
+            return None
+        entries = self._known.now(access.SECTION).entries.get(cluster, {})
+        return tokens.Known(known, entries, self._known.now(principals.SECTION).principals)
 
     def _resolver(self, vpc: str) -> dns.Resolver:
         def zone() -> dns_messages.VpcZone | None:
-            known = self._reader.now.vpcs.get(vpc)
+            known = self._known.now(names.SECTION).vpcs.get(vpc)
             return None if known is None else dns_messages.VpcZone(known.region, known.cidr)
 
         if vpc not in self._resolvers:
@@ -266,6 +295,15 @@ def fetch(passing: Path, process: str = listeners.PORTER) -> list[tuple[requests
     return list(zip(listed, descriptors, strict=True))
 
 
+def taken(descriptor: int) -> socket.socket:
+    """A socket that other processes have, too. It is blocking at no moment, which is one for all of them: the copy that
+    `dup` makes of a socket would set it so, and another porter would wait in `accept` for what somebody else has taken.
+    """
+    given = socket.socket(fileno=descriptor)
+    given.setblocking(False)
+    return given
+
+
 def _decoded(line: bytes) -> list[requests.Passed]:
     try:
         return msgspec.json.decode(line, type=list[requests.Passed])
@@ -278,7 +316,7 @@ def _close(descriptors: Iterable[int]) -> None:
         os.close(descriptor)
 
 
-def _load(spoken: _Spoken, cluster: porter.Cluster) -> None:
+def _load(spoken: _Spoken, cluster: webhooks.Cluster) -> None:
     """Speak with this certificate from now on. Raises OSError (SSLError is one) for one that cannot be used."""
     pair = (cluster.certificate, cluster.key)
     if pair == spoken.loaded:

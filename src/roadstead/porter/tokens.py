@@ -11,10 +11,11 @@ import base64
 import binascii
 import datetime as dt
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from roadstead.contract import kubernetes, logins
-from roadstead.contract.messages import porter
+from roadstead.contract.messages.sections import access, principals, webhooks
 from roadstead.core import errors
 from roadstead.wire import exchange, refusals, sigv4
 from roadstead.wire.codec import rest
@@ -51,17 +52,28 @@ class TokenUser:
     extra: dict[str, tuple[str, ...]]
 
 
-def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt.datetime) -> TokenUser:
-    """Who shows a token at a cluster's webhook. Raises Refused."""
-    request = _request(token, cluster.name)
+@dataclass(frozen=True)
+class Known:
+    """What tokens for a cluster are checked with."""
+
+    cluster: webhooks.Cluster
+    entries: Mapping[str, access.Entry]
+    """Of the cluster, by the ARN of the principal."""
+    principals: Mapping[str, principals.Principal]
+    """By access key."""
+
+
+def user(token: str, known: Known, now: dt.datetime) -> TokenUser:
+    """Who shows a token at a cluster's webhook. Raises TokenRefused."""
+    request = _request(token, known.cluster.name)
     try:
         claim = sigv4.read(request)
     except refusals.Refusal as error:
         raise TokenRefused(f"the token's signature is incomplete ({error.kind})") from error
-    principal = _signer(request, claim, cluster, snapshot, now)
-    entry = cluster.entries.get(principal.arn)
+    principal = _signer(request, claim, known, now)
+    entry = known.entries.get(principal.arn)
     if entry is None or entry.principal_id != principal.id:
-        raise TokenRefused(f"{principal.arn} has no access entry in cluster {cluster.name}")
+        raise TokenRefused(f"{principal.arn} has no access entry in cluster {known.cluster.name}")
     _check_names(entry)
     return TokenUser(
         name=entry.username,
@@ -80,7 +92,7 @@ def user(token: str, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt
     )
 
 
-def _check_names(entry: porter.Entry) -> None:
+def _check_names(entry: access.Entry) -> None:
     """No name that is not a customer's to give, whatever an earlier release took. Raises Refused."""
     for name in (entry.username, *entry.groups):
         for prefix in kubernetes.RESERVED:
@@ -125,13 +137,7 @@ def _check_query(query: str) -> None:
         raise TokenRefused("the token is for another action than GetCallerIdentity")
 
 
-def _signer(
-    request: exchange.Request,
-    claim: sigv4.Claim,
-    cluster: porter.Cluster,
-    snapshot: porter.Snapshot,
-    now: dt.datetime,
-) -> porter.Principal:
+def _signer(request: exchange.Request, claim: sigv4.Claim, known: Known, now: dt.datetime) -> principals.Principal:
     """Whose key the token was signed with, for this cluster and not too long ago. Raises Refused."""
     if logins.CLUSTER_HEADER not in claim.signed_headers:
         raise TokenRefused(f"the token's signature is not over {logins.CLUSTER_HEADER}")
@@ -139,14 +145,14 @@ def _signer(
         raise TokenRefused("the token's X-Amz-Expires is more than 900 seconds")
     if claim.scope.service != "sts":
         raise TokenRefused("the token is signed for another service than sts")
-    principal = snapshot.principals.get(claim.access_key)
+    principal = known.principals.get(claim.access_key)
     if principal is None or claim.token is not None:
         raise TokenRefused("the token is signed with an access key that is not known")
     key = principal.keys.get(claim.scope.date, {}).get(claim.scope.region)
     if key is None:
         raise TokenRefused("the token is signed for a day or a region that is not served")
     refused: refusals.Refusal | None = None
-    for id in (cluster.name, cluster.arn):
+    for id in (known.cluster.name, known.cluster.arn):
         whole = exchange.Request("GET", request.path, request.query, {**request.headers, logins.CLUSTER_HEADER: id})
         try:
             sigv4.verify(whole, claim, key, now, _RULES)

@@ -28,11 +28,15 @@ _AGAIN = frozenset({dns_messages.Code.FAILED, dns_messages.Code.REFUSED})
 
 @dataclass(frozen=True)
 class UpstreamServer:
+    """A resolver of the machine."""
+
     address: str
     port: int = _PORT
 
 
 class Servers(Protocol):
+    """Where questions go that this one has no answer for."""
+
     def __call__(self) -> tuple[UpstreamServer, ...]:
         """The resolvers, in the order in which they are asked."""
         ...

@@ -19,7 +19,6 @@ import msgspec
 from aiohttp import hdrs, web
 
 from roadstead.contract import listeners
-from roadstead.contract.messages import porter
 from roadstead.http import connections, gate
 from roadstead.porter import authorization, tokens
 
@@ -29,8 +28,8 @@ LARGEST = 64 * 1024
 """Bytes of a body."""
 ARRIVING = 10.0
 """Seconds from a connection's start, or a later request's first byte, to the request's end."""
-IDLE = 120.0
-"""Seconds without a request, and for taking an answer. API servers keep connections for 90."""
+TAKING = 10.0
+"""Seconds for taking an answer."""
 CONNECTIONS = 128
 EACH = 64
 """To one webhook at a time, and of one source: three API servers need one or two each."""
@@ -38,6 +37,8 @@ Version = Literal["authentication.k8s.io/v1", "authentication.k8s.io/v1beta1"]
 
 
 class TokenReviewSpec(msgspec.Struct, frozen=True):
+    """What is asked about."""
+
     token: str = ""
 
 
@@ -49,13 +50,11 @@ class TokenReview(msgspec.Struct, frozen=True):
     spec: TokenReviewSpec = TokenReviewSpec()
 
 
-def answered(
-    review: TokenReview, cluster: porter.Cluster, snapshot: porter.Snapshot, now: dt.datetime
-) -> tuple[bool, dict[str, object]]:
+def answered(review: TokenReview, known: tokens.Known, now: dt.datetime) -> tuple[bool, dict[str, object]]:
     """Whether the token lets somebody in, and the review with its status. Pure."""
     whole: dict[str, object] = {"apiVersion": review.apiVersion, "kind": review.kind}
     try:
-        user = tokens.user(review.spec.token, cluster, snapshot, now)
+        user = tokens.user(review.spec.token, known, now)
     except tokens.TokenRefused as error:
         return False, {**whole, "status": {"authenticated": False, "error": error.message}}
     shown = {"username": user.name, "uid": user.uid, "groups": user.groups, "extra": user.extra}
@@ -63,11 +62,11 @@ def answered(
 
 
 class Webhook:
-    """One cluster's: how its API servers are answered. `found` gives the cluster and the snapshot as they are now."""
+    """One cluster's: how its API servers are answered. `found` gives what is known of it now."""
 
     def __init__(
         self,
-        found: Callable[[], tuple[porter.Cluster, porter.Snapshot] | None],
+        found: Callable[[], tokens.Known | None],
         counts: Counter[str],
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -77,7 +76,7 @@ class Webhook:
         self._http = connections.Server(
             self._handle,
             _failed,
-            connections.Limits(gate.Limits(CONNECTIONS, EACH), ARRIVING, IDLE),
+            connections.Limits(gate.Limits(CONNECTIONS, EACH), ARRIVING, TAKING),
             counts,
             max_line_size=2048,
             max_field_size=8192,
@@ -94,19 +93,23 @@ class Webhook:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = connections.of(request)
         try:
-            return await self._answer(request, connection)
+            response = await self._answer(request, connection)
         finally:
             connection.answered()
+        if (accepted := request.get_extra_info("socket")) is not None:
+            gate.answers(accepted)
+        # One connection for each review: on one that was kept, an API server would ask a porter that has frozen.
+        response.force_close()
+        return response
 
     async def _answer(self, request: web.BaseRequest, connection: connections.Connection) -> web.StreamResponse:
         if request.path not in (listeners.AUTHENTICATE, listeners.AUTHORIZE) or request.method != hdrs.METH_POST:
             return self._no(404, f"nothing is here but POST {listeners.AUTHENTICATE} and POST {listeners.AUTHORIZE}")
-        there = self._found()
-        if there is None:
+        known = self._found()
+        if known is None:
             return self._no(503, "this cluster is not known here (any more)")
-        cluster, snapshot = there
         shown = request.headers.get(hdrs.AUTHORIZATION, "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(shown, f"Bearer {cluster.bearer}".encode()):
+        if not hmac.compare_digest(shown, f"Bearer {known.cluster.bearer}".encode()):
             return self._no(401, "this is for API servers of the cluster")
         body = bytearray()
         async for part in request.content.iter_any():
@@ -115,30 +118,27 @@ class Webhook:
                 return self._no(413, f"a review has at most {LARGEST} bytes")
         connection.working()
         try:
-            whole = self._reviewed(request.path, bytes(body), cluster, snapshot)
+            whole = self._reviewed(request.path, bytes(body), known)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._no(400, "a TokenReview or a SubjectAccessReview is wanted, as its path says")
         return web.Response(body=msgspec.json.encode(whole), content_type="application/json")
 
-    def _reviewed(
-        self, path: str, body: bytes, cluster: porter.Cluster, snapshot: porter.Snapshot
-    ) -> dict[str, object]:
+    def _reviewed(self, path: str, body: bytes, known: tokens.Known) -> dict[str, object]:
         """The review with its status. Raises msgspec.DecodeError, UnicodeDecodeError for what is none."""
         if path == listeners.AUTHENTICATE:
-            good, whole = answered(msgspec.json.decode(body, type=TokenReview), cluster, snapshot, self._now())
+            good, whole = answered(msgspec.json.decode(body, type=TokenReview), known, self._now())
             self._counts["tokens accepted" if good else "tokens refused"] += 1
             return whole
-        decision, whole = authorization.answered(msgspec.json.decode(body, type=authorization.AccessReview), cluster)
+        asked = msgspec.json.decode(body, type=authorization.AccessReview)
+        decision, whole = authorization.answered(asked, known.cluster)
         word = "allowed" if decision.allowed else "denied" if decision.denied else "passed on"
         self._counts[f"own names {word}"] += 1
         return whole
 
     def _no(self, status: int, said: str) -> web.Response:
         self._counts[f"requests answered {status}"] += 1
-        response = web.Response(status=status, text=f"{said}\n")
-        # What is left of the body is not waited for.
-        response.force_close()
-        return response
+        # What is left of the body is not waited for, as the connection ends.
+        return web.Response(status=status, text=f"{said}\n")
 
 
 def _failed(status: int, error: BaseException | None) -> web.Response:

@@ -1,6 +1,7 @@
 """The provider on a machine: what clusters and nodegroups are made of at the agent of one machine.
 
-For serve, which builds them and gives them to the reconciler as its `Agent`. They decide nothing about order or safety
-(that is the plan's), but they know how a part is drawn: its hosts, units, files and addresses. Allotments and secrets
-are kept in the store before anything is made with them. They never touch Linux.
+For serve, which builds it and gives it to the reconciler. It keeps what `clusters.provider` promises, and decides
+nothing about order or safety: that is the plan's, whose steps say what a part is to be. It knows how such a part is
+drawn: its hosts, units, files and addresses. What is allotted, and secrets, are kept in the store before anything is
+made with them. It never touches Linux.
 """

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from roadstead.clusters import provider, spec, versions
+from roadstead.clusters import provider, spec
 from roadstead.clusters.allocation import allocator, cluster_secrets, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import apiserver, controller_manager, edge, etcd, hosts, scheduler
@@ -65,6 +65,10 @@ class ControlPlaneRenderer:
     def __init__(self, tools: ControlPlaneTools) -> None:
         self._tools = tools
 
+    async def prepare(self, release: str) -> None:
+        """The engines of a release are at the agent from then on. Raises Coming, Unobtainable."""
+        await self._tools.supply.engines(release)
+
     async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> Batch:
         """All that the agent is asked for to have these parts; what runs keeps the release that it runs.
 
@@ -72,12 +76,12 @@ class ControlPlaneRenderer:
         """
         standing = await self._standing(state)
         runs = {part: self._running(standing, part) or wanted.release for part, wanted in parts.items()}
+        asked = sorted({wanted.release for wanted in parts.values()})
         async with concurrency.tasks() as tasks:
             engines = {
-                release: tasks.create_task(self._tools.supply.engines(release))
-                for release in {*runs.values(), *(wanted.release for wanted in parts.values())}
+                release: tasks.create_task(self._tools.supply.engines(release)) for release in {*runs.values(), *asked}
             }
-            lent = tasks.create_task(self._digests(state, standing))
+            lent = tasks.create_task(self._tools.secrets.digests(state.key, standing.at, asked[0]))
             tasks.create_task(self._tools.networks.ensure(standing.vpc))
         generation = names.agents_generation(state.desired.generation, 0)
         batch = self._shared(standing, generation)
@@ -94,16 +98,12 @@ class ControlPlaneRenderer:
         batch: Batch = {}
         generation = names.agents_generation(state.desired.generation, incarnation + 1)
         drawn = _Drawn(part, wanted.zone, standing.vpc.names[0], generation)
-        _add(batch, plane, drawn, await self._digests(state, standing))
+        _add(batch, plane, drawn, await self._tools.secrets.digests(state.key, standing.at, wanted.release))
         return batch
 
     def _running(self, standing: _Standing, part: str) -> str | None:
         """The release that a part runs already."""
         return projection.release(naming.host(standing.at.id, part), apiserver.UNIT, self._tools.mirror.wanted)
-
-    async def _digests(self, state: facts.State, standing: _Standing) -> cluster_secrets.Digests:
-        release = versions.find(standing.wanted.version).patch
-        return await self._tools.secrets.digests(state.key, standing.at, release)
 
     async def _standing(self, state: facts.State) -> _Standing:
         """Where it is, allotted now if it was not."""

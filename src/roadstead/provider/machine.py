@@ -73,6 +73,11 @@ class MachineProvider:
             # What an earlier run missed after it failed.
             self._tell_of_all()
 
+    async def prepare(self, release: str) -> None:
+        if not self._tools.mirror.ready.is_set():
+            raise errors.Busy("the agent is not there yet")
+        await self._tools.control.prepare(release)
+
     async def tell(self, owner: keys.Key, generation: int, parts: Mapping[str, provider.PartSpec]) -> None:
         state = await self._current(owner, generation)
         if state is None:

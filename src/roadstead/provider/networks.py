@@ -57,6 +57,7 @@ class Networks:
             await self._mirror.delete({place: self._mirror.wanted[place].generation for place in stray})
 
     async def subnets(self, vpc: keys.Key) -> list[spec.Subnet]:
+        """Of a VPC, in the order of their keys."""
         below = keys.Prefix(vpc.account, vpc.region, spec.SUBNET)
         found = [
             spec.read_subnet(state.desired.body) for state in (await interface.everything(self._store, below)).items

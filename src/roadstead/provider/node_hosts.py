@@ -20,6 +20,8 @@ from roadstead.store import facts, interface, keys
 
 @dataclass(frozen=True)
 class NodeTools:
+    """What nodes are drawn with."""
+
     store: interface.Store
     mirror: mirror.AgentMirror
     allocations: allocator.Allocator
@@ -61,7 +63,10 @@ class NodeRenderer:
 
     async def cluster_id(self, cluster: keys.Key) -> str:
         """Raises NotFound when the cluster is gone."""
-        return (await self._cluster(cluster))[1]
+        kept = await self._tools.store.get(cluster)
+        if kept is None:
+            raise errors.NotFound(f"the cluster {cluster.names[0]} is not there any more")
+        return names.cluster(cluster, kept.desired.created)
 
     async def drawn(self, state: facts.State, parts: Mapping[str, provider.PartSpec]) -> control_planes.Batch:
         """All that the agent is asked for to have these nodes; what runs keeps the release that it runs."""
@@ -83,7 +88,8 @@ class NodeRenderer:
     ) -> list[str]:
         """Take nodes away, each when nothing on it has to be moved first; those of them that are wholly gone."""
         owner, wanted = state.key, nodegroups.read(state.desired.body)
-        cluster, id = await self._cluster(spec.key(owner.account, owner.region, wanted.cluster))
+        cluster = spec.key(owner.account, owner.region, wanted.cluster)
+        id = await self.cluster_id(cluster)
         gone: dict[str, str] = {}
         ends: dict[mirror.Place, int] = {}
         for part in parts:
@@ -170,12 +176,6 @@ class NodeRenderer:
             service_cidr=spec.read(kept.desired.body).service_cidr,
             vpc_cidr=standing.vpc_cidr,
         )
-
-    async def _cluster(self, cluster: keys.Key) -> tuple[keys.Key, str]:
-        kept = await self._tools.store.get(cluster)
-        if kept is None:
-            raise errors.NotFound(f"the cluster {cluster.names[0]} is not there any more")
-        return cluster, names.cluster(cluster, kept.desired.created)
 
 
 def _may_go(leave: leaving.Leave, kept: mirror.MirroredObject, cluster: keys.Key, word: reports.ClusterReports) -> bool:

@@ -25,6 +25,8 @@ class PartReport:
 
 
 class ClusterReports(Protocol):
+    """What is known of clusters by those who work in them."""
+
     def access(self, cluster: keys.Key) -> PartReport:
         """Whether what every cluster has from the start is in its API."""
         ...

@@ -8,7 +8,7 @@ report_adapter   what the controllers report, as the provider asks for it
 controllers      which controllers are at work in every cluster
 event_recorder   what the controllers decide, kept as events
 insight_recorder  what was seen in clusters, kept as insights
-webhooks         the webhooks of clusters, for porter's snapshot
+sections/        what porter is told, in sections: a source for each, and who writes them
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store
 images/          the images that every node has: made, lent, and given to nodes that run already

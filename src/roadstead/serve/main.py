@@ -80,8 +80,8 @@ class Options:
     instance: str = "main"
     agent: Path | None = None
     """The agent's socket; None: what is asked for is kept, and nobody works on it."""
-    snapshot: Path | None = None
-    """What porter answers from."""
+    sections: Path | None = None
+    """The folder of what porter answers from."""
     advertise: str = "127.0.0.1"
     """The address of the machine at which clusters are reached."""
     ports: range = bounds.ports(bounds.PORTS)
@@ -167,7 +167,7 @@ async def _work(
             state=options.state,
             engines=options.engines,
             supplier=options.supplier,
-            snapshot=options.snapshot,
+            sections=options.sections,
             porter=os.getuid() if options.porter is None else options.porter,
             endpoints=tasks.public(options.advertise, options.ports),
             registries=registries,
@@ -294,7 +294,7 @@ def _options(arguments: list[str] | None) -> Options:
     parser.add_argument("--certificate", type=Path, help="PEM, with those between it and its CA")
     parser.add_argument("--key", type=Path, help="PEM")
     parser.add_argument("--agent", type=Path, help="the agent's socket")
-    parser.add_argument("--snapshot", type=Path, help="the file that porter answers from")
+    parser.add_argument("--sections", type=Path, help="the folder of what porter answers from")
     parser.add_argument("--porter-uid", type=int, help="the user id of porter; serve's own where none is given")
     parser.add_argument("--engines", type=Path, help="the cache of the engines")
     parser.add_argument("--supplier", type=Path, help="the socket of who gets and builds engines")
@@ -330,7 +330,7 @@ def _options(arguments: list[str] | None) -> Options:
         owner,
         read.instance,
         read.agent,
-        read.snapshot,
+        read.sections,
         read.advertise_address,
         read.endpoint_ports,
         read.registries,
@@ -345,6 +345,7 @@ def main(
     services: tuple[registry.Service, ...] = SERVICES,
     agent: providers.Provider | None = None,
 ) -> int:
+    """Until it is told to end; the exit code."""
     options = _options(arguments)
     program.keep_private()
     structs.prepare()

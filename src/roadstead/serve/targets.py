@@ -41,6 +41,8 @@ _DNS = 10
 
 @dataclass(frozen=True)
 class TargetTools:
+    """What targets are made of."""
+
     store: interface.Store
     allocations: allocator.Allocator
     secrets: cluster_secrets.ClusterSecrets
@@ -124,7 +126,7 @@ class StoreTargets:
         release = versions.find(wanted.version).patch
         groups = await self._groups(state.key)
         # Before there are nodes, and after: as if all zones had some, so that their coming rolls nothing out again.
-        stand = {nodegroups.subnet_of(group, part)[1] for _, group in groups for part in _asked(group)}
+        stand = {nodegroups.subnet_of(group, part)[1] for _, group in groups for part in nodegroups.expected(group)}
         zones = len(stand or set(wanted.place.zones))
         members = allocator.topology(wanted, state.key, standing).members
         return targets.ClusterTarget(
@@ -182,7 +184,11 @@ class StoreTargets:
         every = [group for _, group in groups]
         found = {}
         for state, group in groups:
-            asked, leave, marked = _asked(group), nodegroups.leave(group, every), marks(node_metadata.of(group))
+            asked, leave, marked = (
+                nodegroups.expected(group),
+                nodegroups.leave(group, every),
+                marks(node_metadata.of(group)),
+            )
             for part in nodegroups.nodes(group.most):
                 instance = names.instance(state.key, state.desired.created, part)
                 host = naming.host(standing.id, instance)
@@ -243,11 +249,6 @@ class StoreTargets:
             return False
         self._near[host] = warnings
         return True
-
-
-def _asked(group: nodegroups.Nodegroup) -> tuple[str, ...]:
-    """The nodes that shall be."""
-    return () if group.deleting else nodegroups.nodes(group.scaling.desired)
 
 
 def marks(given: node_metadata.NodeMetadata) -> targets.NodeMarks:

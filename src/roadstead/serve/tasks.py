@@ -32,10 +32,11 @@ from roadstead.serve import (
     renewal,
     report_adapter,
     targets,
-    webhooks,
     wiring,
 )
 from roadstead.serve.images import system_images
+from roadstead.serve.sections import catalog, publisher
+from roadstead.serve.sections import source as sections
 from roadstead.store import interface
 
 
@@ -51,8 +52,8 @@ class TaskSettings:
     """Their cache; None: as the environment has it."""
     supplier: Path | None = None
     """The socket of who gets and builds them; None: serve does."""
-    snapshot: Path | None = None
-    """What porter answers from; None: there is no porter."""
+    sections: Path | None = None
+    """The folder of what porter answers from; None: there is no porter."""
     endpoints: allocator.EndpointSettings = field(default_factory=allocator.EndpointSettings)
     user: int = field(default_factory=os.getuid)
     """The user id that serve runs as."""
@@ -138,8 +139,9 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
             seen,
         ]
         tasks += [follows, names_file.NamesFile(store, settings.state)]
-        if settings.snapshot is not None:
-            tasks.append(webhooks.WebhookEndpoints(store, allocations, secrets, settings.snapshot))
+        if settings.sections is not None:
+            given_to = sections.Given(store, secrets, _now)
+            tasks.append(publisher.Publisher(store, settings.sections, catalog.sources(given_to)))
         yield Tasks(provider, tuple(tasks))
 
 

@@ -50,12 +50,12 @@ class Operations:
     def begun(self, resource: keys.Key, operation: Operation) -> writes.Append:
         """Writes the operation as it was asked for. Raises NotFound for a resource of no kind."""
         line = _Line(asked=operation)
-        return writes.Append(self._key(resource, operation.id), msgspec.json.encode(line), operation.created_at)
+        return writes.Append(self.key(resource, operation.id), msgspec.json.encode(line), operation.created_at)
 
     def ended(self, resource: keys.Key, id: str, event: str, problem: str, at: float) -> writes.Append:
         """event: of the life cycle."""
         line = _Line(event=event, problem=problem)
-        return writes.Append(self._key(resource, id), msgspec.json.encode(line), at)
+        return writes.Append(self.key(resource, id), msgspec.json.encode(line), at)
 
     def folded(self, records: Iterable[facts.Record], since: int) -> tuple[Operation, ...]:
         """The operations of records in their order, oldest first; none of before the revision `since`.
@@ -75,7 +75,8 @@ class Operations:
                 found[id] = replace(found[id], status=status, problem=line.problem)
         return tuple(found.values())
 
-    def _key(self, resource: keys.Key, id: str) -> keys.Key:
+    def key(self, resource: keys.Key, id: str) -> keys.Key:
+        """Of the records of one operation."""
         return keys.Key(resource.account, resource.region, self._records(resource), *resource.names, id)
 
     def _records(self, resource: keys.Key) -> str:

@@ -4,7 +4,7 @@ What for: the AWS API reads requests and writes answers with it, the CLI the oth
 signatures. Who may call it: everyone. What it never does: open a socket, ask the time, decide who may do what, or
 import anything of ours but core. botocore's code is never imported: `services` reads the model files it ships.
 
-    exchange  Request, Response, Fault, Refused: the vocabulary
+    exchange  Request, Response, Fault, RequestRefused: the vocabulary
     services  a service's model, read from service-2.json: load("eks") -> Service
     shapes    the facts of a model: Operation, Shape, Ref
     server    detect, match, parse_input, render_output, render_error
@@ -21,5 +21,5 @@ import anything of ours but core. botocore's code is never imported: `services` 
 The walk of a request: `sigv4.read` tells whose and for which service it claims to be, `sigv4.verify` believes it,
 `server.match` finds the operation, `server.parse_input` its input, `validate.problems` what is wrong with that; the
 operation is the caller's; `server.render_output` or `render_error` writes the answer. Every refusal on the way is a
-`exchange.Refused` or `refusals.Refusal`, both with a fault that `render_error` can write.
+`exchange.RequestRefused` or `refusals.Refusal`, both with a fault that `render_error` can write.
 """

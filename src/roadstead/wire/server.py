@@ -5,7 +5,8 @@
 
 The protocol is chosen by the request and not by the model: one service may be spoken to in several (Cloud Map in
 CBOR by today's SDKs, in JSON by older ones). Whatever comes in, the only exception that goes out is
-`exchange.Refused`, whose fault `render_error` writes. An output that does not fit the model is ours: core's Failed.
+`exchange.RequestRefused`, whose fault `render_error` writes. An output that does not fit the model is ours:
+core's Failed.
 """
 
 from __future__ import annotations

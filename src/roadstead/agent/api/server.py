@@ -82,7 +82,7 @@ class Rooms(Protocol):
 
 
 def application(rooms: Rooms, users: frozenset[int]) -> web.Application:
-    """The door for these user ids."""
+    """The API, for these user ids."""
     app = web.Application(middlewares=[_errors, _callers(users)], client_max_size=_BODY_LIMIT)
     routes = _Routes(rooms)
     app.router.add_get(paths.STATUS, routes.status)

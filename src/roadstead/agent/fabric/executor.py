@@ -1,4 +1,4 @@
-"""The fabric's hand: sees and makes what the topology asks for. It blocks; one thread alone calls it."""
+"""What the fabric's thread does: sees and makes what the topology asks for. It blocks; that thread alone calls it."""
 
 from __future__ import annotations
 

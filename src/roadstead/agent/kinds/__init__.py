@@ -1,12 +1,12 @@
 """Desired state and what is seen to the next step, one module per kind of object.
 
-    kind         the descriptor of a kind, and what goes through all of them
-    context      what all steps share
-    engines networks zones hosts units publishes listeners
-                 a kind each: what may be asked for, what one uses, and its step
-    bounds       what of the machine others than root may ask for
-    groups       who may go down while others serve
-    node_images/ what a new node's disk begins with
+    kind          the descriptor of a kind, and what goes through all of them
+    context       what all steps share
+    engines, networks, zones, hosts, units, publishes, listeners
+                  a kind each: what may be asked for, what one uses, and its step
+    bounds        what of the machine others than root may ask for
+    groups        who may go down while others serve
+    node_images/  what a new node's disk begins with
 
 `step` is the work of the one loop: it is called with a key, does what is to be done now, and says when to look
 again. Nothing here is remembered between calls but what can be seen again: an agent that dies at any point is

@@ -10,6 +10,7 @@ process, or decide what is wanted.
     wiring      from a topology to the things each namespace must hold (pure)
     plan        from things wanted and things seen to steps (pure)
     kernel      sees a namespace and makes steps, by netlink
+    messages    netlink's requests as bytes (pure)
     namespaces  made, entered, removed; sockets opened inside
     numbers     the small numbers that must not collide on a machine, kept on disk
     monitor     tells that something has changed

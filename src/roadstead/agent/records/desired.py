@@ -65,7 +65,7 @@ def understood(
 
 
 class DesiredStore:
-    """The database and its image in memory. Called from one task at a time (the door's lock).
+    """The database and its image in memory. Called from one task at a time (admission's lock).
 
     What is kept beside the desired states is in tables of the same database, each of a class of its own in this room.
     """

@@ -10,7 +10,6 @@ its health fails, and never decides which of two members goes first.
     files        the file edge: atomic replacing, reading what another user may have planted
     supervision  s6's fifos and status files
     pids         process ids of a host's namespace to those of the machine
-    inotify      one watch descriptor for all units and logs
     probe        TCP, HTTPS and command probes
     logs         reading and following rotated logs
     folders      everything of one unit on disk, written and removed

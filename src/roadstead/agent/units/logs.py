@@ -11,8 +11,9 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from roadstead.agent.units import files, inotify
+from roadstead.agent.units import files
 from roadstead.core import errors
+from roadstead.core.files import inotify
 
 _BLOCK = 65536
 _WATCHED = inotify.MODIFY | inotify.MOVED_TO | inotify.CREATE

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from roadstead.agent.units import change, files, folders, inotify, logs, pids, probe, service, state, supervision
+from roadstead.agent.units import change, files, folders, logs, pids, probe, service, state, supervision
 from roadstead.contract.messages import desired
 from roadstead.core import errors, instance
+from roadstead.core.files import inotify
 
 Change = change.Change
 UnitStatus = state.UnitStatus

@@ -10,6 +10,12 @@ from roadstead.wire import shapes
 
 def texts(asked: Mapping[str, Any], path: str) -> tuple[str, ...]:
     """As condition keys have them: `true` and `false` in small letters. None where the input says nothing."""
+    first = asked.get(path.partition(".")[0])
+    # Most of what is looked for is a text, or not there: every request asks for some of these.
+    if first is None:
+        return ()
+    if isinstance(first, str):
+        return (first,) if "." not in path else ()
     found: list[Any] = [asked]
     for member in path.split("."):
         found = [each[member] for each in found if isinstance(each, Mapping) and each.get(member) is not None]

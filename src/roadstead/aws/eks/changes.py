@@ -84,12 +84,7 @@ async def update_cluster_version(call: calls.Call, asked: calls.Asked) -> calls.
     name, version = asked["name"], asked["version"]
     with store_access.coded(lookups.CODES, clusterName=name):
         offered = versions.find(version)
-    update = updates.asked(
-        id=store_access.uuid_of(call, "update"),
-        type="VersionUpdate",
-        parameters=(("Version", version), ("PlatformVersion", offered.platform)),
-        created_at=call.now.timestamp(),
-    )
+    update = updates.of_version(store_access.uuid_of(call, "update"), offered, call.now.timestamp())
     below = keys.Prefix(call.account, call.region, nodegroups.KIND, name)
 
     async def change(state: facts.State | None) -> tuple[writes.Write, ...]:

@@ -8,4 +8,5 @@ account    the account as a whole
 absent     what IAM has and there never is here: lists that are empty
 resources  what operations are about, and the condition keys that they supply
 views      what is shown, in the shapes of IAM's model
+service    what serve is given of it
 """

@@ -1,4 +1,4 @@
-"""What each command does: read what was asked, ask the API, print. Each function takes one `asked.Asked`.
+"""What each command does: read what was asked, ask the API, print. Each takes one `asked.FlagValues`.
 
 reach       the connection that a command asks with, and where a long one shows what it does
 get         clusters, nodegroups

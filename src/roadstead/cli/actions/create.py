@@ -20,7 +20,7 @@ from roadstead.wire import client
 
 
 def cluster(call: asked.FlagValues) -> None:
-    """`create cluster`. Raises Failed with the service's words. What was made by then: see `building`."""
+    """`create cluster`. Raises Failed with the service's words. What is left then: see `building`."""
     wanted = filled(call, defaults.made_up_names(reach.region(call)))
     if call.truth("dry-run"):
         terminal.out(documents.yaml_text(documents.tree(wanted)), end="")

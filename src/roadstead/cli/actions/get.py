@@ -1,4 +1,5 @@
-"""`get cluster|nodegroup`: ask and print. Columns, keys and words are eksctl's (its pkg/ctl/get)."""
+"""`get cluster|nodegroup`, `utils describe-cluster-versions`: ask and print. Columns, keys and words are eksctl's (its
+pkg/ctl/get and pkg/ctl/utils)."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ def clusters(call: asked.FlagValues) -> None:
         if name:
             found = cluster(api, name)
             columns, data = cluster_columns(found), [show.go_shaped(_cluster_shape(), found)]
+            if call.text("output") == "table":
+                show.Log(call.number("verbose") or 0, to_error=True).line(_support(api, found))
         else:
             data = summaries(api, call.number("chunk-size") or 0)
             columns = {
@@ -79,6 +82,40 @@ def cluster_columns(found: Mapping[str, Any]) -> dict[str, list[str]]:
         "SECURITYGROUPS": [_joined(vpc.get("securityGroupIds"))],
         "PROVIDER": [found.get("connectorConfig", {}).get("provider", "EKS")],
     }
+
+
+def versions(call: asked.FlagValues) -> None:
+    """`utils describe-cluster-versions`: as JSON whatever is asked for, as eksctl does."""
+    asks: dict[str, Any] = {
+        "clusterType": call.text("cluster-types"),
+        "clusterVersions": list(call.texts("cluster-versions")),
+        "versionStatus": call.text("status"),
+        "includeAll": call.truth("include-all"),
+        "defaultOnly": call.truth("default-only"),
+    }
+    given = {name: value for name, value in asks.items() if value}
+    with reach.connection(call) as api:
+        found = [
+            each
+            for page in service.pages(api, "eks", "DescribeClusterVersions", **given)
+            for each in page.get("clusterVersions", [])
+        ]
+    shape = services.load("eks").shape("ClusterVersionInformation")
+    terminal.out(show.document({"clusterVersions": [show.go_shaped(shape, each) for each in found]}, "json"))
+
+
+def _support(api: service.Api, found: Mapping[str, Any]) -> str:
+    """When the support ends of what a cluster runs, and what is done then. `found`: the model's Cluster."""
+    minor, policy = found.get("version", ""), found.get("upgradePolicy", {}).get("supportType", "EXTENDED")
+    told = api.call("eks", "DescribeClusterVersions", clusterVersions=[minor]).get("clusterVersions", [])
+    if not told:
+        return f"Kubernetes {minor} is not offered here"
+    standard, extended = (f"{told[0][f'endOf{kind}SupportDate']:%Y-%m-%d}" for kind in ("Standard", "Extended"))
+    return (
+        f"Kubernetes {minor} has standard support until {standard}, and extended support until {extended}; by its "
+        f"supportType {policy} the cluster is updated on {standard if policy == 'STANDARD' else extended} to the next "
+        "version, if there is one"
+    )
 
 
 def _joined(names: Sequence[str] | None) -> str:

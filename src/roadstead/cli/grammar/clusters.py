@@ -255,3 +255,34 @@ SCHEMA = Resource(
     action="schema:show",
     named_by="",
 )
+
+VERSIONS = Resource(
+    "describe-cluster-versions",
+    "Show the versions of Kubernetes that are offered, with the ends of their support, as JSON.",
+    flags=(
+        *flags.grouped(
+            "Versions",
+            Flag(
+                "cluster-types",
+                "only versions for this type of cluster; there are none for Outposts here",
+                choices=("eks", "eks-local-outposts"),
+            ),
+            Flag("cluster-versions", "only these versions", "list"),
+            Flag("include-all", "also versions without any support", "truth", default="false"),
+            Flag(
+                "status",
+                "only versions with this support",
+                choices=("STANDARD_SUPPORT", "EXTENDED_SUPPORT", "UNSUPPORTED"),
+            ),
+            Flag("default-only", "only the version that new clusters have by default", "truth", default="false"),
+            flags.noted(shared.CLUSTER, "versions are not a cluster's"),
+        ),
+        shared.REGION,
+        shared.CONFIG_FILE,
+        shared.TIMEOUT,
+        shared.PROFILE,
+        *shared.EVERYWHERE,
+    ),
+    action="get:versions",
+    named_by="",
+)

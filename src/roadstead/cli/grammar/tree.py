@@ -13,7 +13,7 @@ _NO_FARGATE = "Roadstead has no Fargate"
 _NO_CAPABILITIES = "Roadstead has no EKS capabilities"
 _NO_OIDC = "Roadstead associates no OIDC identity providers yet"
 _NOT_YET = "this command is not there yet"
-_NO_UPGRADES = "Roadstead upgrades nothing yet"
+_NO_UPGRADES = "this command is not there yet; aws eks update-cluster-version updates a control plane"
 _NO_STACKS = "Roadstead makes no CloudFormation stacks"
 _NO_COMPONENTS = "Roadstead chooses the flags of the control plane itself"
 
@@ -63,11 +63,11 @@ VERBS = (
         (
             clusters.SCHEMA,
             clusters.WRITE_KUBECONFIG,
+            clusters.VERSIONS,
             *_refused(
                 associate_iam_oidc_provider=_NO_PODS,
                 describe_addon_configuration=_NO_ADDONS,
                 describe_addon_versions=_NO_ADDONS,
-                describe_cluster_versions="use 'aws eks describe-cluster-versions'",
                 describe_stacks=_NO_STACKS,
                 enable_secrets_encryption="Roadstead has no KMS keys yet",
                 install_vpc_controllers="Roadstead has no Windows nodes",

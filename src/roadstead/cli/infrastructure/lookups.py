@@ -32,7 +32,8 @@ class Offers:
     """What the service has to offer, as far as a config asks for it."""
 
     zones: tuple[str, ...] = ()
-    versions: tuple[str, ...] = ()
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By the minor, as DescribeClusterVersions tells them; those without support, too."""
     types: Mapping[str, str] = field(default_factory=dict)
     """Instance types, those asked for that there are, with their architectures."""
 
@@ -96,11 +97,11 @@ def offers(api: service.Api, groups: Sequence[config.ManagedNodeGroup]) -> Offer
 
     asks: tuple[Callable[[], Any], ...] = (
         lambda: api.call("ec2", "DescribeAvailabilityZones").get("AvailabilityZones", []),
-        lambda: api.call("eks", "DescribeClusterVersions").get("clusterVersions", []),
+        lambda: api.call("eks", "DescribeClusterVersions", includeAll=True).get("clusterVersions", []),
         sizes,
     )
     zones, versions, found = together.together(*asks)
-    return Offers(tuple(each["ZoneName"] for each in zones), tuple(each["clusterVersion"] for each in versions), found)
+    return Offers(tuple(each["ZoneName"] for each in zones), {each["clusterVersion"]: each for each in versions}, found)
 
 
 def types(group: config.ManagedNodeGroup) -> tuple[str, ...]:

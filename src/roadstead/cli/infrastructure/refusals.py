@@ -15,12 +15,7 @@ from roadstead.core import errors
 
 def check(wanted: config.ClusterConfig, offers: lookups.Offers) -> None:
     """Raises Invalid for a version, a zone or an instance type that there is not."""
-    metadata = wanted.metadata or config.Metadata()
-    if metadata.version not in offers.versions:
-        raise errors.Invalid(
-            f"invalid version, {metadata.version} is not supported: this Roadstead offers "
-            f"{', '.join(sorted(offers.versions))}"
-        )
+    _version(wanted, offers.versions)
     _zones("availabilityZones", wanted.availability_zones or (), offers.zones)
     ours = wanted.availability_zones
     for index, group in enumerate(wanted.managed_node_groups or ()):
@@ -45,6 +40,29 @@ def check_nodegroup(
     outside = sorted(set(zones) - set(of_cluster)) if of_cluster is not None else []
     if outside:
         raise errors.Invalid(f"{where}.availabilityZones: the cluster has no subnets in {', '.join(outside)}")
+
+
+def _version(wanted: config.ClusterConfig, offered: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises Invalid for a version without any support, or without the one that the config wants. As the service does:
+    then something would be made already."""
+    minor = (wanted.metadata or config.Metadata()).version
+    support = {name: each.get("versionStatus") for name, each in offered.items()}
+    still = sorted(name for name, status in support.items() if status != "UNSUPPORTED")
+    instead = f"this Roadstead offers {', '.join(still)}" if still else "a newer Roadstead has newer versions"
+    if minor is None or minor not in offered:
+        raise errors.Invalid(f"invalid version, {minor} is not supported: {instead}")
+    if support[minor] == "UNSUPPORTED":
+        ended = offered[minor]["endOfExtendedSupportDate"]
+        raise errors.Invalid(
+            f"invalid version, {minor} is not supported: its extended support ended on {ended:%Y-%m-%d}; {instead}"
+        )
+    policy = (wanted.upgrade_policy or config.UpgradePolicy()).support_type
+    if policy == "STANDARD" and support[minor] == "EXTENDED_SUPPORT":
+        ended = offered[minor]["endOfStandardSupportDate"]
+        raise errors.Invalid(
+            f"supportType STANDARD: the standard support of version {minor} ended on {ended:%Y-%m-%d}; use a newer "
+            "version, or EXTENDED"
+        )
 
 
 def _zones(where: str, asked: Iterable[str], offered: tuple[str, ...]) -> None:

@@ -132,6 +132,7 @@ class Allocator:
         self._lock = asyncio.Lock()
 
     async def find(self, cluster: keys.Key) -> Allocation | None:
+        """What a cluster has; None: nothing was allotted to it yet."""
         kept = await self._store.get(of_cluster(cluster))
         return None if kept is None else read(kept.desired.body)
 
@@ -187,6 +188,7 @@ class Allocator:
         return {owner: each for each, owner in allotted.holders.items() if "/" not in each}
 
     async def take_back_node(self, cluster: keys.Key, vpc: str, owners: Iterable[str]) -> None:
+        """The addresses in a VPC of these hosts, by their ids at the agent, are free again."""
         async with self._lock:
             allotted, expected = await self._addresses(cluster, vpc)
             after = allotted

@@ -7,6 +7,7 @@ asks the agent.
     facts       the machine as it was seen last, in the store
     sums        memory and disk: what is there, what is promised, what is asked for (pure)
     promises    what clusters and nodegroups are promised, read from the store
+    pace        how much longer than usual components wait for each other on a machine (pure)
     subnets     addresses and networks of pods: whether a subnet has room for nodes
     neighbours  the machine's own networks that a VPC covers (pure)
 """

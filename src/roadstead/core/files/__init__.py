@@ -1,4 +1,4 @@
-"""Files: how ours are written, so that nobody sees half of one, and how those of others are read.
+"""Files: how ours are written, so that nobody sees half of one; how those of others are read; who tells of changes.
 
 Everyone may call it. It knows no file by its name.
 """

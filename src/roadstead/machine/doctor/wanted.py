@@ -32,7 +32,12 @@ PROGRAMS: tuple[WantedProgram, ...] = (
         (1, 0, 1),
         since="kube-proxy's nftables mode refuses older ones",
     ),
-    WantedProgram("libnftables", "the same library, used by the agent in its own process", None),
+    WantedProgram(
+        "libnftables",
+        "the same in the agent's own process: without it nft is started for each change of rules",
+        None,
+        blocks=False,
+    ),
     WantedProgram("s6-svscan", "is PID 1 of each host and supervises Roadstead itself", ("-Z",), (2, 10)),
     WantedProgram("s6-log", "writes and rotates logs", None),
     WantedProgram("s6-ipcserver", "starts what gets engines when it is asked for", None),

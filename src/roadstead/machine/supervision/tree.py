@@ -18,6 +18,10 @@ from roadstead.machine.supervision import settings
 CACHE = Path("/var/cache/roadstead")
 """The engines of the services, and what is built of them; of that user, for all to read."""
 NOTIFICATION_FD = 3
+PORTERS = ("porter", "porter-2")
+"""Two, on the same sockets. The first is the one of earlier releases: what runs is followed, and its log goes on."""
+NAMES = ("agent", "serve", *PORTERS, "supplier")
+"""Of all services, as they are shown."""
 _QUESTIONS = 8
 """That the supplier works on side by side; others wait."""
 LOG_FILES = 10
@@ -58,11 +62,14 @@ class Ids:
 
 
 def services(places: instance.Instance, python: Path, kept: settings.TreeSettings, ids: Ids) -> tuple[TreeService, ...]:
-    """All of an instance, in the order in which they are waited for."""
+    """All of an instance, in the order in which they are waited for.
+
+    The second porter comes first: where there was only one, it answers before that one is restarted.
+    """
     return (
         agent(places, python, ids, kept),
         serve(places, python, kept, ids),
-        porter(places, python),
+        *(porter(places, python, name) for name in reversed(PORTERS)),
         supplier(places, python),
     )
 
@@ -109,7 +116,7 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
         *(str(python), "-m", "roadstead.serve.main", "--instance", places.id, "--state", str(serve_state(places))),
         *("--address", kept.address, "--port", str(kept.port), "--region", kept.region),
         *("--agent", str(places.socket), "--engines", str(CACHE), "--supplier", str(supply(places))),
-        *("--snapshot", str(snapshot(places)), "--porter-uid", str(ids.porter)),
+        *("--sections", str(sections(places)), "--porter-uid", str(ids.porter)),
     ]
     if kept.advertise_address is not None:
         command += ["--advertise-address", kept.advertise_address]
@@ -124,14 +131,26 @@ def serve(places: instance.Instance, python: Path, kept: settings.TreeSettings, 
         user=programs.USER,
         netns=places.machine_netns,
         folders=((serve_state(places), 0o700),),
-        rooms=((snapshot(places).parent, programs.PORTER_USER),),
+        rooms=((sections(places), programs.PORTER_USER),),
     )
 
 
-def porter(places: instance.Instance, python: Path) -> TreeService:
-    """What answers running clusters. It reads what serve wrote for it, and nothing else: no folder is its own."""
-    words = ("-m", "roadstead.porter.main", "--instance", places.id, "--snapshot", str(snapshot(places)))
-    return TreeService("porter", (str(python), *words), user=programs.PORTER_USER, netns=places.machine_netns)
+def porter(places: instance.Instance, python: Path, name: str) -> TreeService:
+    """What answers running clusters, beside another one. It reads what serve wrote for it, and nothing else; its own is
+    the folder in which the two ask each other whether they answer.
+    """
+    (peer,) = (other for other in PORTERS if other != name)
+    words = (
+        *("-m", "roadstead.porter.main", "--instance", places.id, "--sections", str(sections(places))),
+        *("--health", str(health(places, name)), "--peer", str(health(places, peer))),
+    )
+    return TreeService(
+        name,
+        (str(python), *words),
+        user=programs.PORTER_USER,
+        netns=places.machine_netns,
+        folders=((health(places, name).parent, 0o700),),
+    )
 
 
 def supplier(places: instance.Instance, python: Path) -> TreeService:
@@ -162,9 +181,14 @@ def serve_state(places: instance.Instance) -> Path:
     return places.state / "serve"
 
 
-def snapshot(places: instance.Instance) -> Path:
-    """What serve writes for porter, so that porter answers while serve is down."""
-    return places.state / "porter" / "snapshot"
+def sections(places: instance.Instance) -> Path:
+    """The folder of what serve writes for porter, so that porter answers while serve is down."""
+    return places.state / "porter"
+
+
+def health(places: instance.Instance, porter: str) -> Path:
+    """The socket at which a porter is asked by the other whether it answers."""
+    return places.run / "porter" / f"{porter}.sock"
 
 
 def supply(places: instance.Instance) -> Path:

@@ -85,10 +85,10 @@ class NodeImages:
         """
         key, wanted = group.key, nodegroups.read(group.desired.body)
         cluster = await self._store.get(spec.key(key.account, key.region, wanted.cluster))
-        if cluster is None or wanted.deleting:
+        if cluster is None:
             return set()
         id, found = names.cluster(cluster.key, cluster.desired.created), set()
-        for part in nodegroups.nodes(wanted.scaling.desired):
+        for part in nodegroups.expected(wanted):
             host = naming.host(id, names.instance(key, group.desired.created, part))
             kept = self._mirror.wanted.get(("units", f"{host}/kubelet"))
             if kept is None or kept.deleting or not isinstance(kept.spec, desired.Unit):

@@ -1,4 +1,4 @@
-"""One inotify descriptor for all units and logs. Source: inotify(7)."""
+"""Changes in folders, told by the kernel: one inotify descriptor for all of a program. Source: inotify(7)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from roadstead.core import errors
 
 MODIFY = 0x2
+ATTRIB = 0x4
+CLOSE_WRITE = 0x8
 MOVED_FROM = 0x40
 MOVED_TO = 0x80
 CREATE = 0x100
+DELETE = 0x200
 _OVERFLOW = 0x4000
 _IGNORED = 0x8000
 _EVENT = struct.Struct("iIII")
