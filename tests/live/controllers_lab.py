@@ -46,6 +46,11 @@ class Posted:
         self.target = replace(self.target, nodes={names[word]: node for word, node in nodes.items()})
         self._changed.set()
 
+    def refresh(self, id: str) -> None:
+        """Of insights."""
+        self.target = replace(self.target, refresh=id)
+        self._changed.set()
+
     def current(self) -> Mapping[str, targets.ClusterTarget]:
         return {self.target.key: self.target}
 

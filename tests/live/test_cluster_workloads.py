@@ -174,6 +174,35 @@ def test_webhooks_that_cannot_be_asked(up: bundle.Bundle, cluster: shared.Cluste
         assert passed.json
 
 
+def test_what_is_in_the_way_of_an_upgrade_is_told_after_one_refresh(up: bundle.Bundle, cluster: shared.Cluster) -> None:
+    ready, empty = (bundle.at(name, "/validate", up.certificate) for name in (bundle.HOOKS, f"{bundle.HOOKS}-empty"))
+    cluster.apply(*bundle.webhooks(bundle.Webhook("ready-closed", ready), bundle.Webhook("empty-closed", empty)))
+
+    def eks(operation: str, **more: str) -> dict[str, Any]:
+        answer: dict[str, Any] = cluster.service.aws("eks", operation, clusterName=shared.NAME, **more)
+        return answer
+
+    eks("start_insights_refresh")
+    waiting.until("it is looked", lambda: eks("describe_insights_refresh")["status"] != "IN_PROGRESS", 10)
+    ended = eks("describe_insights_refresh")
+    print(f"\na refresh took {(ended['endedAt'] - ended['startedAt']).total_seconds():.2f} s")
+    assert ended["status"] == "COMPLETED", ended
+    found = {each["name"]: each for each in eks("list_insights")["insights"]}
+    well = {"Kubelet version skew", "kube-proxy version skew", "Addresses for new nodes", "Cluster health"}
+    assert {
+        name: found[name]["insightStatus"] for name in well if found[name]["insightStatus"]["status"] != "PASSING"
+    } == {}
+    # Each of the three API servers was heard, and none was asked for what 1.38 removes.
+    (apis,) = [each["insightStatus"] for name, each in found.items() if name.startswith("Deprecated APIs removed")]
+    assert apis["status"] == "PASSING", apis
+    closed = eks("describe_insight", id=found["Webhooks that fail closed"]["id"])["insight"]["resources"]
+    statuses = {each["kubernetesResourceUri"].rpartition("/")[2]: each["insightStatus"] for each in closed}
+    assert statuses[f"{bundle.NAMESPACE}-ready-closed"]["status"] == "PASSING"
+    empty_closed = statuses[f"{bundle.NAMESPACE}-empty-closed"]
+    assert empty_closed["status"] == "ERROR"
+    assert empty_closed["reason"].endswith("has no ready endpoint")
+
+
 def test_a_webhook_is_asked_about_what_it_names_only(up: bundle.Bundle, cluster: shared.Cluster) -> None:
     """matchConditions; a service without an address of its own; a port that is not the service's usual."""
     spared = ({"name": "not-spared", "expression": "!object.metadata.name.startsWith('spared-')"},)

@@ -18,6 +18,7 @@ from testkit import authorities
 from tests.live import bare_plane
 from tests.live.controllers_lab import NODE, OTHER, Scene, asking, expected, play, state
 
+from roadstead.clusters.insights import facts
 from roadstead.contract import leaving
 from roadstead.controllers.nodes import csr, drain, states
 from roadstead.controllers.runtime import targets
@@ -286,6 +287,57 @@ def test_it_goes_on_when_the_api_is_back(plane: bare_plane.Plane, caplog: pytest
     play(plane, story)
 
 
+def test_what_is_in_the_way_of_an_upgrade_is_seen_within_one_refresh(plane: bare_plane.Plane) -> None:
+    async def story(world: Scene) -> None:
+        async def refreshed(id: str) -> facts.InCluster:
+            """What a refresh of that id reports."""
+
+            def seen() -> facts.InCluster | None:
+                found = world.reports.of("one", facts.InCluster)
+                return found if found is not None and found.refresh == id else None
+
+            world.posted.refresh(id)
+            took = await world.until(lambda: seen() is not None)
+            print(f"\na refresh took {took:.2f} s")
+            found = seen()
+            assert found is not None
+            return found
+
+        world.posted.nodes(node=expected(2))
+        await world.register(NODE, 2)
+        await world.until(lambda: world.node() is not None)
+        for thing in (pod("held", NODE, 0), BUDGET, WEBHOOK):
+            await world.api.create(thing)
+
+        async def counted() -> bool:
+            return bool((await world.api.call("GET", BUDGET_PATH)).get("status", {}).get("expectedPods"))
+
+        try:
+            await asking(counted)
+            await world.api.list(resources.of({"apiVersion": "v1", "kind": "Endpoints"}))
+            found = await refreshed("r1")
+        finally:
+            await world.api.delete(resources.BUDGETS, "calm", "default")
+            await world.api.delete(resources.VALIDATING_WEBHOOKS, "gate")
+            await world.api.delete(resources.PODS, "held", "default", grace=0)
+        (server,) = found.servers
+        assert (server.trouble, server.started > 1.7e9) == ("", True)
+        # Deprecated since 1.33, and removed by no release.
+        (endpoints,) = [use for use in server.uses if use.api == facts.ApiName("", "v1", "endpoints")]
+        assert (endpoints.removed, endpoints.requests > 0) == ("", True)
+        (budget,) = found.budgets
+        assert (budget.name, budget.pods, budget.allowed, budget.current) == ("calm", 1, 0, True)
+        (webhook,) = found.webhooks
+        assert (webhook.service, webhook.missing, webhook.system_pods) == ("default/gate", True, False)
+        assert [node.name for node in found.nodes] == [NODE]
+        world.posted.nodes()
+        await world.until(lambda: world.node() is None)
+        found = await refreshed("r2")
+        assert (found.budgets, found.webhooks, found.nodes) == ((), (), ())
+
+    play(plane, story)
+
+
 async def gone(world: Scene, resource: resources.Resource, name: str, namespace: str = "") -> bool:
     return not await there(world, resource, name, namespace)
 
@@ -320,5 +372,26 @@ BUDGET: Json = {
     "kind": "PodDisruptionBudget",
     "metadata": {"name": "calm", "namespace": "default"},
     "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "held"}}},
+}
+WEBHOOK: Json = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "gate"},
+    "webhooks": [
+        {
+            "name": "gate.example.com",
+            "clientConfig": {"service": {"namespace": "default", "name": "gate"}},
+            "rules": [
+                {
+                    "apiGroups": [""],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE"],
+                    "resources": ["replicationcontrollers"],
+                }
+            ],
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+        }
+    ],
 }
 BUDGET_PATH = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/calm"

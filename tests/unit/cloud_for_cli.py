@@ -43,6 +43,9 @@ class Cloud:
         self.roles: dict[str, dict[str, Any]] = {}
         self.policies: dict[str, list[str]] = {}
         self.events: list[dict[str, Any]] = []
+        self.insights: list[dict[str, Any]] = []
+        self.refreshes: list[str] = []
+        """What is said of a refresh from look to look."""
         self.fail_at: str | None = None
         self.fail_with = "ServerException"
         self.room = 1000
@@ -237,6 +240,21 @@ class Cloud:
                 and (since is None or event["time"] >= since)
             ]
         }
+
+    def ListInsights(self, asked: dict[str, Any]) -> dict[str, Any]:
+        wanted = asked.get("filter", {}).get("statuses")
+        return {"insights": [each for each in self.insights if wanted in (None, [each["insightStatus"]["status"]])]}
+
+    def DescribeInsight(self, asked: dict[str, Any]) -> dict[str, Any]:
+        (found,) = [each for each in self.insights if each["id"] == asked["id"]]
+        return {"insight": {**found, "recommendation": "r"}}
+
+    def StartInsightsRefresh(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {"status": "IN_PROGRESS", "message": "it is begun"}
+
+    def DescribeInsightsRefresh(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        status = self.refreshes.pop(0)
+        return {"status": status, "message": f"it is {status}"}
 
     def CreateVpc(self, asked: dict[str, Any]) -> dict[str, Any]:
         made = {"VpcId": f"vpc-{len(self.vpcs)}", "CidrBlock": asked["CidrBlock"], "Tags": _tags(asked)}

@@ -128,7 +128,7 @@ def test_flags_are_read_as_go_reads_them() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("get", 'please provide a valid resource for "get": cluster, nodegroup, events'),
+        ("get", 'please provide a valid resource for "get": cluster, nodegroup, events, insights'),
         ("get clutser", 'unknown resource type "clutser"; did you mean cluster?'),
         ("get addon", "'get addon' is not supported: Roadstead manages no add-ons yet"),
         ("get cluster --nmae x", "unknown flag: --nmae; did you mean --name?"),
@@ -175,7 +175,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "wanted"),
     [
         ("roadstead ", {"get", "create", "delete", "scale", "utils"}),
-        ("roadstead get ", {"cluster", "nodegroup", "events"}),
+        ("roadstead get ", {"cluster", "nodegroup", "events", "insights"}),
         ("roadstead get cluster --", {"--name", "--output", "--region"}),
         ("roadstead get cluster --output ", {"table", "json", "yaml"}),
     ],

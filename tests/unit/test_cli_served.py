@@ -179,6 +179,33 @@ def test_events(cloud: cloud_for_cli.Cloud, said: Said) -> None:
     assert [each["Id"] for each in json.loads(said("get events -o json")[1])] == ["1", "1"]
 
 
+def test_insights(cloud: cloud_for_cli.Cloud, said: Said) -> None:
+    insight = {
+        "id": "1",
+        "name": "Cluster health",
+        "kubernetesVersion": "1.38",
+        "lastRefreshTime": cloud_for_cli.CREATED,
+        "insightStatus": {"status": "ERROR", "reason": "api-a is failing"},
+    }
+    never = {**insight, "id": "2", "name": "Kubelet version skew", "insightStatus": {"status": "UNKNOWN", "reason": ""}}
+    del never["lastRefreshTime"]
+    cloud.insights += [insight, never]
+    _, out, _ = said("get insights --cluster dev --status ERROR")
+    row = "Cluster health\tERROR\tVERSION\t2026-11-01T12:00:00Z\tapi-a is failing"
+    assert out.splitlines()[1] == row.replace("VERSION", "1.38")
+    _, out, _ = said("get insights dev -o json")
+    assert [(each["Id"], each["Recommendation"]) for each in json.loads(out)] == [("1", "r"), ("2", "r")]
+    assert "StartInsightsRefresh" not in cloud.calls
+    cloud.refreshes = ["IN_PROGRESS", "COMPLETED"]
+    assert said("get insights dev --refresh --status PASSING") == (0, "No insights found\n", "")
+    cloud.refreshes = ["FAILED"]
+    assert said("get insights dev --refresh")[::2] == (
+        1,
+        'Error: the insights of cluster "dev" are not refreshed: it is FAILED\n',
+    )
+    assert said("get insights")[::2] == (1, "Error: --cluster must be set\n")
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [

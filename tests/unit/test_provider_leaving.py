@@ -15,6 +15,7 @@ from testkit.worlds.place import ACCOUNT, CLUSTER, GROUP, REGION
 from roadstead.cli.infrastructure import parts
 from roadstead.clusters import nodegroups
 from roadstead.clusters.allocation import allocator, cluster_secrets
+from roadstead.clusters.insights import kept as insights
 from roadstead.contract import leaving, naming
 from roadstead.contract.messages import observed
 from roadstead.controllers.nodes import states
@@ -171,6 +172,25 @@ def test_nobody_goes_to_a_cluster_before_its_network_is_there() -> None:
         await place.until(place.is_active(CLUSTER))
         assert await all_posted(place, "making") == []
         assert len(await all_posted(place, "ready")) == 1
+
+    lived(story)
+
+
+def test_the_controllers_are_told_of_a_refresh_of_insights_until_it_has_ended() -> None:
+    async def story(place: places.Place) -> None:
+        async def refresh() -> str:
+            ((_, target),) = await all_posted(place, "ready")
+            return target.refresh
+
+        await place.want_cluster()
+        await place.until(place.is_active(CLUSTER))
+        assert await refresh() == ""
+        key = insights.key(ACCOUNT, REGION, "shop")
+        generation = await place.store.commit(insights.REPORTS.put(key, insights.Request("r1", 1.0)))
+        assert await refresh() == "r1"
+        report = insights.Report(at=2.0, version="1.37", settled="r1", settled_at=2.0)
+        await place.store.observe(key, insights.written(report), generation)
+        assert await refresh() == ""
 
     lived(story)
 

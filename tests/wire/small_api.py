@@ -40,7 +40,7 @@ BUDGET = "The disruption budget calm needs 1 healthy pods and has 1 currently"
 class Api:
     """`held`: names of pods that a budget holds. `lingering`: those that take their time to end; the rest is gone at
     once. `asked`: every change that was asked for. `listed`: the plural of every list. `conflicts`: so many patches
-    still meet another one's change.
+    still meet another one's change. `metrics`: the text at /metrics. `groups`: versions of groups, by their names.
     """
 
     objects: dict[Place, Json] = field(default_factory=dict)
@@ -49,6 +49,8 @@ class Api:
     asked: list[str] = field(default_factory=list)
     listed: list[str] = field(default_factory=list)
     conflicts: int = 0
+    metrics: str = ""
+    groups: dict[str, list[str]] = field(default_factory=dict)
     url: str = ""
     _events: list[tuple[int, Place, str, Json]] = field(default_factory=list)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,6 +105,12 @@ class Api:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         steps = request.path.strip("/").split("/")
+        if steps == ["metrics"]:
+            return web.Response(text=self.metrics)
+        if steps[0] == "apis" and len(steps) == 2:
+            return web.json_response({"versions": [{"version": each} for each in self.groups[steps[1]]]})
+        if steps[0] == "apis" and steps[2] not in self.groups.get(steps[1], [steps[2]]):
+            return _refused(404, "there is no such version")
         steps = steps[3 if steps[0] == "apis" else 2 :]
         namespace = ""
         if steps[0] == "namespaces" and len(steps) > 2:
@@ -153,9 +161,14 @@ class Api:
             there = self.objects.get(place)
             return web.json_response(there) if there else _refused(404, "there is none")
         node = request.query.get("fieldSelector", "").removeprefix("spec.nodeName=")
+        label, _, wanted = request.query.get("labelSelector", "").partition("=")
 
         def fits(of: Place, thing: Json) -> bool:
-            return of[0] == place[0] and (not node or thing["spec"].get("nodeName") == node)
+            if of[0] != place[0] or place[1] not in ("", of[1]):
+                return False
+            if wanted and (thing["metadata"].get("labels") or {}).get(label) != wanted:
+                return False
+            return not node or thing["spec"].get("nodeName") == node
 
         if "watch" not in request.query:
             self.listed.append(place[0])

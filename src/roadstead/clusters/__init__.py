@@ -22,9 +22,10 @@ but that a cluster whose support ends is to be of the next version.
     access/      who may come in: entries
     capacity/    what the machine can carry
     end_of_support/  what is announced, and done, when the support of a version ends
+    insights/    whether a cluster is ready for the next minor
 
-Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME` (desired states and observations); `ground/CLUSTER`,
-`allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
+Kept in the store: `cluster/NAME`, `nodegroup/CLUSTER/NAME`, `insight-report/CLUSTER` (desired states and observations);
+`ground/CLUSTER`, `allotment/VPC`, `access-entry/CLUSTER/PRINCIPAL` (desired states); `materials/CLUSTER` (a secret);
 `update/CLUSTER/ID`, `nodegroup-update/CLUSTER/NODEGROUP/ID`, `support-notice/CLUSTER` and `event/KIND/NAME...`
 (records).
 """

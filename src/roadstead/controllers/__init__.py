@@ -6,5 +6,6 @@ agent, decide which nodes there are.
 
     runtime/  what all controllers stand on: manager, cluster runtime, targets, outbox; knows none of them
     nodes/    certificates, bootstrap tokens, labels and taints, drains, what is reported of nodes
+    insights/ what is seen in a cluster for its insights
     system/   CoreDNS, storage classes, roles and the like, and how they are put in place
 """

@@ -230,6 +230,18 @@ class Connection:
             self._pass_over(self._first)
             raise errors.Busy(f"{asked} was cut off: {_words(error)}", asked=asked) from error
 
+    @contextlib.asynccontextmanager
+    async def lines(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A text, as `/metrics`, line by line, of the first server that answers."""
+        asked = f"GET {path}"
+        # Unpacked: packing megabytes costs the server more than sending them.
+        request = _Request("GET", path, {}, None, {"accept": "text/plain", "accept-encoding": "identity"})
+        try:
+            async with asyncio.timeout(_DEADLINE), self._stream(request, asked) as found:
+                yield found
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise errors.Busy(f"{asked} was cut off: {_words(error)}", asked=asked) from error
+
     async def _in_turn(self, request: _Request, asked: str) -> Json:
         last: errors.Error | None = None
         for number in self._order():

@@ -39,10 +39,19 @@ SIGNING_REQUESTS = Resource(
 _RBAC = "rbac.authorization.k8s.io/v1"
 CLUSTER_ROLES = Resource(_RBAC, "ClusterRole", "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDINGS = Resource(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
+SERVICES = Resource("v1", "Service", "services")
+ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+_ADMISSION = "admissionregistration.k8s.io/v1"
+VALIDATING_WEBHOOKS = Resource(
+    _ADMISSION, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False
+)
+MUTATING_WEBHOOKS = Resource(
+    _ADMISSION, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
+)
 
 _ALL = (
     *(NODES, PODS, SECRETS, CONFIG_MAPS, NAMESPACES, SIGNING_REQUESTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, BUDGETS),
-    Resource("v1", "Service", "services"),
+    *(SERVICES, ENDPOINT_SLICES, VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS),
     Resource("v1", "ServiceAccount", "serviceaccounts"),
     Resource("v1", "Endpoints", "endpoints"),
     Resource("v1", "PersistentVolume", "persistentvolumes", namespaced=False),
@@ -63,14 +72,11 @@ _ALL = (
     Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Resource("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False),
     Resource("coordination.k8s.io/v1", "Lease", "leases"),
-    Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
     Resource("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False),
     Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False),
     *(
-        Resource("admissionregistration.k8s.io/v1", kind, plural, namespaced=False)
+        Resource(_ADMISSION, kind, plural, namespaced=False)
         for kind, plural in (
-            ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-            ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
             ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
             ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
         )

@@ -52,7 +52,7 @@ VERBS: dict[str, LocalCommand] = {
     verb: LocalCommand(f"roadstead.cli.verbs:{verb}", means)
     for verb, means in {
         "create": "Create a cluster or a nodegroup.",
-        "get": "Show clusters, nodegroups and events.",
+        "get": "Show clusters, nodegroups, events and insights.",
         "scale": "Change how many nodes a nodegroup has.",
         "delete": "Delete a cluster or a nodegroup.",
         "utils": "Odds and ends.",

@@ -7,6 +7,7 @@ targets          the clusters that the controllers go to
 report_adapter   what the controllers report, as the provider asks for it
 controllers      which controllers are at work in every cluster
 event_recorder   what the controllers decide, kept as events
+insight_recorder  what was seen in clusters, kept as insights
 sections/        what porter is told, in sections: a source for each, and who writes them
 renewal          clusters that stand follow what changes outside of them
 machine_projection  what the machine has, kept in the store

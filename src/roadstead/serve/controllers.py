@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roadstead.controllers import system
+from roadstead.controllers.insights import look
 from roadstead.controllers.nodes import certificates, drain, lifecycle, states, tokens
 from roadstead.controllers.runtime import controller
 from roadstead.controllers.system import applying, budget
@@ -19,5 +20,6 @@ def controllers(
         certificates.CONTROLLER,
         lifecycle.CONTROLLER,
         states.CONTROLLER,
+        look.CONTROLLER,
         drain.controller_of(times or drain.DrainTimes()),
     )

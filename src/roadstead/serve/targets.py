@@ -11,6 +11,7 @@ from roadstead.clusters import nodegroups, spec, trust, versions
 from roadstead.clusters.allocation import allocator, cluster_secrets, ipam, names
 from roadstead.clusters.capacity import facts as machine
 from roadstead.clusters.components import facts as components
+from roadstead.clusters.insights import kept as insights
 from roadstead.contract import naming
 from roadstead.controllers.runtime import facts as system
 from roadstead.controllers.runtime import targets
@@ -25,7 +26,9 @@ from roadstead.store import facts, following, interface, keys
 
 log = logging.getLogger(__name__)
 
-_KINDS = frozenset({spec.KIND, nodegroups.KIND, allocator.KIND, cluster_secrets.KIND, ipam.KIND})
+_KINDS = frozenset(
+    {spec.KIND, nodegroups.KIND, allocator.KIND, cluster_secrets.KIND, ipam.KIND, insights.KIND},
+)
 ALL = "the targets of all clusters"
 """The one key of them."""
 _MACHINE = ""
@@ -147,7 +150,15 @@ class StoreTargets:
                 settings=((coredns.NODE_ZONES, str(zones)),),
             ),
             nodes=await self._nodes(state.key, groups, standing, made),
+            refresh=await self._refresh(state.key),
         )
+
+    async def _refresh(self, cluster: keys.Key) -> str:
+        kept = await self._tools.store.get(insights.key(cluster.account, cluster.region, *cluster.names))
+        if kept is None:
+            return ""
+        report = insights.read(kept.observation.body) if kept.observation else None
+        return insights.open_refresh(insights.REPORTS.read(kept.desired.body), report)
 
     async def _resolvers(self, cluster: keys.Key, wanted: spec.Cluster) -> tuple[str, ...]:
         found = []

@@ -26,6 +26,7 @@ from roadstead.provider import engine_supply, mirror
 from roadstead.serve import (
     controllers,
     event_recorder,
+    insight_recorder,
     machine_projection,
     names_file,
     renewal,
@@ -120,6 +121,7 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
         to = outbox.Outbox(events=recorder.tell)
         controlling = manager.Manager(clusters, (*controllers.controllers(), *settings.controllers), to)
         provider = wired.provider(report_adapter.ReportAdapter(to.reports, clusters.trouble))
+        insights = insight_recorder.InsightRecorder(store, to.reports, time.time, clock)
         seen = machine_projection.MachineProjection(store, client, known, clock)
         follows = renewal.Renewal(renewal.RenewalTools(store, allocations, secrets, settings.registries, _now))
         await follows.once()
@@ -132,6 +134,7 @@ async def opened(store: interface.Store, settings: TaskSettings) -> AsyncIterato
             clusters,
             controlling,
             recorder,
+            insights,
             provider,
             seen,
         ]

@@ -6,6 +6,7 @@ changes      changes of a cluster, and the updates that they are
 nodegroups   create, describe, list, delete, change
 access       access entries and their policies
 authorities  the certificate authority of a cluster
+insights     what may be in the way of an upgrade, and looking again
 absent       what no cluster here ever has: lists that are empty
 admission/   what is refused though the model lets it pass: more than there is room for, labels
 versions     which versions are offered

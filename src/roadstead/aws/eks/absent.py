@@ -1,4 +1,4 @@
-"""What EKS has and no cluster here ever has: add-ons, Fargate profiles, insights, pod identities, identity providers.
+"""What EKS has and no cluster here ever has: add-ons, Fargate profiles, pod identities, identity providers.
 
 Lists are empty, and what is named does not exist; the cluster whose they would be has to be there.
 """
@@ -46,7 +46,6 @@ list_capabilities = _none("ListCapabilities", "capabilities")
 list_eks_anywhere_subscriptions = _none("ListEksAnywhereSubscriptions", "subscriptions", resources.ANYTHING)
 list_fargate_profiles = _none("ListFargateProfiles", "fargateProfileNames")
 list_identity_provider_configs = _none("ListIdentityProviderConfigs", "identityProviderConfigs")
-list_insights = _none("ListInsights", "insights")
 list_pod_identity_associations = _none("ListPodIdentityAssociations", "associations")
 describe_addon_versions = _none("DescribeAddonVersions", "addons", resources.ANYTHING)
 
@@ -62,7 +61,6 @@ describe_fargate_profile = _missing(
 describe_identity_provider_config = _missing(
     "DescribeIdentityProviderConfig", "identityProviderConfig", "identity provider config", resources.IDENTITY_PROVIDER
 )
-describe_insight = _missing("DescribeInsight", "id", "insight", resources.CLUSTER)
 describe_pod_identity_association = _missing(
     "DescribePodIdentityAssociation", "associationId", "pod identity association", resources.POD_IDENTITY
 )

@@ -14,6 +14,7 @@ from roadstead.aws.eks.admission import capacity
 from roadstead.clusters import nodegroups, spec, views
 from roadstead.clusters.access import entries
 from roadstead.clusters.capacity import sums
+from roadstead.clusters.insights import kept as insights
 from roadstead.core import errors
 from roadstead.network import defaults
 from roadstead.network import spec as network
@@ -91,7 +92,8 @@ async def delete_cluster(call: calls.Call, asked: calls.Asked) -> calls.Answer:
         entered, since = await store_access.listed(call.store, allowed)
         gone = (writes.Delete(state.key) for state in entered)
         unchanged = writes.Unchanged(below, revision), writes.Unchanged(allowed, since)
-        return writes.Put(cluster.state.key, body), *gone, *unchanged
+        seen = writes.Delete(insights.key(call.account, call.region, name))
+        return writes.Put(cluster.state.key, body), seen, *gone, *unchanged
 
     state = await store_access.changed(call, spec.key(call.account, call.region, name), change)
     return {"cluster": views.cluster(state)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from roadstead.aws import registry
-from roadstead.aws.eks import absent, access, authorities, changes, clusters, nodegroups, tags, versions
+from roadstead.aws.eks import absent, access, authorities, changes, clusters, insights, nodegroups, tags, versions
 from roadstead.clusters import lifecycles, reconciler, spec
 from roadstead.clusters import nodegroups as nodegroup_specs
 from roadstead.clusters.access import entries
 from roadstead.clusters.allocation import allocator, ipam
 from roadstead.clusters.end_of_support import reconciler as end_of_support
+from roadstead.clusters.insights import kept
 
 _LIFECYCLES = (
     ("ClusterStatus", lifecycles.CLUSTER),
@@ -33,8 +34,8 @@ def _end_of_support(given: registry.ReconcilerFacts) -> registry.Reconciler:
 
 
 SERVICE = registry.Service(
-    operations=(clusters, nodegroups, changes, versions, tags, access, authorities, absent),
-    kinds=(spec.CLUSTERS, nodegroup_specs.NODEGROUPS, entries.ENTRIES, *_ALLOTTED),
+    operations=(clusters, nodegroups, changes, versions, tags, access, authorities, insights, absent),
+    kinds=(spec.CLUSTERS, nodegroup_specs.NODEGROUPS, entries.ENTRIES, kept.REPORTS, *_ALLOTTED),
     reconcilers=(_clusters, _end_of_support),
     states=tuple(registry.States("eks", shape, table.states - {lifecycles.GONE}) for shape, table in _LIFECYCLES),
 )

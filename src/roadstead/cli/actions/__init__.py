@@ -3,6 +3,7 @@
 reach       the connection that a command asks with, and where a long one shows what it does
 get         clusters, nodegroups
 events      what happened, and what happens
+insights    whether a cluster is ready for the next version
 create      a cluster: fills the config, begins, tells the end
 building    what `create cluster` does, step by step
 nodegroups  `create nodegroup`, and the nodegroups of a new cluster

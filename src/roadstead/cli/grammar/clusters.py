@@ -216,6 +216,22 @@ EVENTS = Resource(
     named_by="cluster",
 )
 
+INSIGHTS = Resource(
+    "insights",
+    "Show whether a cluster is ready for the next version. Roadstead's own; eksctl has none.",
+    ("insight",),
+    (
+        shared.required(shared.CLUSTER),
+        Flag("refresh", "look at the cluster first, and wait until that is done", "truth", default="false"),
+        Flag("status", "only insights of this status", choices=("PASSING", "WARNING", "ERROR", "UNKNOWN")),
+        *shared.GET,
+        shared.PROFILE,
+        *shared.EVERYWHERE,
+    ),
+    action="insights:insights",
+    named_by="cluster",
+)
+
 WRITE_KUBECONFIG = Resource(
     "write-kubeconfig",
     "Write the kubeconfig of a cluster.",

@@ -46,11 +46,12 @@ VERBS = (
     ),
     Verb(
         "get",
-        "Show clusters, nodegroups and events.",
+        "Show clusters, nodegroups, events and insights.",
         (
             clusters.GET,
             nodegroups.GET,
             clusters.EVENTS,
+            clusters.INSIGHTS,
             *_absent("Not here.", identityprovider=_NO_OIDC, labels=_NOT_YET),
         ),
     ),

@@ -67,6 +67,8 @@ class ClusterTarget:
     system: facts.SystemFacts
     nodes: Mapping[str, ExpectedNode] = field(default_factory=dict)
     """By the name of the Node."""
+    refresh: str = ""
+    """The refresh of its insights that is asked for and has not ended; empty: none."""
 
 
 class Targets(Protocol):
