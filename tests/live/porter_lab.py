@@ -164,7 +164,19 @@ NAMES = """
 import itertools, json, socket, struct, sys, time
 server, name, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-told = {"count": 0, "longest": 0.0, "wrong": []}
+told = {"count": 0, "longest": 0.0, "resets": 0, "wrong": []}
+
+def asked(query, by_udp):
+    if by_udp:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.connect((server, 53))
+            client.send(query)
+            return client.recv(65535)
+    with socket.create_connection((server, 53), 5) as client, client.makefile("rb") as whole:
+        client.sendall(struct.pack("!H", len(query)) + query)
+        return whole.read(struct.unpack("!H", whole.read(2))[0])
+
 print("up", flush=True)
 end = time.monotonic() + seconds
 for number in itertools.count():
@@ -173,16 +185,12 @@ for number in itertools.count():
         break
     query = struct.pack("!HHHHHH", number % 65536, 0x0100, 1, 0, 0, 0) + labels + b"\\0" + struct.pack("!HH", 1, 1)
     try:
-        if number % 2:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                client.settimeout(5)
-                client.connect((server, 53))
-                client.send(query)
-                response = client.recv(65535)
-        else:
-            with socket.create_connection((server, 53), 5) as client, client.makefile("rb") as whole:
-                client.sendall(struct.pack("!H", len(query)) + query)
-                response = whole.read(struct.unpack("!H", whole.read(2))[0])
+        try:
+            response = asked(query, number % 2)
+        except ConnectionResetError:
+            # As resolvers do with any failure: two attempts (resolv.conf(5), `attempts`).
+            told["resets"] += 1
+            response = asked(query, number % 2)
         assert response[:2] == query[:2] and response[3] & 15 == 0
     except (OSError, AssertionError, struct.error) as error:
         told["wrong"].append(repr(error))

@@ -21,6 +21,8 @@ Connection = TypeVar("Connection")
 
 _RESET, _WHOLE = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 """struct linger of socket(7): what closing does."""
+_MADE = 3
+"""Turns of the loop in which a connection is made of what was taken: a task begins, which makes it at once."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Gate(socket.socket):
         self._limits = limits
         self._refused = refused
         self._resets = resets
+        self._shut = False
         self._open: Counter[str] = Counter()
         self.empty = asyncio.Event()
         """Set while none that was accepted is open."""
@@ -135,6 +138,8 @@ class Gate(socket.socket):
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Raises ConnectionAbortedError for one that was refused, which servers take as one that has gone by itself."""
+        if self._shut:
+            raise BlockingIOError
         plain, address = super().accept()
         of = source(address)
         if self._open[of] >= self._limits.each or self._open.total() >= self._limits.most:
@@ -146,6 +151,16 @@ class Gate(socket.socket):
         if self._resets:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return _Accepted(plain, lambda: self._left(of)), address
+
+    async def shut(self) -> None:
+        """Take nothing more, as if nobody came; it may be closed then.
+
+        A server of asyncio's that is closed while it makes a connection of what it has just taken leaves that open, and
+        nobody answers it.
+        """
+        self._shut = True
+        for _ in range(_MADE):
+            await asyncio.sleep(0)
 
     def _left(self, of: str) -> None:
         self._open[of] -= 1

@@ -160,13 +160,14 @@ class Listeners:
 
     async def close(self) -> None:
         """Take nothing more: the other porter does. What was taken is answered, if that goes soon."""
-        held = [one.gate.empty.wait() for one in self._open.values() if one.gate is not None]
+        gates = [one.gate for one in self._open.values() if one.gate is not None]
+        await asyncio.gather(*(each.shut() for each in gates))
         for one in self._open.values():
             one.close()
         self._open.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDING):
-                await asyncio.gather(*held)
+                await asyncio.gather(*(each.empty.wait() for each in gates))
         for spoken in self._spoken.values():
             await spoken.hook.close()
         for resolver in self._resolvers.values():
@@ -224,6 +225,8 @@ class Listeners:
         before = self._open.pop(one.id, None)
         self._open[one.id] = _Open(role, inode, close, held)
         if before is not None:
+            if before.gate is not None:
+                await before.gate.shut()
             before.close()
 
     async def _review(self, cluster: str, given: socket.socket) -> tuple[Callable[[], None], gate.Gate | None]:
