@@ -153,7 +153,7 @@ def test_kinds_are_told_apart_by_their_names() -> None:
 def test_names_in_keys_are_as_ever() -> None:
     """Stores of earlier releases are full of them."""
     assert [kind.name for kind in ALL] == [
-        *("cluster", "nodegroup", "access-entry", "ground", "allotment"),
+        *("cluster", "nodegroup", "access-entry", "insight-report", "ground", "allotment"),
         *("vpc", "subnet", "iam-role", "iam-user", "access-key"),
     ]
     assert spec.CLUSTERS.operations == "update"
