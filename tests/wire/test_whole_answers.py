@@ -109,12 +109,20 @@ def clusters(customer: Customer) -> None:
     eks.list_tags_for_resource(resourceArn=made["arn"])
     eks.untag_resource(resourceArn=made["arn"], tagKeys=["a"])
     nodes(customer)
+    insights(eks)
     update = eks.update_cluster_version(name="shop", version="1.37")["update"]["id"]
     eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
     eks.describe_update(name="shop", updateId=update)
     eks.update_cluster_config(name="shop", upgradePolicy={"supportType": "STANDARD"})
     eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
     eks.list_updates(name="shop")
+
+
+def insights(eks: Any) -> None:
+    assert eks.start_insights_refresh(clusterName="shop")["status"]
+    eks.describe_insights_refresh(clusterName="shop")
+    (first, *_) = eks.list_insights(clusterName="shop")["insights"]
+    assert eks.describe_insight(clusterName="shop", id=first["id"])["insight"]["recommendation"]
 
 
 def nodes(customer: Customer) -> None:
