@@ -116,6 +116,10 @@ def clusters(customer: Customer) -> None:
     eks.update_cluster_config(name="shop", upgradePolicy={"supportType": "STANDARD"})
     eks.get_waiter("cluster_active").wait(name="shop", WaiterConfig=QUICK)
     eks.list_updates(name="shop")
+    assert eks.start_insights_refresh(clusterName="shop")["message"]
+    eks.describe_insights_refresh(clusterName="shop")
+    for insight in eks.list_insights(clusterName="shop")["insights"]:
+        assert eks.describe_insight(clusterName="shop", id=insight["id"])["insight"]["resources"] == []
 
 
 def insights(eks: Any) -> None:

@@ -33,6 +33,7 @@ def node(thing: Json, ours: Collection[str]) -> facts.NodeVersion:
 
 
 def budget(thing: Json) -> facts.Budget:
+    """A PodDisruptionBudget: numbers that nobody has counted yet are 0."""
     meta, status = thing["metadata"], thing.get("status") or {}
     return facts.Budget(
         namespace=str(meta["namespace"]),
