@@ -11,7 +11,7 @@ import gzip
 import json
 import random
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +47,24 @@ TYPES = (
     "application/x-www-form-urlencoded",
     "x/y",
 )
+
+LARGEST = 5_000_000
+"""Bytes of a body, unpacked."""
+DEEPEST = 100_000
+"""Levels of what is nested."""
+
+
+def nested(deep: int) -> tuple[bytes, ...]:
+    """Bodies with so many levels: JSON, CBOR, a form."""
+    return (
+        b'{"tags":' * deep,
+        b"[" * deep,
+        b'{"a":' * deep + b"1" + b"}" * deep,
+        b"\x81" * deep,
+        b"\xa1\x61a" * deep,
+        b"\xbf" * deep,
+        b"Action=DescribeVpcs&Version=2016-11-15&Filter" + b".1" * deep + b"=x",
+    )
 
 
 @dataclass(frozen=True)
@@ -98,6 +116,15 @@ class Source:
         """One that is answered well, whatever came before."""
         return self._signed("eks", self._plain("eks", "ListClusters", {}))
 
+    def heaviest(self) -> Iterator[bytes]:
+        """Of each operation those that take as much memory as any here does."""
+        for service, operation in self._operations:
+            plain = self._plain(service, operation, {})
+            packed = replace(plain, headers={**plain.headers, "content-encoding": "gzip"})
+            yield self._signed(service, replace(packed, body=gzip.compress(b" " * LARGEST)))
+            for body in nested(DEEPEST):
+                yield self._signed(service, replace(plain, body=body))
+
     def _wrong_value(self) -> Bad:
         """Of the right type, of no sense: what the model's constraints and the operations have to refuse."""
         service, operation, values = self._values()
@@ -132,18 +159,7 @@ class Source:
 
     def _nested(self) -> Bad:
         service, plain = self._request()
-        deep = self._random.choice((10, 100, 1000, 100_000))
-        body = self._random.choice(
-            (
-                b'{"tags":' * deep,
-                b"[" * deep,
-                b'{"a":' * deep + b"1" + b"}" * deep,
-                b"\x81" * deep,
-                b"\xa1\x61a" * deep,
-                b"\xbf" * deep,
-                b"Action=DescribeVpcs&Version=2016-11-15&Filter" + b".1" * deep + b"=x",
-            )
-        )
+        body = self._random.choice(nested(self._random.choice((10, 100, 1000, DEEPEST))))
         return Bad("", self._signed(service, replace(plain, body=body)))
 
     def _wrong_protocol(self) -> Bad:
@@ -162,7 +178,7 @@ class Source:
     def _packed(self) -> Bad:
         """Bodies of another coding than their head says, cut off, or far larger than they are sent."""
         service, plain = self._request()
-        body = self._random.choice((plain.body, b"{}", b" " * 5_000_000))
+        body = self._random.choice((plain.body, b"{}", b" " * LARGEST))
         packed = bytearray(self._random.choice((gzip.compress, zlib.compress, bytes))(body[: 6 << 20]))
         if packed and self._random.random() < 0.5:
             del packed[self._random.randrange(len(packed)) :]

@@ -101,7 +101,9 @@ def test_a_path_leads_where_its_signature_says(method: str, path: str, operation
 names = st.text(st.characters(codec="utf-8", min_codepoint=32), min_size=1, max_size=12)
 segments = st.one_of(names, st.sampled_from(["arn:aws:eks:x:1:cluster/a b", "..", ".", "a%2Fb", "~", "ä"]))
 paths = st.lists(segments, max_size=4).map(lambda parts: "/" + "/".join(urllib.parse.quote(p, safe="~") for p in parts))
-queries = st.lists(st.tuples(names, st.text(st.characters(codec="utf-8"), max_size=8)), max_size=4)
+# What a signature in a URL brings itself is there once: hypothesis finds such names in our sources.
+own_names = names.filter(lambda name: not name.startswith("X-Amz-"))
+queries = st.lists(st.tuples(own_names, st.text(st.characters(codec="utf-8"), max_size=8)), max_size=4)
 header_values = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=10)
 headers = st.dictionaries(
     st.sampled_from(["content-type", "x-amz-target", "x-k8s-aws-id", "accept"]),
