@@ -19,6 +19,9 @@ from typing import Any
 from roadstead.agent.links import namespaces
 
 Json = dict[str, Any]
+_TRIES = 10
+_LONGEST_PAUSE = 5
+"""Seconds."""
 _TYPES = {"PATCH": "application/merge-patch+json"}
 _CORE, _APPS = "/api/v1", "/apis/apps/v1"
 _SERVED = {
@@ -88,7 +91,20 @@ class Api:
     _connection: http.client.HTTPSConnection | None = field(default=None, init=False)
 
     def ask(self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None) -> Answer:
-        """Whatever the answer is. A PATCH is a merge. Raises OSError when there is none."""
+        """Whatever the answer is. A PATCH is a merge. Raises OSError when there is none.
+
+        Who reads too early is told when to come again, e.g. while an API server fills its cache of a resource, and
+        does: so do kubectl and all that is made of client-go (rest.Request, `WithRetry`).
+        """
+        for _ in range(_TRIES):
+            answer, again = self._once(method, path, body, query)
+            if method != "GET" or answer.status != 429 or not again.isdecimal():
+                break
+            time.sleep(min(int(again), _LONGEST_PAUSE))
+        return answer
+
+    def _once(self, method: str, path: str, body: Json | None, query: Mapping[str, str] | None) -> tuple[Answer, str]:
+        """The answer, and the seconds after which to ask again, if it says so."""
         if self._connection is None:
             self._connection = self._opened(self.timeout)
         text = None if body is None else json.dumps(body)
@@ -99,7 +115,8 @@ class Api:
             whole = f"{path}?{urllib.parse.urlencode(query)}" if query else path
             self._connection.request(method, whole, text, headers)
             answer = self._connection.getresponse()
-            return Answer(answer.status, answer.read(), tuple(answer.headers.get_all("Warning", ())))
+            read = Answer(answer.status, answer.read(), tuple(answer.headers.get_all("Warning", ())))
+            return read, answer.headers.get("Retry-After", "")
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise ConnectionError(f"{method} {path}: {error or type(error).__name__}") from error
