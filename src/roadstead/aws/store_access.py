@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from roadstead.aws import calls
-from roadstead.core import errors
+from roadstead.core import errors, ids
 from roadstead.store import facts, interface, keys, kinds, writes
 
 TRIES = 100
@@ -104,8 +103,7 @@ def id_of(call: calls.Call, prefix: str) -> str:
 
 def uuid_of(call: calls.Call, what: str) -> str:
     """An id in the form of a UUID that only this request has."""
-    digest = hashlib.sha256(f"{what}/{call.request_id}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return ids.uuid_of(f"{what}/{call.request_id}")
 
 
 def tags_after(

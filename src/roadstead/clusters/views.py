@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from roadstead.clusters import lifecycles, nodegroups, observed, spec, versions
 from roadstead.clusters.allocation import names
 from roadstead.clusters.components.control import issuer, settings
+from roadstead.core import ids
 from roadstead.network import defaults
 from roadstead.store import facts, operations
 
@@ -19,7 +18,7 @@ _UNWELL = (observed.Phase.FAILING, observed.Phase.REFUSED)
 
 def authority_id(desired: facts.Desired) -> str:
     """Of a cluster's certificate authority."""
-    return str(_uuid(f"authority/{own_name(desired)}"))
+    return ids.uuid_of(f"authority/{own_name(desired)}")
 
 
 def own_name(desired: facts.Desired) -> str:
@@ -156,10 +155,6 @@ def version(offered: versions.Version, day: dt.date) -> dict[str, Any]:
 def moment(at: float) -> dt.datetime:
     """Seconds since 1970 as a time in UTC."""
     return dt.datetime.fromtimestamp(at, dt.UTC)
-
-
-def _uuid(of: str) -> uuid.UUID:
-    return uuid.UUID(bytes=hashlib.sha256(of.encode()).digest()[:16], version=4)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

@@ -4,6 +4,7 @@ Everyone may call it. It imports nothing of ours, opens no socket and starts no 
 
     errors       the handful of errors that are raised
     instance     an instance of Roadstead: its places and names
+    ids          ids that follow from a text (pure)
     addresses    arithmetic of addresses (pure)
     lifecycle    life cycles as tables (pure)
     clock        the clock of everything that waits

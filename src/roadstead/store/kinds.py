@@ -7,15 +7,13 @@ is still in use) is given a `Kinds`, asks it, and knows none by name. Records an
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 
-from roadstead.core import errors
+from roadstead.core import errors, ids
 from roadstead.store import facts, interface, keys, writes
 
 T = TypeVar("T")
@@ -142,8 +140,7 @@ class ArnTemplate:
 
 def own_id(desired: facts.Desired) -> str:
     """A UUID that a resource has alone, and not one of the same name that is made after it was deleted."""
-    digest = hashlib.sha256(f"{desired.key}@{desired.created}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return ids.uuid_of(f"{desired.key}@{desired.created}")
 
 
 @dataclass(frozen=True)

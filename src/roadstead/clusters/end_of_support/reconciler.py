@@ -6,14 +6,12 @@ It may be cut off anywhere: what it did is in the store, each step one transacti
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import uuid
 from dataclasses import replace
 
 from roadstead.clusters import events, reconciler, spec, updates, versions, views
 from roadstead.clusters.end_of_support import notices, policy
-from roadstead.core import errors
+from roadstead.core import errors, ids
 from roadstead.core.loops import reconciler as loops
 from roadstead.store import facts, following, interface, keys, writes
 
@@ -156,5 +154,4 @@ class EndOfSupport:
 
 def _id(state: facts.State) -> str:
     """Of the update that is begun from a desired state: there is one."""
-    digest = hashlib.sha256(f"end of support/{state.key}@{state.desired.generation}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return ids.uuid_of(f"end of support/{state.key}@{state.desired.generation}")

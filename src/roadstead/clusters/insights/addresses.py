@@ -24,5 +24,5 @@ def find(around: facts.Around) -> finding.Finding:
         "every subnet has room for the new nodes of an update"
         if resources
         else "no nodegroup has nodes, and the control plane needs no addresses of the subnets",
-        "{} times a subnet has no room for the new nodes of an update: old ones would have to go first",
+        "nodegroups in subnets without room for the new nodes of an update, where old ones have to go first: {}",
     )

@@ -16,7 +16,9 @@ def find(seen: facts.InCluster, _: facts.Around) -> finding.Finding:
         uri = f"/apis/policy/v1/namespaces/{budget.namespace}/poddisruptionbudgets/{budget.name}"
         resources.append(finding.ResourceFinding(status, reason, uri=uri))
     return finding.of_resources(
-        resources, "every disruption budget lets a pod go", "{} disruption budgets let no pod go now, or cannot tell"
+        resources,
+        "every disruption budget lets a pod go",
+        "disruption budgets that let no pod go now, or cannot tell: {}",
     )
 
 

@@ -60,7 +60,7 @@ def find(seen: facts.InCluster, around: facts.Around, history: Iterable[facts.Ap
         details.append(finding.Deprecation(each.api.path, each.removed, about.replacement, clients))
     unknown = [f"{server.name}: {server.trouble}" for server in seen.servers if server.trouble]
     status = finding.worst([*(each.status for each in resources), *([Status.UNKNOWN] if unknown else [])])
-    said = f"{len(going)} APIs that {following} removes were requested" if going else _none(lately, following)
+    said = f"APIs that {following} removes and that were requested: {len(going)}" if going else _none(lately, following)
     if unknown:
         said += f"; what was requested of {'; '.join(unknown)}, is not known"
     return finding.Finding(status, said, tuple(resources), tuple(details))

@@ -17,7 +17,7 @@ def find(around: facts.Around) -> finding.Finding:
     ]
     resources = [finding.ResourceFinding(status, reason, arn=around.arn) for status, reason in judged]
     return finding.of_resources(
-        resources, "the cluster is ACTIVE, and every part of its control plane is ready", "{} things are not well"
+        resources, "the cluster is ACTIVE, and every part of its control plane is ready", "things that are not well: {}"
     )
 
 

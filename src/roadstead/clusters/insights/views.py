@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from roadstead.clusters import views
 from roadstead.clusters.insights import checks, facts, finding, kept
+from roadstead.core import ids
 
 CATEGORY = "UPGRADE_READINESS"
 _NEVER = "nobody has looked at the cluster yet: StartInsightsRefresh has it looked at"
@@ -105,8 +104,7 @@ def _gone(report: kept.Report, of: Subject, now: float) -> tuple[float, str] | N
 
 
 def _id(of: Subject, check: checks.Check) -> str:
-    digest = hashlib.sha256(f"insight/{check.word}/{of.own_name}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return ids.uuid_of(f"insight/{check.word}/{of.own_name}")
 
 
 def _said(words: str, insight: Insight) -> str:

@@ -18,7 +18,7 @@ def find(seen: facts.InCluster, _: facts.Around) -> finding.Finding:
         "every webhook that fails closed has somebody who answers, and none stands before kube-system"
         if resources
         else "no webhook fails closed",
-        "{} webhooks that fail closed may keep the cluster from being written to",
+        "webhooks that fail closed and may keep the cluster from being written to: {}",
     )
 
 
